@@ -1,0 +1,1 @@
+//! The Vltava broker as a library.

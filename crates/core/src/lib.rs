@@ -1,0 +1,3 @@
+//! The words of Vltava: record format, configuration keys, cluster image and the seams between its crates.
+//!
+//! This crate does no I/O, spawns nothing and reads no clock.

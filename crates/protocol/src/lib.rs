@@ -1,0 +1,1 @@
+//! vltava-protocol
