@@ -1,3 +1,5 @@
 //! The words of Vltava: record format, configuration keys, cluster image and the seams between its crates.
 //!
 //! This crate does no I/O, spawns nothing and reads no clock.
+
+pub mod id;
