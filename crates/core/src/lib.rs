@@ -3,3 +3,4 @@
 //! This crate does no I/O, spawns nothing and reads no clock.
 
 pub mod id;
+pub mod error;
