@@ -4,3 +4,4 @@
 
 pub mod id;
 pub mod error;
+pub mod record;

@@ -1,0 +1,49 @@
+//! What can be wrong with the bytes of a batch.
+
+use thiserror::Error;
+
+use crate::error::ErrorCode;
+
+/// Why bytes are not record batches. Every variant names what was found, so that whoever sent them can look.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// The bytes end inside a batch. At the end of a fetched or recovered region this is an ordinary cut.
+    #[error("the batch needs {needed} bytes, but only {available} are left")]
+    Truncated {
+        /// Bytes the batch (or its header) occupies, counted from its first byte.
+        needed: u64,
+        /// Bytes from its first byte to the end of the region.
+        available: u64,
+    },
+    /// The length field is too small for a header.
+    #[error("the batch length {0} is below the 49 bytes a batch header takes after its length field")]
+    BatchLength(i32),
+    /// A message set of format version 0 or 1.
+    #[error("message format version {0} is no longer supported; produce with version 2 (clients since 0.11)")]
+    OldMagic(i8),
+    /// A format version nobody has defined.
+    #[error("unknown message format version {0}")]
+    Magic(i8),
+    /// The stored CRC-32C is not that of the bytes.
+    #[error("the batch checksum is {stored:#010x}, but its bytes give {computed:#010x}")]
+    Checksum {
+        /// The checksum in the header.
+        stored: u32,
+        /// The checksum of the bytes.
+        computed: u32,
+    },
+}
+
+impl RecordError {
+    /// What a client is told.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::OldMagic(_) | Self::Magic(_) => ErrorCode::INVALID_RECORD,
+            Self::Truncated { .. } | Self::BatchLength(_) | Self::Checksum { .. } => {
+                ErrorCode::CORRUPT_MESSAGE
+            }
+        }
+    }
+}
