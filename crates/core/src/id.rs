@@ -6,6 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::error::ErrorCode;
+
 pub use uuid::Uuid;
 
 macro_rules! numbers {
@@ -337,6 +339,17 @@ pub enum NameError {
     /// Not a UUID in Kafka's base64 form.
     #[error("'{0}' is not a UUID: 22 characters of URL-safe base64 are expected")]
     Uuid(String),
+}
+
+impl NameError {
+    /// Kafka's code.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            NameError::Uuid(_) => ErrorCode::INVALID_REQUEST,
+            _ => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,5 +3,17 @@
 //! This crate does no I/O, spawns nothing and reads no clock.
 
 pub mod id;
+
 pub mod error;
+
 pub mod record;
+
+pub mod image;
+
+pub mod clock;
+
+pub mod log;
+
+pub mod replicated;
+
+pub mod machine;

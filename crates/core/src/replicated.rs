@@ -1,0 +1,283 @@
+//! The replication seam: a [`ReplicatedLog`] is a log whose end is agreed.
+//!
+//! A partition with its in-sync replicas and the controller quorum both are one. Whoever writes *places* a batch, which
+//! gives it an offset at once, and then waits for it to be committed; whoever reads asks below an isolation bound; and
+//! everybody else watches the [`Watermarks`].
+//!
+//! Contract of every implementation, checked by [`crate::testing::replicated_suite`]:
+//!
+//! 1. Placed offsets are consecutive within one leadership; what is placed first is committed first.
+//! 2. The high watermark never goes back within a leader epoch, and never passes the end.
+//! 3. Once [`Watermarks::high`] has passed a placed batch in the epoch that placed it, the batch is never lost.
+//! 4. When leadership is lost, the watch says so before another epoch's batches can be read.
+//! 5. `place` touches only memory and page cache and never waits.
+
+use std::fmt;
+
+use tokio::sync::watch;
+
+use crate::error::ErrorCode;
+use crate::id::{LeaderEpoch, Offset, ProducerId, Timestamp, TopicPartition};
+use crate::log::{LogData, LogError};
+use crate::record::Batch;
+
+/// A log whose end is agreed among replicas.
+pub trait ReplicatedLog: Send + Sync + fmt::Debug {
+    /// Validates, stamps and appends one batch, as leader.
+    ///
+    /// # Errors
+    /// [`PlaceError`]; nothing was appended then.
+    fn place(&self, batch: Batch, terms: PlaceTerms) -> Result<Placed, PlaceError>;
+
+    /// Reads from `from` on, as far as `terms` allow.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn read(&self, from: Offset, terms: ReadTerms) -> Result<ReadRecords, ReadError>;
+
+    /// The watermarks and leadership as they change.
+    fn watch(&self) -> watch::Receiver<Watermarks>;
+}
+
+/// Under which terms a batch is placed.
+#[derive(Clone, Copy, Debug)]
+pub struct PlaceTerms {
+    /// Who writes.
+    pub origin: Origin,
+    /// Only when this is the end of the log: for writers that share a log and must have seen everything in it.
+    pub expected_end: Option<Offset>,
+    /// Only in this leader epoch: for writers that have replayed the log up to its leadership.
+    pub expected_epoch: Option<LeaderEpoch>,
+    /// Refuse when fewer than `min.insync.replicas` are in sync.
+    pub require_min_insync: bool,
+}
+
+/// Who writes a batch; decides what it may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A client: everything is validated, and control batches are refused.
+    Client,
+    /// A coordinator of this broker: its batches are trusted, and may be control batches.
+    Coordinator,
+}
+
+/// A batch that has its place in the log, but is perhaps not yet agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The leader epoch it was placed in.
+    pub epoch: LeaderEpoch,
+    /// The offset of its first record.
+    pub base: Offset,
+    /// The offset after its last record.
+    pub end: Offset,
+    /// The largest timestamp where the log stamped it (`LogAppendTime`), else [`Timestamp::NONE`].
+    pub append_time: Timestamp,
+    /// The log's start when it was placed.
+    pub log_start: Offset,
+    /// `flush.messages` or `flush.ms` ask for a sync before this batch may be acknowledged.
+    pub sync: bool,
+}
+
+/// Where a replicated log stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermarks {
+    /// The leader epoch.
+    pub epoch: LeaderEpoch,
+    /// This node leads in that epoch.
+    pub leading: bool,
+    /// The first offset that may be read.
+    pub start: Offset,
+    /// The last stable offset: everything below belongs to no open transaction.
+    pub stable: Offset,
+    /// The high watermark: everything below is committed.
+    pub high: Offset,
+    /// The end of this replica's log.
+    pub end: Offset,
+    /// Everything below is durable on this replica.
+    pub flushed: Offset,
+}
+
+/// Below which bound a reader reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// A client that reads uncommitted: below the high watermark.
+    Uncommitted,
+    /// A client that reads committed: below the last stable offset.
+    Committed,
+    /// A replica: up to the end of the log.
+    LogEnd,
+}
+
+/// Under which terms a log is read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadTerms {
+    /// Which records may be seen.
+    pub isolation: Isolation,
+    /// The most bytes.
+    pub bytes: usize,
+    /// Return the first batch whole even when it is larger than that.
+    pub whole_first_batch: bool,
+    /// The leader epoch that the reader believes in, to be fenced when it is wrong; unknown is [`LeaderEpoch::NONE`].
+    pub current_epoch: LeaderEpoch,
+}
+
+/// What a read returned.
+#[derive(Debug)]
+pub struct ReadRecords {
+    /// The records.
+    pub data: LogData,
+    /// Where the log stood.
+    pub watermarks: Watermarks,
+    /// The aborted transactions that a reader of committed records must leave out.
+    pub aborted: Vec<AbortedTransaction>,
+}
+
+/// A transaction that was aborted: its producer, and where its records start in the range that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbortedTransaction {
+    /// Whose.
+    pub producer: ProducerId,
+    /// Its first offset.
+    pub first: Offset,
+}
+
+/// Waits until `placed` is committed, and durable when its topic asks for that.
+///
+/// # Errors
+/// [`CommitError::LeadershipLost`] when that did not happen in the epoch that placed it; [`CommitError::Closed`] when
+/// the log was closed, failed or deleted. The batch may or may not survive then.
+pub async fn committed(mut watch: watch::Receiver<Watermarks>, placed: Placed) -> Result<(), CommitError> {
+    let seen = watch.wait_for(|now| now.verdict(placed).is_some()).await.map_err(|_| CommitError::Closed)?;
+    seen.verdict(placed).unwrap_or(Err(CommitError::Closed))
+}
+
+impl Watermarks {
+    /// What these watermarks say of a placed batch: `None` while it is undecided.
+    #[must_use]
+    pub fn verdict(&self, placed: Placed) -> Option<Result<(), CommitError>> {
+        if self.epoch != placed.epoch || !self.leading {
+            return Some(Err(CommitError::LeadershipLost));
+        }
+        let durable = !placed.sync || self.flushed >= placed.end;
+        (self.high >= placed.end && durable).then_some(Ok(()))
+    }
+}
+
+/// Why a placed batch was not committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Another leader took over before the batch was committed.
+    #[error("leadership was lost before the record was committed; find the new leader and retry")]
+    LeadershipLost,
+    /// The log was closed, failed or deleted.
+    #[error("the log was closed before the record was committed")]
+    Closed,
+}
+
+impl CommitError {
+    /// Kafka's code.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            CommitError::LeadershipLost => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            CommitError::Closed => ErrorCode::KAFKA_STORAGE_ERROR,
+        }
+    }
+}
+
+/// Why a batch was not placed. Nothing was appended.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// This node does not lead, or not in the epoch expected.
+    #[error("this broker does not lead {0}; refresh the metadata and retry")]
+    NotLeader(TopicPartition),
+    /// The log has grown since the writer looked.
+    #[error("the log ends at {actual}, not at {expected}; catch up and decide again")]
+    EndMoved {
+        /// What the writer expected.
+        expected: Offset,
+        /// Where the log ends.
+        actual: Offset,
+    },
+    /// The batch breaks a rule. The code says which, the message how to mend it.
+    #[error("{message}")]
+    Refused {
+        /// Kafka's code.
+        code: ErrorCode,
+        /// What is wrong and what to do.
+        message: String,
+        /// Which records of the batch are to blame, by index, with a message each (KIP-467).
+        records: Vec<(i32, String)>,
+    },
+    /// The batch is one of the last five of its producer: it stands in the log already, as [`Placed`] says.
+    #[error("the batch was appended before, at offset {}", .0.base)]
+    Duplicate(Placed),
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl PlaceError {
+    /// Kafka's code.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            PlaceError::NotLeader(_) => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            PlaceError::EndMoved { .. } => ErrorCode::INVALID_UPDATE_VERSION,
+            PlaceError::Refused { code, .. } => *code,
+            PlaceError::Duplicate(_) => ErrorCode::DUPLICATE_SEQUENCE_NUMBER,
+            PlaceError::Log(error) => error.code(),
+        }
+    }
+}
+
+/// Why a read was refused.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadError {
+    /// This node does not lead.
+    #[error("this broker does not lead {0}; refresh the metadata and retry")]
+    NotLeader(TopicPartition),
+    /// The reader's leader epoch is older than the log's.
+    #[error("leader epoch {given} is older than the current epoch {current}")]
+    FencedEpoch {
+        /// What the reader believes.
+        given: LeaderEpoch,
+        /// The log's epoch.
+        current: LeaderEpoch,
+    },
+    /// The reader's leader epoch is newer than the log's.
+    #[error("leader epoch {given} is newer than the current epoch {current}")]
+    UnknownEpoch {
+        /// What the reader believes.
+        given: LeaderEpoch,
+        /// The log's epoch.
+        current: LeaderEpoch,
+    },
+    /// The offset is below the start of the log or above what the reader may see.
+    #[error("offset {from} is outside {start} to {end}")]
+    OutOfRange {
+        /// What was asked for.
+        from: Offset,
+        /// The first offset of the log.
+        start: Offset,
+        /// The end of the log.
+        end: Offset,
+    },
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl ReadError {
+    /// Kafka's code.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            ReadError::NotLeader(_) => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            ReadError::FencedEpoch { .. } => ErrorCode::FENCED_LEADER_EPOCH,
+            ReadError::UnknownEpoch { .. } => ErrorCode::UNKNOWN_LEADER_EPOCH,
+            ReadError::OutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+            ReadError::Log(error) => error.code(),
+        }
+    }
+}
