@@ -5,6 +5,7 @@
 pub mod id;
 
 pub mod error;
+pub mod wire;
 
 pub mod record;
 
