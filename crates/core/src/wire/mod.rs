@@ -20,7 +20,7 @@ mod tests;
 mod writer;
 
 pub use message::{Message, MessageRow, decode_exactly, encode_contiguous};
-pub use payload::Payload;
+pub use payload::{Payload, Segment};
 pub use reader::{ITEMS_RESERVED_MAX, Reader};
 pub use string::WireStr;
 pub use writer::{PAYLOAD_SEGMENT_BYTES_MIN, Writer};
@@ -145,6 +145,9 @@ pub enum WireError {
         /// Its length.
         length: usize,
     },
+    /// A part of a payload is in a file, and one buffer of everything was asked for.
+    #[error("a part of the payload is in a file; read it first")]
+    NotInMemory,
 }
 
 impl WireError {

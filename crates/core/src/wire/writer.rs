@@ -1,7 +1,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
-use super::{Payload, STRING_BYTES_MAX, WireError};
+use super::{Payload, STRING_BYTES_MAX, Segment, WireError};
+use crate::log::FileRange;
 
 /// A payload of at least this many bytes becomes a segment of its own; a smaller one is cheaper to copy than to
 /// describe to the kernel.
@@ -24,7 +25,7 @@ pub struct Writer {
 #[derive(Debug)]
 struct Placed {
     at: usize,
-    bytes: Bytes,
+    segment: Segment,
 }
 
 impl Writer {
@@ -61,7 +62,7 @@ impl Writer {
     }
 
     /// The frame that [`Writer::frame`] began: its length, then everything written since.
-    pub fn into_frame(mut self) -> Result<Vec<Bytes>, WireError> {
+    pub fn into_frame(mut self) -> Result<Vec<Segment>, WireError> {
         let length = self.len().saturating_sub(size_of::<i32>());
         let length = i32::try_from(length).map_err(|_| WireError::TooLong { what: "frame", length })?;
         if let Some(prefix) = self.envelope.first_chunk_mut() {
@@ -72,29 +73,34 @@ impl Writer {
 
     /// Everything written, as buffers in order, none of them empty.
     #[must_use]
-    pub fn into_segments(mut self) -> Vec<Bytes> {
+    pub fn into_segments(mut self) -> Vec<Segment> {
         let mut segments = Vec::with_capacity(2 * self.placed.len() + 1);
         let mut cut = 0;
-        for Placed { at, bytes } in std::mem::take(&mut self.placed) {
+        for Placed { at, segment } in std::mem::take(&mut self.placed) {
             if at > cut {
-                segments.push(self.envelope.split_to(at - cut).freeze());
+                segments.push(Segment::Bytes(self.envelope.split_to(at - cut).freeze()));
                 cut = at;
             }
-            segments.push(bytes);
+            segments.push(segment);
         }
         if !self.envelope.is_empty() {
-            segments.push(self.envelope.freeze());
+            segments.push(Segment::Bytes(self.envelope.freeze()));
         }
         segments
     }
 
     /// Everything written, as one buffer; copies only if there are placed payloads.
-    #[must_use]
-    pub fn into_bytes(self) -> Bytes {
+    ///
+    /// Fails if one of them is in a file.
+    pub fn into_bytes(self) -> Result<Bytes, WireError> {
         if self.placed.is_empty() {
-            return self.envelope.freeze();
+            return Ok(self.envelope.freeze());
         }
-        self.into_segments().into_iter().collect::<Payload>().into_bytes()
+        let mut whole = BytesMut::with_capacity(self.len());
+        for segment in self.into_segments() {
+            whole.extend_from_slice(segment.in_memory().ok_or(WireError::NotInMemory)?);
+        }
+        Ok(whole.freeze())
     }
 
     /// Bytes without a length.
@@ -107,11 +113,24 @@ impl Writer {
     #[inline]
     pub fn place(&mut self, bytes: &Bytes) {
         if self.segmented && bytes.len() >= PAYLOAD_SEGMENT_BYTES_MIN {
-            self.placed_bytes += bytes.len();
-            self.placed.push(Placed { at: self.envelope.len(), bytes: bytes.clone() });
+            self.place_segment(Segment::Bytes(bytes.clone()));
         } else {
             self.raw(bytes);
         }
+    }
+
+    /// A range of a file, without a length. Fails in a writer that makes one buffer of everything.
+    pub fn place_file(&mut self, range: &FileRange) -> Result<(), WireError> {
+        if !self.segmented {
+            return Err(WireError::NotInMemory);
+        }
+        self.place_segment(Segment::File(range.clone()));
+        Ok(())
+    }
+
+    fn place_segment(&mut self, segment: Segment) {
+        self.placed_bytes += segment.len();
+        self.placed.push(Placed { at: self.envelope.len(), segment });
     }
 
     /// A byte, 1 for true.
@@ -231,8 +250,13 @@ impl Writer {
     #[inline]
     pub fn payload(&mut self, payload: &Payload, flexible: bool) -> Result<(), WireError> {
         self.length("payload", Some(payload.len()), flexible)?;
-        payload.parts().iter().for_each(|part| self.place(part));
-        Ok(())
+        payload.parts().iter().try_for_each(|part| match part {
+            Segment::Bytes(bytes) => {
+                self.place(bytes);
+                Ok(())
+            }
+            Segment::File(range) => self.place_file(range),
+        })
     }
 
     /// Record batches or null.
