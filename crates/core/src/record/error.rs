@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::Compression;
 use crate::error::ErrorCode;
 
 /// Why bytes are not record batches. Every variant names what was found, so that whoever sent them can look.
@@ -33,6 +34,26 @@ pub enum RecordError {
         /// The checksum of the bytes.
         computed: u32,
     },
+    /// The records do not have the shape of records.
+    #[error("the records are malformed: {0}")]
+    Structure(&'static str),
+    /// The attributes name a codec nobody has defined.
+    #[error("unknown compression codec {0}; use none, gzip, snappy, lz4 or zstd")]
+    Codec(i8),
+    /// The compressed bytes are not what their codec can read.
+    #[error("the {} compressed records cannot be read: {reason}", codec.name())]
+    Compressed {
+        /// The codec in the attributes.
+        codec: Compression,
+        /// What the codec says.
+        reason: String,
+    },
+    /// More came out of the compressed records than is allowed.
+    #[error("the records decompress to more than {size_max} bytes; send smaller batches")]
+    TooLarge {
+        /// The limit in bytes.
+        size_max: usize,
+    },
 }
 
 impl RecordError {
@@ -40,7 +61,11 @@ impl RecordError {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::OldMagic(_) | Self::Magic(_) => ErrorCode::INVALID_RECORD,
+            Self::OldMagic(_) | Self::Magic(_) | Self::Structure(_) | Self::Compressed { .. } => {
+                ErrorCode::INVALID_RECORD
+            }
+            Self::Codec(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+            Self::TooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
             Self::Truncated { .. } | Self::BatchLength(_) | Self::Checksum { .. } => {
                 ErrorCode::CORRUPT_MESSAGE
             }

@@ -9,12 +9,26 @@
 //! came in, and a stamped batch goes to the log as two pieces: 61 fresh bytes and the old body.
 
 mod batch;
+mod builder;
+mod codec;
+mod control;
 mod error;
 mod header;
+mod records;
+mod validate;
+mod varint;
 
 pub use batch::{Batch, Batches, HeaderWalk};
+pub use builder::BatchBuilder;
+pub use codec::{Codec, DECOMPRESSED_SIZE_MAX, compress, decompress};
+pub use control::{ControlRecordType, EndTransactionMarker, TransactionResult};
 pub use error::RecordError;
 pub use header::{Attributes, BatchHeader, Compression, TimestampType};
+pub use records::{Headers, Record, RecordHeader, RecordIter, Records};
+pub use validate::{
+    Origin, RECORD_ERRORS_MAX, RecordRefusal, Refusal, TopicCompression, Validated, ValidationRules,
+    sole_batch, validate,
+};
 
 #[cfg(test)]
 mod tests;

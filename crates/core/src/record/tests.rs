@@ -143,3 +143,112 @@ proptest! {
         prop_assert!(size <= total);
     }
 }
+
+#[derive(Debug, Clone, PartialEq)]
+struct Owned {
+    timestamp: i64,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+fn any_record() -> impl Strategy<Value = Owned> {
+    let bytes = || prop::collection::vec(any::<u8>(), 0..40);
+    let headers = prop::collection::vec((bytes(), prop::option::of(bytes())), 0..4);
+    (any::<i64>(), prop::option::of(bytes()), prop::option::of(bytes()), headers)
+        .prop_map(|(timestamp, key, value, headers)| Owned { timestamp, key, value, headers })
+}
+
+fn owned(record: &Record<'_>) -> Owned {
+    Owned {
+        timestamp: record.timestamp.0,
+        key: record.key.map(<[u8]>::to_vec),
+        value: record.value.map(<[u8]>::to_vec),
+        headers: record.headers.iter().map(|h| (h.key.to_vec(), h.value.map(<[u8]>::to_vec))).collect(),
+    }
+}
+
+#[test]
+fn the_records_of_a_java_batch_are_views_of_its_body() {
+    let batch = sample(40);
+    let records = batch.records().unwrap();
+    let found: Vec<_> = records.iter().map(Result::unwrap).collect();
+    let values: Vec<_> = found.iter().map(|r| (r.offset.0, r.timestamp.0, r.key, r.value.unwrap())).collect();
+    assert_eq!(values, [(40, 1000, None, &b"a"[..]), (41, 1000, None, b"b"), (42, 1000, None, b"c")]);
+    assert_eq!(records.body().as_ptr(), batch.body.as_ptr());
+}
+
+#[test]
+fn the_builder_writes_what_a_java_producer_writes() {
+    let mut builder = BatchBuilder::new(Compression::None);
+    for value in [b"a", b"b", b"c"] {
+        builder.append(Timestamp(1000), None, Some(value), &[]);
+    }
+    assert_eq!(builder.build().unwrap(), sample(0));
+}
+
+#[test]
+fn malformed_records_end_the_walk_with_one_error() {
+    let short_value = [0x0e, 0, 0, 0, 1, 4, b'a', 0];
+    let negative_headers = [0x0e, 0, 0, 0, 1, 2, b'a', 1];
+    let null_header_key = [0x12, 0, 0, 0, 1, 2, b'a', 2, 1, 1];
+    let many_headers = [0x16, 0, 0, 0, 1, 2, b'a', 0xfe, 0xff, 0xff, 0x0f];
+    let endless = [0xff; 12];
+    for body in [&short_value[..], &negative_headers, &null_header_key, &many_headers, &endless, &[1], &[]] {
+        let mut batch = Batch { body: Bytes::copy_from_slice(body), ..sample(0) };
+        batch.header.records_count = 1;
+        let records = batch.records().unwrap();
+        let results: Vec<_> = records.iter().collect();
+        assert!(matches!(results[..], [Err(RecordError::Structure(_))]), "{body:?}: {results:?}");
+    }
+}
+
+#[test]
+fn transaction_markers_survive_their_batch() {
+    for result in [TransactionResult::Abort, TransactionResult::Commit] {
+        let marker = EndTransactionMarker { result, coordinator_epoch: LeaderEpoch(12) };
+        let batch = marker.batch(ProducerId(5), ProducerEpoch(2), Timestamp(9)).unwrap();
+        assert!(batch.header.is_control() && batch.header.is_transactional() && batch.crc_matches());
+        assert_eq!(EndTransactionMarker::read(&batch), Ok(Some(marker)));
+    }
+    assert_eq!(EndTransactionMarker::read(&sample(0)), Ok(None));
+    assert_eq!(ControlRecordType::from_key(&[0, 0, 0, 99]), Ok(None));
+    assert!(ControlRecordType::from_key(&[0, 0, 0]).is_err());
+    assert!(ControlRecordType::from_key(&[0xff, 0, 0, 0]).is_err());
+}
+
+proptest! {
+    #[test]
+    fn records_survive_every_codec(records in prop::collection::vec(any_record(), 1..20), codec in 0usize..5) {
+        let mut builder = BatchBuilder::new(Compression::ALL[codec]);
+        builder.base_offset = Offset(100);
+        for record in &records {
+            let headers: Vec<_> = record.headers.iter().map(|(key, value)| RecordHeader { key, value: value.as_deref() }).collect();
+            let bound = builder.uncompressed_size_with(record.key.as_deref(), record.value.as_deref());
+            builder.append(Timestamp(record.timestamp), record.key.as_deref(), record.value.as_deref(), &headers);
+            prop_assert!(!headers.is_empty() || builder.uncompressed_size() <= bound);
+        }
+        let batch = builder.build().unwrap();
+        prop_assert!(batch.crc_matches());
+        let read = batch.records().unwrap();
+        let found: Vec<_> = read.iter().map(|record| owned(&record.unwrap())).collect();
+        prop_assert_eq!(&found, &records);
+        let last = read.iter().last().unwrap().unwrap();
+        prop_assert_eq!(last.offset, batch.header.last_offset());
+    }
+
+    #[test]
+    fn mutated_bodies_never_panic(flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8), count in any::<i32>()) {
+        let mut batch = sample(0);
+        let mut body = batch.body.to_vec();
+        for (at, value) in flips {
+            let at = at.index(body.len());
+            body[at] = value;
+        }
+        batch.body = body.into();
+        batch.header.records_count = count;
+        for record in batch.records().unwrap().iter().flatten() {
+            prop_assert_eq!(record.headers.iter().count(), record.headers.len());
+        }
+    }
+}
