@@ -91,7 +91,7 @@ pub(super) fn stream<R>(
     let mut chunk = CHUNK.take();
     let decoder = match codec {
         Compression::None => Decoder::Plain(Some(body)),
-        Compression::Gzip => Decoder::Gzip(gzip::Decoder::new(body)),
+        Compression::Gzip => Decoder::Gzip(Box::new(gzip::Decoder::new(body))),
         Compression::Snappy => Decoder::Snappy(snappy::Decoder::new(body)),
         Compression::Lz4 => Decoder::Lz4(lz4::Decoder::new(body)?),
         Compression::Zstd => Decoder::Zstd(zstandard::Decoder::new(body)?),
@@ -145,7 +145,7 @@ impl Chunk {
 
 enum Decoder<'a> {
     Plain(Option<&'a [u8]>),
-    Gzip(gzip::Decoder<'a>),
+    Gzip(Box<gzip::Decoder<'a>>),
     Snappy(snappy::Decoder<'a>),
     Lz4(lz4::Decoder<'a>),
     Zstd(zstandard::Decoder<'a>),
