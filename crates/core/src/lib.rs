@@ -18,3 +18,6 @@ pub mod log;
 pub mod replicated;
 
 pub mod machine;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

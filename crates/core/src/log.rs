@@ -94,7 +94,7 @@ pub trait Log: Send + Sync + fmt::Debug {
 
 /// Small pieces of state that live beside the batches of a log and die with their span. *All blocking.*
 pub trait Sidecars: Send + Sync {
-    /// Replaces the sidecar of this kind and offset, atomically.
+    /// Replaces the sidecar of this kind and offset, atomically, and durably once it returns.
     ///
     /// # Errors
     /// [`LogError::Io`].

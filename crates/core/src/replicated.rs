@@ -23,6 +23,15 @@ use crate::record::Batch;
 
 /// A log whose end is agreed among replicas.
 pub trait ReplicatedLog: Send + Sync + fmt::Debug {
+    /// What a [`Origin::Coordinator`] may count on now: asked before it decides, so that what it then applies will also
+    /// be placed. It reserves against everything but the loss of leadership or of the log: who was admitted places with
+    /// `require_min_insync: false`, for the replicas that were in sync when it was asked.
+    ///
+    /// # Errors
+    /// [`PlaceError::NotLeader`]; [`PlaceError::Refused`] when fewer than `min.insync.replicas` are in sync;
+    /// [`PlaceError::Log`] when the log is offline.
+    fn admit(&self) -> Result<Admission, PlaceError>;
+
     /// Validates, stamps and appends one batch, as leader.
     ///
     /// # Errors
@@ -37,6 +46,17 @@ pub trait ReplicatedLog: Send + Sync + fmt::Debug {
 
     /// The watermarks and leadership as they change.
     fn watch(&self) -> watch::Receiver<Watermarks>;
+}
+
+/// See [`ReplicatedLog::admit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// The leader epoch to place in.
+    pub epoch: LeaderEpoch,
+    /// The offset that the next record gets.
+    pub end: Offset,
+    /// `max.message.bytes`: the most bytes of a batch, header included.
+    pub batch_bytes_max: usize,
 }
 
 /// Under which terms a batch is placed.
