@@ -1,10 +1,15 @@
 //! The cluster as a node knows it: an immutable [`Image`], one for each committed change.
 //!
 //! The image is what the records of `__cluster_metadata` add up to. Handlers and coordinators read it; the controller
-//! and the followers of its log build the next one. Maps are shared between images until one of them changes.
+//! and the followers of its log build the next one. Maps are shared between images until one of them changes, so an
+//! image is cheap to publish, and [`ImageDelta`] finds what differs by comparing pointers first.
+
+mod delta;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+
+pub use delta::{ImageDelta, PartitionDelta};
 
 use crate::id::{
     BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, Offset, PartitionEpoch, PartitionIndex, ProducerId,
@@ -47,6 +52,25 @@ impl Image {
         self.topics.by_name(topic)?.partition(partition)
     }
 
+    /// Sets a dynamic configuration value, or removes it. A resource without values is not there.
+    pub fn set_config(&mut self, resource: &ConfigResource, key: &str, value: Option<&str>) {
+        let configs = Arc::make_mut(&mut self.configs);
+        match value {
+            Some(value) => {
+                let values = Arc::make_mut(configs.entry(resource.clone()).or_default());
+                values.insert(key.to_owned(), value.to_owned());
+            }
+            None => {
+                if let Some(values) = configs.get_mut(resource) {
+                    Arc::make_mut(values).remove(key);
+                    if values.is_empty() {
+                        configs.remove(resource);
+                    }
+                }
+            }
+        }
+    }
+
     /// The dynamic configuration of one resource; `None` when nothing is set.
     #[must_use]
     pub fn config(&self, resource: &ConfigResource) -> Option<&Arc<BTreeMap<String, String>>> {
@@ -58,14 +82,14 @@ impl Image {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Topics {
     by_id: Arc<HashMap<TopicId, Arc<Topic>>>,
-    by_name: Arc<BTreeMap<TopicName, Arc<Topic>>>,
+    ids: Arc<BTreeMap<TopicName, TopicId>>,
 }
 
 impl Topics {
     /// The topic of this name.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<&Arc<Topic>> {
-        self.by_name.get(name)
+        self.by_id.get(self.ids.get(name)?)
     }
 
     /// The topic of this identity.
@@ -76,40 +100,57 @@ impl Topics {
 
     /// Every topic, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Topic>> {
-        self.by_name.values()
+        self.ids.values().filter_map(|id| self.by_id.get(id))
     }
 
     /// Every topic whose name comes after `name` or is `name`, ordered by name.
     pub fn from(&self, name: &str) -> impl Iterator<Item = &Arc<Topic>> {
-        self.by_name
+        self.ids
             .range::<str, _>((std::ops::Bound::Included(name), std::ops::Bound::Unbounded))
-            .map(|(_, topic)| topic)
+            .filter_map(|(_, id)| self.by_id.get(id))
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.by_name.len()
+        self.ids.len()
     }
 
     /// True when there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
+        self.ids.is_empty()
     }
 
-    /// Adds a topic, or replaces the one of the same identity.
+    /// Adds a topic. It replaces the one of the same identity and the one of the same name.
     pub fn insert(&mut self, topic: Topic) {
-        let topic = Arc::new(topic);
-        Arc::make_mut(&mut self.by_id).insert(topic.id, topic.clone());
-        Arc::make_mut(&mut self.by_name).insert(topic.name.clone(), topic);
+        let by_id = Arc::make_mut(&mut self.by_id);
+        let ids = Arc::make_mut(&mut self.ids);
+        if let Some(namesake) = ids.insert(topic.name.clone(), topic.id).filter(|id| *id != topic.id) {
+            by_id.remove(&namesake);
+        }
+        let name = topic.name.clone();
+        if let Some(renamed) = by_id.insert(topic.id, Arc::new(topic)).filter(|old| old.name != name) {
+            ids.remove(&renamed.name);
+        }
+    }
+
+    /// The topic of this identity, to change its partitions. Copies the topic when another image shares it.
+    pub fn partitions_mut(&mut self, id: TopicId) -> Option<&mut Vec<Partition>> {
+        let topic = Arc::make_mut(&mut self.by_id).get_mut(&id)?;
+        Some(&mut Arc::make_mut(topic).partitions)
     }
 
     /// Removes a topic and returns it.
     pub fn remove(&mut self, id: TopicId) -> Option<Arc<Topic>> {
         let topic = Arc::make_mut(&mut self.by_id).remove(&id)?;
-        Arc::make_mut(&mut self.by_name).remove(&topic.name);
+        Arc::make_mut(&mut self.ids).remove(&topic.name);
         Some(topic)
+    }
+
+    /// True when both certainly hold the same topics because they share their memory.
+    fn shares_with(&self, other: &Topics) -> bool {
+        Arc::ptr_eq(&self.by_id, &other.by_id)
     }
 }
 
@@ -129,6 +170,11 @@ impl Topic {
     #[must_use]
     pub fn partition(&self, index: PartitionIndex) -> Option<&Partition> {
         self.partitions.get(usize::try_from(index.0).ok()?)
+    }
+
+    /// Its partitions with their numbers.
+    pub fn numbered(&self) -> impl Iterator<Item = (PartitionIndex, &Partition)> {
+        (0..).map(PartitionIndex).zip(&self.partitions)
     }
 }
 
@@ -176,6 +222,8 @@ pub struct Broker {
     pub features: BTreeMap<String, FeatureRange>,
     /// Its online log directories.
     pub directories: Vec<DirectoryId>,
+    /// Those of its log directories that take no new replicas (KIP-1066).
+    pub cordoned: Vec<DirectoryId>,
     /// It takes no part: it does not lead, and clients do not see it.
     pub fenced: bool,
     /// It is shutting down in an orderly way.
@@ -187,6 +235,12 @@ impl Broker {
     #[must_use]
     pub fn endpoint(&self, listener: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| endpoint.listener == listener)
+    }
+
+    /// True when it may lead and be in sync: neither fenced nor shutting down.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        !self.fenced && !self.in_controlled_shutdown
     }
 }
 
@@ -248,4 +302,46 @@ pub enum ConfigKind {
     ClientMetrics = 16,
     /// A group (KIP-848).
     Group = 32,
+}
+
+impl ConfigKind {
+    /// The kind of this number; `None` for a number that is none.
+    #[must_use]
+    pub fn from_id(id: i8) -> Option<ConfigKind> {
+        [Self::Topic, Self::Broker, Self::BrokerLogger, Self::ClientMetrics, Self::Group]
+            .into_iter()
+            .find(|kind| kind.id() == id)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn id(self) -> i8 {
+        self as i8
+    }
+}
+
+impl ConfigResource {
+    /// The resource of this kind and name.
+    #[must_use]
+    pub fn new(kind: ConfigKind, name: &str) -> ConfigResource {
+        ConfigResource { kind, name: name.to_owned() }
+    }
+
+    /// A topic.
+    #[must_use]
+    pub fn topic(name: &str) -> ConfigResource {
+        ConfigResource::new(ConfigKind::Topic, name)
+    }
+
+    /// One broker.
+    #[must_use]
+    pub fn broker(id: BrokerId) -> ConfigResource {
+        ConfigResource { kind: ConfigKind::Broker, name: id.to_string() }
+    }
+
+    /// All brokers.
+    #[must_use]
+    pub fn brokers() -> ConfigResource {
+        ConfigResource::new(ConfigKind::Broker, "")
+    }
 }
