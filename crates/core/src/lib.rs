@@ -2,6 +2,7 @@
 //!
 //! This crate does no I/O, spawns nothing and reads no clock.
 
+pub mod config;
 pub mod id;
 
 pub mod error;

@@ -1,0 +1,21 @@
+//! Vltava's own keys.
+
+use crate::config::key::{ConfigKey, config_keys};
+use crate::config::validator::{Validator, at_least, names_or_empty};
+
+/// The keys of this area, as a node reads them.
+pub(super) const KEYS: &[ConfigKey] = config_keys! {
+    /// Storage backend of topics that name none, by the name it is registered under: `segments` keeps Kafka's files on disk,
+    /// `memory` keeps nothing over a restart.
+    "vltava.storage": String = "segments", Validator::NonEmpty, High, ReadOnly;
+    /// Addresses of the HTTP server for metrics and health, with the registry and Connect below /registry and /connect. Empty is
+    /// off. A default port that is taken is a warning, a configured one an error.
+    "vltava.http.listeners": List = "http://127.0.0.1:8080", names_or_empty(), Medium, ReadOnly;
+    /// Addresses where the schema registry serves at the root, as its clients expect. Empty is off.
+    "vltava.registry.listeners": List = "http://127.0.0.1:8081", names_or_empty(), Medium, ReadOnly;
+    /// Addresses where Connect serves at the root, as its clients expect. Empty is off; Connect itself is off until configured.
+    "vltava.connect.listeners": List = "http://127.0.0.1:8083", names_or_empty(), Medium, ReadOnly;
+    /// Bytes of unsynced data a log directory may hold before the background flush writes them out and advances the recovery
+    /// point. It bounds what recovery has to read again after a crash.
+    "vltava.recovery.bytes.max": Long = "67108864", at_least(1048576), Medium, ReadOnly;
+};

@@ -1,0 +1,509 @@
+//! The settings of a node, typed: what the broker reads at start.
+
+use super::error::ConfigError;
+use super::layers::BrokerLayers;
+use super::listener::{
+    Listener, ListenerName, SecurityProtocol, SecurityProtocolMap, check_ports, parse_listeners,
+    parse_protocol_map,
+};
+use super::values::ConfigValues;
+use crate::id::BrokerId;
+
+/// The settings of a node. Typed fields for what the code branches on or uses often; [`BrokerConfig::values`] for the rest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BrokerConfig {
+    /// Who this node is.
+    pub identity: Identity,
+    /// Where it binds and what it tells clients.
+    pub listeners: Listeners,
+    /// Limits of connections and requests.
+    pub network: NetworkLimits,
+    /// Where and how logs are kept.
+    pub logs: LogSettings,
+    /// Topics that are created without settings of their own.
+    pub topics: TopicDefaults,
+    /// `__consumer_offsets` and classic groups.
+    pub groups: GroupSettings,
+    /// `__transaction_state`, transactions and idempotent producers.
+    pub transactions: TransactionSettings,
+    /// Addresses of the HTTP servers; see `vltava.http.listeners`.
+    pub http: HttpListeners,
+    /// Every declared key, read and checked.
+    pub values: ConfigValues,
+    /// The settings as they were set, for dynamic changes and `DescribeConfigs`.
+    pub layers: BrokerLayers,
+}
+
+/// Who a node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `node.id`, or its older name `broker.id`.
+    pub node: BrokerId,
+    /// Whether the node serves clients.
+    pub is_broker: bool,
+    /// Whether the node votes on metadata.
+    pub is_controller: bool,
+    /// `broker.rack`.
+    pub rack: Option<String>,
+    /// `controller.quorum.voters`: node, host, port.
+    pub quorum_voters: Vec<(BrokerId, String, u16)>,
+    /// `controller.quorum.bootstrap.servers`: host, port.
+    pub quorum_bootstrap: Vec<(String, u16)>,
+}
+
+/// Where a node binds and what it tells clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listeners {
+    /// `listeners`, the controller's among them.
+    pub bound: Vec<Listener>,
+    /// What clients are told: `advertised.listeners`, or those bound, without the controller's. A port of 0 is to be
+    /// replaced by the one bound, a host of `None` by this machine's name.
+    pub advertised: Vec<Listener>,
+    /// What controllers tell each other: the advertised or bound listeners of the controller.
+    pub advertised_controller: Vec<Listener>,
+    /// `controller.listener.names`, the first for outgoing calls.
+    pub controller: Vec<ListenerName>,
+    /// The listener brokers use among themselves.
+    pub inter_broker: ListenerName,
+    /// The security of every listener name.
+    pub protocols: SecurityProtocolMap,
+}
+
+impl Listeners {
+    /// Whether a listener serves the controller's requests and not clients.
+    #[must_use]
+    pub fn is_controller(&self, name: &ListenerName) -> bool {
+        self.controller.contains(name)
+    }
+}
+
+/// Limits of connections and requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkLimits {
+    /// `socket.request.max.bytes`: the largest request frame.
+    pub request_bytes_max: i32,
+    /// `queued.max.request.bytes`: bytes of requests in flight in the whole node; `None` is unbounded.
+    pub queued_bytes_max: Option<i64>,
+    /// `socket.send.buffer.bytes`; `None` leaves it to the system.
+    pub send_buffer_bytes: Option<i32>,
+    /// `socket.receive.buffer.bytes`; `None` leaves it to the system.
+    pub receive_buffer_bytes: Option<i32>,
+    /// `socket.listen.backlog.size`.
+    pub listen_backlog: i32,
+    /// `max.connections` of the node.
+    pub connections_max: i32,
+    /// `max.connections.per.ip`.
+    pub connections_per_ip_max: i32,
+    /// `max.connections.per.ip.overrides`: host and limit.
+    pub connections_per_ip_overrides: Vec<(String, i32)>,
+    /// `max.connection.creation.rate`: new connections a second.
+    pub connection_creation_rate_max: i32,
+    /// `connections.max.idle.ms`; `None` is for ever.
+    pub idle_ms_max: Option<i64>,
+    /// `connection.failed.authentication.delay.ms`.
+    pub failed_authentication_delay_ms: i32,
+    /// `fetch.max.bytes`: cap on one fetch response.
+    pub fetch_bytes_max: i32,
+    /// `max.incremental.fetch.session.cache.slots`.
+    pub fetch_sessions_max: i32,
+    /// `max.request.partition.size.limit`: partitions one DescribeTopicPartitions answer may carry.
+    pub described_partitions_max: i32,
+}
+
+/// Where and how logs are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogSettings {
+    /// `log.dirs`, else `log.dir`.
+    pub dirs: Vec<String>,
+    /// `metadata.log.dir`, else the first of `dirs`.
+    pub metadata_dir: String,
+    /// `vltava.storage`: the backend of topics that name none.
+    pub storage: String,
+    /// `vltava.recovery.bytes.max`: unsynced bytes a directory may hold.
+    pub recovery_bytes_max: i64,
+    /// `num.recovery.threads.per.data.dir`.
+    pub recovery_threads_per_dir: i32,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_interval_ms: i64,
+    /// `log.initial.task.delay.ms`.
+    pub initial_task_delay_ms: i64,
+    /// `log.flush.scheduler.interval.ms`.
+    pub flush_scheduler_interval_ms: i64,
+    /// `log.flush.offset.checkpoint.interval.ms`.
+    pub recovery_point_checkpoint_interval_ms: i32,
+    /// `log.flush.start.offset.checkpoint.interval.ms`.
+    pub start_offset_checkpoint_interval_ms: i32,
+    /// `replica.high.watermark.checkpoint.interval.ms`.
+    pub high_watermark_checkpoint_interval_ms: i64,
+    /// `log.dir.failure.timeout.ms`.
+    pub dir_failure_timeout_ms: i64,
+}
+
+/// Topics that are created without settings of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicDefaults {
+    /// `auto.create.topics.enable`.
+    pub auto_create: bool,
+    /// `delete.topic.enable`.
+    pub delete_enable: bool,
+    /// `num.partitions`.
+    pub partitions: i32,
+    /// `default.replication.factor`.
+    pub replication_factor: i32,
+}
+
+/// `__consumer_offsets` and classic groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// `offsets.topic.num.partitions`.
+    pub offsets_partitions: i32,
+    /// `offsets.topic.replication.factor`.
+    pub offsets_replication_factor: i16,
+    /// `offsets.topic.segment.bytes`.
+    pub offsets_segment_bytes: i32,
+    /// `offsets.topic.compression.codec`: Kafka's codec id, 0 to 4.
+    pub offsets_compression_codec: i32,
+    /// `offset.metadata.max.bytes`.
+    pub offset_metadata_bytes_max: i32,
+    /// `offsets.retention.minutes`, in milliseconds.
+    pub offsets_retention_ms: i64,
+    /// `offsets.retention.check.interval.ms`.
+    pub offsets_retention_check_interval_ms: i64,
+    /// `offsets.commit.timeout.ms`.
+    pub offsets_commit_timeout_ms: i32,
+    /// `group.min.session.timeout.ms`.
+    pub session_timeout_ms_min: i32,
+    /// `group.max.session.timeout.ms`.
+    pub session_timeout_ms_max: i32,
+    /// `group.initial.rebalance.delay.ms`.
+    pub initial_rebalance_delay_ms: i32,
+    /// `group.max.size`.
+    pub size_max: i32,
+    /// `group.coordinator.append.linger.ms`; `None` adapts to the load.
+    pub append_linger_ms: Option<i32>,
+    /// `group.coordinator.rebalance.protocols`.
+    pub rebalance_protocols: Vec<String>,
+}
+
+/// `__transaction_state`, transactions and idempotent producers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransactionSettings {
+    /// `transaction.state.log.num.partitions`.
+    pub partitions: i32,
+    /// `transaction.state.log.replication.factor`.
+    pub replication_factor: i16,
+    /// `transaction.state.log.min.isr`.
+    pub insync_replicas_min: i32,
+    /// `transaction.state.log.segment.bytes`.
+    pub segment_bytes: i32,
+    /// `transaction.max.timeout.ms`.
+    pub timeout_ms_max: i32,
+    /// `transactional.id.expiration.ms`.
+    pub transactional_id_expiration_ms: i32,
+    /// `producer.id.expiration.ms`.
+    pub producer_id_expiration_ms: i32,
+    /// `producer.id.expiration.check.interval.ms`.
+    pub producer_id_expiration_check_interval_ms: i32,
+    /// `transaction.partition.verification.enable`.
+    pub partition_verification: bool,
+}
+
+/// Addresses of the HTTP servers as `http://host:port` texts. Empty is off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpListeners {
+    /// `vltava.http.listeners`.
+    pub node: Vec<HttpListener>,
+    /// `vltava.registry.listeners`.
+    pub registry: Vec<HttpListener>,
+    /// `vltava.connect.listeners`.
+    pub connect: Vec<HttpListener>,
+}
+
+/// One address of an HTTP server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpListener {
+    /// A host name or address, IPv6 without brackets; empty binds every address.
+    pub host: String,
+    /// The port; 0 lets the system choose.
+    pub port: u16,
+    /// Whether somebody asked for it: a default port that is taken is a warning, a configured one an error.
+    pub configured: bool,
+}
+
+impl BrokerConfig {
+    /// Reads and checks the settings of a node.
+    ///
+    /// # Errors
+    /// The first value that does not fit, or the first two that do not go together.
+    pub fn resolve(layers: BrokerLayers) -> Result<Self, ConfigError> {
+        let layers = with_node_id(layers)?;
+        let values = ConfigValues::of_broker(&layers)?;
+        let identity = identity(&values)?;
+        let listeners = listeners(&values, &layers, &identity)?;
+        let config = Self {
+            network: network(&values)?,
+            logs: logs(&values)?,
+            topics: topics(&values)?,
+            groups: groups(&values)?,
+            transactions: transactions(&values)?,
+            http: http(&values, &layers)?,
+            identity,
+            listeners,
+            values,
+            layers,
+        };
+        super::check::check_node(&config)?;
+        Ok(config)
+    }
+}
+
+/// `broker.id` is an older name of `node.id` (KIP-1232): either is enough, two must agree.
+fn with_node_id(mut layers: BrokerLayers) -> Result<BrokerLayers, ConfigError> {
+    let older = layers.file.get("broker.id").map(|text| text.trim().to_owned()).filter(|text| text != "-1");
+    match (layers.file.get("node.id"), older) {
+        (Some(node), Some(broker)) if node.trim() != broker => {
+            Err(ConfigError::Conflict("You must set `node.id` to the same value as `broker.id`.".to_owned()))
+        }
+        (None, Some(broker)) => {
+            layers.file.insert("node.id".to_owned(), broker);
+            Ok(layers)
+        }
+        _ => Ok(layers),
+    }
+}
+
+fn identity(values: &ConfigValues) -> Result<Identity, ConfigError> {
+    let roles = values.list("process.roles")?;
+    let has = |role: &str| roles.iter().any(|name| name == role);
+    Ok(Identity {
+        node: BrokerId(values.int("node.id")?),
+        is_broker: has("broker"),
+        is_controller: has("controller"),
+        rack: values.optional_text("broker.rack")?.map(str::to_owned),
+        quorum_voters: values
+            .list("controller.quorum.voters")?
+            .iter()
+            .map(|entry| voter(entry))
+            .collect::<Result<_, _>>()?,
+        quorum_bootstrap: values
+            .list("controller.quorum.bootstrap.servers")?
+            .iter()
+            .map(|entry| host_port("controller.quorum.bootstrap.servers", entry))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn voter(entry: &str) -> Result<(BrokerId, String, u16), ConfigError> {
+    const KEY: &str = "controller.quorum.voters";
+    let invalid =
+        || ConfigError::invalid(KEY, entry, "Each entry should be in the form `{id}@{host}:{port}`.");
+    let (id, address) = entry.split_once('@').ok_or_else(invalid)?;
+    let (host, port) = host_port(KEY, address).map_err(|_| invalid())?;
+    Ok((BrokerId(id.parse().ok().filter(|id| *id >= 0).ok_or_else(invalid)?), host, port))
+}
+
+/// Splits `host:port`, with brackets around an IPv6 address.
+fn host_port(key: &str, entry: &str) -> Result<(String, u16), ConfigError> {
+    let invalid =
+        || ConfigError::invalid(key, entry, "Write host:port, with brackets around an IPv6 address");
+    let (host, port) = entry.rsplit_once(':').ok_or_else(invalid)?;
+    let host = match host.strip_prefix('[') {
+        Some(inner) => inner.strip_suffix(']').ok_or_else(invalid)?,
+        None if host.contains(':') => return Err(invalid()),
+        None => host,
+    };
+    if host.is_empty() {
+        return Err(invalid());
+    }
+    Ok((host.to_owned(), port.parse().map_err(|_| invalid())?))
+}
+
+fn listeners(
+    values: &ConfigValues,
+    layers: &BrokerLayers,
+    identity: &Identity,
+) -> Result<Listeners, ConfigError> {
+    let controller: Vec<ListenerName> =
+        values.list("controller.listener.names")?.iter().map(|name| ListenerName::new(name)).collect();
+    let mut protocols = parse_protocol_map(values.text("listener.security.protocol.map")?)?;
+    let entries = values.list("listeners")?;
+    if layers.get("listener.security.protocol.map").is_none() && !any_secured(entries) {
+        for name in &controller {
+            protocols.entry(name.clone()).or_insert(SecurityProtocol::Plaintext);
+        }
+    }
+    let bound = parse_listeners("listeners", entries, &protocols)?;
+    check_ports(&bound)?;
+    let told = match values.list("advertised.listeners")? {
+        [] => bound.clone(),
+        advertised => parse_listeners("advertised.listeners", advertised, &protocols)?,
+    };
+    let (mut advertised_controller, advertised): (Vec<_>, Vec<_>) =
+        told.into_iter().partition(|listener| controller.contains(&listener.name));
+    for listener in bound.iter().filter(|listener| controller.contains(&listener.name)) {
+        if !advertised_controller.iter().any(|known| known.name == listener.name) {
+            advertised_controller.push(listener.clone());
+        }
+    }
+    let inter_broker = inter_broker(values, layers, identity, &advertised)?;
+    Ok(Listeners { bound, advertised, advertised_controller, controller, inter_broker, protocols })
+}
+
+fn any_secured(entries: &[String]) -> bool {
+    entries.iter().any(|entry| {
+        let name = entry.split("://").next().unwrap_or("");
+        SecurityProtocol::of_name(name).is_some_and(|protocol| protocol != SecurityProtocol::Plaintext)
+    })
+}
+
+/// `inter.broker.listener.name`, else the listener named like `security.inter.broker.protocol`.
+fn inter_broker(
+    values: &ConfigValues,
+    layers: &BrokerLayers,
+    identity: &Identity,
+    advertised: &[Listener],
+) -> Result<ListenerName, ConfigError> {
+    let named = values.optional_text("inter.broker.listener.name")?;
+    if named.is_some() && layers.get("security.inter.broker.protocol").is_some() {
+        return Err(ConfigError::Conflict(
+            "Only one of inter.broker.listener.name and security.inter.broker.protocol should be set."
+                .to_owned(),
+        ));
+    }
+    let name = ListenerName::new(named.unwrap_or(values.text("security.inter.broker.protocol")?));
+    let known = || advertised.iter().any(|listener| listener.name == name);
+    if !identity.is_broker || advertised.is_empty() || known() {
+        return Ok(name);
+    }
+    let valid: Vec<&str> = advertised.iter().map(|listener| listener.name.as_str()).collect();
+    Err(ConfigError::Conflict(format!(
+        "inter.broker.listener.name must be a listener name defined in advertised.listeners. The valid options based on currently configured listeners are {}",
+        valid.join(",")
+    )))
+}
+
+fn network(values: &ConfigValues) -> Result<NetworkLimits, ConfigError> {
+    let buffer = |key: &str| values.int(key).map(|bytes| (bytes >= 0).then_some(bytes));
+    Ok(NetworkLimits {
+        request_bytes_max: values.int("socket.request.max.bytes")?,
+        queued_bytes_max: Some(values.long("queued.max.request.bytes")?).filter(|bytes| *bytes > 0),
+        send_buffer_bytes: buffer("socket.send.buffer.bytes")?,
+        receive_buffer_bytes: buffer("socket.receive.buffer.bytes")?,
+        listen_backlog: values.int("socket.listen.backlog.size")?,
+        connections_max: values.int("max.connections")?,
+        connections_per_ip_max: values.int("max.connections.per.ip")?,
+        connections_per_ip_overrides: overrides(values.text("max.connections.per.ip.overrides")?)?,
+        connection_creation_rate_max: values.int("max.connection.creation.rate")?,
+        idle_ms_max: Some(values.long("connections.max.idle.ms")?).filter(|ms| *ms >= 0),
+        failed_authentication_delay_ms: values.int("connection.failed.authentication.delay.ms")?,
+        fetch_bytes_max: values.int("fetch.max.bytes")?,
+        fetch_sessions_max: values.int("max.incremental.fetch.session.cache.slots")?,
+        described_partitions_max: values.int("max.request.partition.size.limit")?,
+    })
+}
+
+fn overrides(text: &str) -> Result<Vec<(String, i32)>, ConfigError> {
+    const KEY: &str = "max.connections.per.ip.overrides";
+    let parse = |entry: String| {
+        let invalid = || ConfigError::invalid(KEY, &entry, "Write host:count");
+        let (host, count) = entry.rsplit_once(':').ok_or_else(invalid)?;
+        let count = count.trim().parse().map_err(|_| invalid())?;
+        Ok((host.trim().trim_start_matches('[').trim_end_matches(']').to_owned(), count))
+    };
+    super::value::list(text).into_iter().map(parse).collect()
+}
+
+fn logs(values: &ConfigValues) -> Result<LogSettings, ConfigError> {
+    let dirs = match values.list("log.dirs")? {
+        [] => values.list("log.dir")?.to_vec(),
+        dirs => dirs.to_vec(),
+    };
+    let first = dirs.first().cloned().ok_or_else(|| {
+        ConfigError::Conflict(
+            "At least one log directory must be defined via log.dirs or log.dir.".to_owned(),
+        )
+    })?;
+    Ok(LogSettings {
+        metadata_dir: values.optional_text("metadata.log.dir")?.map_or(first, str::to_owned),
+        dirs,
+        storage: values.text("vltava.storage")?.to_owned(),
+        recovery_bytes_max: values.long("vltava.recovery.bytes.max")?,
+        recovery_threads_per_dir: values.int("num.recovery.threads.per.data.dir")?,
+        retention_check_interval_ms: values.long("log.retention.check.interval.ms")?,
+        initial_task_delay_ms: values.long("log.initial.task.delay.ms")?,
+        flush_scheduler_interval_ms: values.long("log.flush.scheduler.interval.ms")?,
+        recovery_point_checkpoint_interval_ms: values.int("log.flush.offset.checkpoint.interval.ms")?,
+        start_offset_checkpoint_interval_ms: values.int("log.flush.start.offset.checkpoint.interval.ms")?,
+        high_watermark_checkpoint_interval_ms: values
+            .long("replica.high.watermark.checkpoint.interval.ms")?,
+        dir_failure_timeout_ms: values.long("log.dir.failure.timeout.ms")?,
+    })
+}
+
+fn topics(values: &ConfigValues) -> Result<TopicDefaults, ConfigError> {
+    Ok(TopicDefaults {
+        auto_create: values.boolean("auto.create.topics.enable")?,
+        delete_enable: values.boolean("delete.topic.enable")?,
+        partitions: values.int("num.partitions")?,
+        replication_factor: values.int("default.replication.factor")?,
+    })
+}
+
+fn groups(values: &ConfigValues) -> Result<GroupSettings, ConfigError> {
+    Ok(GroupSettings {
+        offsets_partitions: values.int("offsets.topic.num.partitions")?,
+        offsets_replication_factor: values.short("offsets.topic.replication.factor")?,
+        offsets_segment_bytes: values.int("offsets.topic.segment.bytes")?,
+        offsets_compression_codec: values.int("offsets.topic.compression.codec")?,
+        offset_metadata_bytes_max: values.int("offset.metadata.max.bytes")?,
+        offsets_retention_ms: values.long("offsets.retention.minutes")?.saturating_mul(60_000),
+        offsets_retention_check_interval_ms: values.long("offsets.retention.check.interval.ms")?,
+        offsets_commit_timeout_ms: values.int("offsets.commit.timeout.ms")?,
+        session_timeout_ms_min: values.int("group.min.session.timeout.ms")?,
+        session_timeout_ms_max: values.int("group.max.session.timeout.ms")?,
+        initial_rebalance_delay_ms: values.int("group.initial.rebalance.delay.ms")?,
+        size_max: values.int("group.max.size")?,
+        append_linger_ms: Some(values.int("group.coordinator.append.linger.ms")?).filter(|ms| *ms >= 0),
+        rebalance_protocols: values.list("group.coordinator.rebalance.protocols")?.to_vec(),
+    })
+}
+
+fn transactions(values: &ConfigValues) -> Result<TransactionSettings, ConfigError> {
+    Ok(TransactionSettings {
+        partitions: values.int("transaction.state.log.num.partitions")?,
+        replication_factor: values.short("transaction.state.log.replication.factor")?,
+        insync_replicas_min: values.int("transaction.state.log.min.isr")?,
+        segment_bytes: values.int("transaction.state.log.segment.bytes")?,
+        timeout_ms_max: values.int("transaction.max.timeout.ms")?,
+        transactional_id_expiration_ms: values.int("transactional.id.expiration.ms")?,
+        producer_id_expiration_ms: values.int("producer.id.expiration.ms")?,
+        producer_id_expiration_check_interval_ms: values.int("producer.id.expiration.check.interval.ms")?,
+        partition_verification: values.boolean("transaction.partition.verification.enable")?,
+    })
+}
+
+fn http(values: &ConfigValues, layers: &BrokerLayers) -> Result<HttpListeners, ConfigError> {
+    let addresses = |key: &str| {
+        let configured = layers.get(key).is_some();
+        values
+            .list(key)?
+            .iter()
+            .map(|entry| http_listener(key, entry, configured))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    Ok(HttpListeners {
+        node: addresses("vltava.http.listeners")?,
+        registry: addresses("vltava.registry.listeners")?,
+        connect: addresses("vltava.connect.listeners")?,
+    })
+}
+
+fn http_listener(key: &str, entry: &str, configured: bool) -> Result<HttpListener, ConfigError> {
+    let invalid = || ConfigError::invalid(key, entry, "Write http://host:port");
+    let address = entry.strip_prefix("http://").ok_or_else(invalid)?;
+    let (host, port) = match address.strip_prefix(':') {
+        Some(port) => (String::new(), port.parse().map_err(|_| invalid())?),
+        None => host_port(key, address.trim_end_matches('/')).map_err(|_| invalid())?,
+    };
+    Ok(HttpListener { host, port, configured })
+}
