@@ -26,7 +26,7 @@ pub enum AlterOperation {
 /// key's default.
 ///
 /// # Errors
-/// [`ConfigError::NotUpdatable`] when the key is no list and the step needs one.
+/// When the key is no list and the step needs one, or a value is missing.
 pub fn alter(
     table: &ConfigTable,
     properties: &mut Properties,
@@ -47,9 +47,7 @@ pub fn alter(
                 .filter(|declared| declared.kind == ConfigType::List)
                 .ok_or_else(|| {
                     let verb = if operation == AlterOperation::Append { "APPEND" } else { "SUBTRACT" };
-                    ConfigError::NotUpdatable(format!(
-                        "Can't {verb} to key {key} because its type is not LIST."
-                    ))
+                    ConfigError::Conflict(format!("Can't {verb} to key {key} because its type is not LIST."))
                 })?;
             let current = properties.get(key).map(String::as_str).or(declared.default_text()).unwrap_or("");
             let changed = change_list(list(current), &list(value.unwrap_or("")), operation);
@@ -218,7 +216,8 @@ pub fn check_broker(new: &Properties, scope: BrokerScope) -> Result<(), ConfigEr
             },
         };
         check_update_mode(name, key, listener, scope)?;
-        key.parse(text)?;
+        // Kafka answers INVALID_REQUEST for a broker's value, INVALID_CONFIG for a topic's.
+        key.parse(text).map_err(|error| ConfigError::NotUpdatable(error.to_string()))?;
     }
     Ok(())
 }

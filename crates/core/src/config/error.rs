@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::nearest::hint;
+use crate::error::ErrorCode;
 
 /// A key or value that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +52,15 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// Kafka's code.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotUpdatable(_) => ErrorCode::INVALID_REQUEST,
+            _ => ErrorCode::INVALID_CONFIG,
+        }
+    }
+
     /// An [`ConfigError::Invalid`] of its three parts.
     pub fn invalid(key: &str, value: impl fmt::Display, problem: impl Into<String>) -> Self {
         Self::Invalid { key: key.to_owned(), value: format!("{value}"), problem: problem.into() }

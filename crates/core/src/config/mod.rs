@@ -43,9 +43,7 @@ pub use node::{
 };
 pub use quota::{client_quota_keys, ip_quota_keys};
 pub use table::{ConfigTable, Properties};
-pub use topic::{
-    CleanupPolicy, MessageTimestampType, ThrottledReplicas, TopicCompression, TopicConfig, topic_keys,
-};
+pub use topic::{CleanupPolicy, ThrottledReplicas, TopicConfig, topic_keys};
 pub use validator::Validator;
 pub use value::{ConfigValue, HIDDEN, Password, list};
 pub use values::ConfigValues;

@@ -3,6 +3,7 @@ use super::describe::{
     Description, describe_broker, describe_cluster_defaults, describe_group, describe_topic,
 };
 use super::*;
+use crate::record::{Codec, Compression, TimestampType, TopicCompression, ValidationRules};
 
 fn properties(entries: &[(&str, &str)]) -> Properties {
     entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -174,8 +175,11 @@ fn a_topic_is_typed() {
     ]))
     .unwrap();
     assert_eq!(config.cleanup_policy, CleanupPolicy { delete: true, compact: true });
-    assert_eq!(config.compression_type, TopicCompression::Zstd(-5));
-    assert_eq!(config.message_timestamp_type, MessageTimestampType::LogAppendTime);
+    assert_eq!(
+        config.compression_type,
+        TopicCompression::Codec(Codec { compression: Compression::Zstd, level: Some(-5) })
+    );
+    assert_eq!(config.message_timestamp_type, TimestampType::LogAppendTime);
     assert_eq!(config.leader_replication_throttled_replicas, ThrottledReplicas::Pairs(vec![(0, 1), (2, 3)]));
     assert_eq!(config.follower_replication_throttled_replicas, ThrottledReplicas::All);
     assert_eq!((config.segment_bytes, config.storage.as_str()), (100, "memory"));
@@ -183,6 +187,11 @@ fn a_topic_is_typed() {
         TopicConfig::of(&properties(&[("cleanup.policy", "")])).unwrap().cleanup_policy,
         CleanupPolicy { delete: false, compact: false }
     );
+}
+
+#[test]
+fn the_default_rules_of_appending_are_those_of_the_record_module() {
+    assert_eq!(TopicConfig::of(&Properties::new()).unwrap().validation_rules(), ValidationRules::default());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::layers::BrokerLayers;
 use super::table::{ConfigTable, Properties};
 use super::topic_keys::TOPIC_KEYS;
 use super::values::ConfigValues;
+use crate::record::{Codec, Compression, TimestampType, TopicCompression, ValidationRules};
 
 /// The keys of a topic.
 pub fn topic_keys() -> &'static ConfigTable {
@@ -48,7 +49,7 @@ pub struct TopicConfig {
     /// How far in the past the producer's timestamp may lie.
     pub message_timestamp_before_max_ms: i64,
     /// Whose clock stamps the records.
-    pub message_timestamp_type: MessageTimestampType,
+    pub message_timestamp_type: TimestampType,
     /// The share of dirty bytes that makes the log eligible for compaction.
     pub min_cleanable_dirty_ratio: f64,
     /// A record younger than this is not compacted.
@@ -96,32 +97,6 @@ pub struct CleanupPolicy {
     pub compact: bool,
 }
 
-/// What the broker does with the producer's codec.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TopicCompression {
-    /// Keep it.
-    Producer,
-    /// Store without compression.
-    Uncompressed,
-    /// Recompress with gzip at level 1 to 9, −1 for its own choice.
-    Gzip(i32),
-    /// Recompress with snappy.
-    Snappy,
-    /// Recompress with lz4 at level 1 to 17.
-    Lz4(i32),
-    /// Recompress with zstd at level −131072 to 22.
-    Zstd(i32),
-}
-
-/// Whose clock stamps the records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageTimestampType {
-    /// The producer's.
-    CreateTime,
-    /// The broker's, at append.
-    LogAppendTime,
-}
-
 /// Which replicas count against a replication quota.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ThrottledReplicas {
@@ -149,6 +124,21 @@ impl TopicConfig {
     /// As [`TopicConfig::resolve`].
     pub fn of(topic: &Properties) -> Result<Self, ConfigError> {
         Self::resolve(topic, &BrokerLayers::default())
+    }
+
+    /// What decides about a batch that is to be appended.
+    #[must_use]
+    pub fn validation_rules(&self) -> ValidationRules {
+        let bytes = |size: i32| usize::try_from(size).unwrap_or(0);
+        ValidationRules {
+            compression: self.compression_type,
+            compacted: self.cleanup_policy.compact,
+            timestamp_type: self.message_timestamp_type,
+            timestamp_before_max_ms: self.message_timestamp_before_max_ms,
+            timestamp_after_max_ms: self.message_timestamp_after_max_ms,
+            batch_size_max: bytes(self.max_message_bytes),
+            segment_size_max: bytes(self.segment_bytes),
+        }
     }
 
     fn typed(values: &ConfigValues) -> Result<Self, ConfigError> {
@@ -182,8 +172,8 @@ impl TopicConfig {
             message_timestamp_after_max_ms: values.long("message.timestamp.after.max.ms")?,
             message_timestamp_before_max_ms: values.long("message.timestamp.before.max.ms")?,
             message_timestamp_type: match values.text("message.timestamp.type")? {
-                "LogAppendTime" => MessageTimestampType::LogAppendTime,
-                _ => MessageTimestampType::CreateTime,
+                "LogAppendTime" => TimestampType::LogAppendTime,
+                _ => TimestampType::CreateTime,
             },
             min_cleanable_dirty_ratio: values.double("min.cleanable.dirty.ratio")?,
             min_compaction_lag_ms: values.long("min.compaction.lag.ms")?,
@@ -226,12 +216,16 @@ impl TopicConfig {
 pub(super) const FOLLOW_RETENTION: i64 = -2;
 
 fn compression(values: &ConfigValues) -> Result<TopicCompression, ConfigError> {
+    let codec = |compression, level: Option<i32>| TopicCompression::Codec(Codec { compression, level });
+    let level = |key: &str, own_choice: Option<i32>| {
+        Ok(Some(values.int(key)?).filter(|level| Some(*level) != own_choice))
+    };
     Ok(match values.text("compression.type")? {
-        "uncompressed" => TopicCompression::Uncompressed,
-        "gzip" => TopicCompression::Gzip(values.int("compression.gzip.level")?),
-        "snappy" => TopicCompression::Snappy,
-        "lz4" => TopicCompression::Lz4(values.int("compression.lz4.level")?),
-        "zstd" => TopicCompression::Zstd(values.int("compression.zstd.level")?),
+        "uncompressed" => codec(Compression::None, None),
+        "gzip" => codec(Compression::Gzip, level("compression.gzip.level", Some(-1))?),
+        "snappy" => codec(Compression::Snappy, None),
+        "lz4" => codec(Compression::Lz4, level("compression.lz4.level", None)?),
+        "zstd" => codec(Compression::Zstd, level("compression.zstd.level", None)?),
         _ => TopicCompression::Producer,
     })
 }
