@@ -1,1 +1,3 @@
 //! The Vltava broker as a library.
+
+pub mod config;

@@ -54,8 +54,10 @@ fn check_quorum(config: &BrokerConfig) -> Result<(), ConfigError> {
 fn check_listeners(config: &BrokerConfig) -> Result<(), ConfigError> {
     let (identity, listeners) = (&config.identity, &config.listeners);
     let bound = |name: &ListenerName| listeners.bound.iter().any(|listener| listener.name == *name);
+    // A node without a quorum to find is its own, and needs no listener to reach it.
+    let alone = identity.quorum_voters.is_empty() && identity.quorum_bootstrap.is_empty();
     if identity.is_controller {
-        require(listeners.controller.iter().all(bound), || {
+        require(alone || listeners.controller.iter().all(bound), || {
             "controller.listener.names must only contain values appearing in the 'listeners' configuration when running the KRaft controller role".to_owned()
         })?;
     } else {

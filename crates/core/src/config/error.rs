@@ -52,6 +52,18 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// The key the error is about, when it is about one.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { key, .. }
+            | Self::List { key, .. }
+            | Self::Missing { key }
+            | Self::Unknown { key, .. } => Some(key),
+            Self::Conflict(_) | Self::NotUpdatable(_) => None,
+        }
+    }
+
     /// Kafka's code.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
