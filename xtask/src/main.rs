@@ -1,5 +1,7 @@
 //! Developer tasks of Vltava.
 
+mod codegen;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -10,8 +12,13 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
-enum Task {}
+enum Task {
+    /// Turn the message tables into Rust
+    Codegen(codegen::Arguments),
+}
 
 fn main() -> anyhow::Result<()> {
-    match Arguments::parse().task {}
+    match Arguments::parse().task {
+        Task::Codegen(arguments) => codegen::run(&arguments),
+    }
 }

@@ -1,1 +1,3 @@
 //! vltava-coordinator
+
+pub mod generated;

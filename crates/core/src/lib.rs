@@ -22,3 +22,5 @@ pub mod machine;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+
+pub mod generated;

@@ -1,1 +1,3 @@
 //! vltava-replication
+
+pub mod generated;

@@ -12,6 +12,15 @@ pub trait Message: Default + Sized {
     /// The versions that can be read and written.
     const VERSIONS: RangeInclusive<i16>;
 
+    /// Fails if the message has no such version.
+    #[inline]
+    fn check_version(version: i16) -> Result<(), WireError> {
+        if Self::VERSIONS.contains(&version) {
+            return Ok(());
+        }
+        Err(WireError::UnsupportedVersion { message: Self::NAME, version })
+    }
+
     /// Reads one message and leaves the reader behind it.
     ///
     /// Fields that the version lacks have their defaults.
