@@ -166,8 +166,13 @@ pub enum LogData {
     Later(LaterRead),
 }
 
-/// A read that has to wait for a disk; run it on a thread that may block.
-pub type LaterRead = Box<dyn FnOnce() -> Result<Bytes, LogError> + Send>;
+/// A read that has to wait for a disk.
+pub struct LaterRead {
+    /// How many bytes it will return.
+    pub length: usize,
+    /// Reads; run it on a thread that may block.
+    pub read: Box<dyn FnOnce() -> Result<Bytes, LogError> + Send>,
+}
 
 /// A range of an open file that is never truncated nor overwritten while this exists.
 #[derive(Clone, Debug)]
@@ -186,6 +191,22 @@ impl LogData {
     pub fn empty() -> LogData {
         LogData::Bytes(SmallVec::new())
     }
+
+    /// How many bytes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            LogData::Bytes(slices) => slices.iter().map(Bytes::len).sum(),
+            LogData::File(range) => range.length,
+            LogData::Later(later) => later.length,
+        }
+    }
+
+    /// True when there are no records.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 impl fmt::Debug for LogData {
@@ -193,7 +214,7 @@ impl fmt::Debug for LogData {
         match self {
             LogData::Bytes(slices) => write!(f, "Bytes({})", slices.iter().map(Bytes::len).sum::<usize>()),
             LogData::File(range) => write!(f, "File({}+{})", range.position, range.length),
-            LogData::Later(_) => f.write_str("Later"),
+            LogData::Later(later) => write!(f, "Later({})", later.length),
         }
     }
 }
