@@ -1,3 +1,5 @@
 //! vltava-replication
 
 pub mod generated;
+
+pub mod runtime;

@@ -4,5 +4,11 @@
 //! fake is deterministic: what is random in it comes from a seed, and time moves when a test says so.
 
 mod clock;
+mod machine;
+mod random;
+mod replicated;
 
 pub use clock::ManualClock;
+pub use machine::machine_suite;
+pub use random::Random;
+pub use replicated::{FakeCluster, FakeLog, REPLICAS};

@@ -1,0 +1,187 @@
+//! Replays a log into a machine.
+
+use bytes::{Bytes, BytesMut};
+use vltava_core::id::{LeaderEpoch, Offset, Timestamp};
+use vltava_core::log::{FileRange, LogData, LogError};
+use vltava_core::machine::{DecodeError, Entry, Place, StateMachine, TransactionEnd};
+use vltava_core::record::{Batch, EndTransactionMarker, Record, RecordError, Records, TransactionResult};
+use vltava_core::replicated::{Isolation, ReadError, ReadTerms, ReplicatedLog, Watermarks};
+
+/// Why a log could not be replayed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The log refused to be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The bytes could not be fetched.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A batch is damaged.
+    #[error("the batch at offset {at} is damaged: {error}")]
+    Batch {
+        /// Its base offset, or where it should be.
+        at: Offset,
+        /// What is wrong.
+        error: RecordError,
+    },
+    /// A record does not hold what it should.
+    #[error("the record at offset {at} cannot be read: {error}")]
+    Record {
+        /// Its offset.
+        at: Offset,
+        /// What is wrong.
+        error: DecodeError,
+    },
+    /// The thread that read the log died.
+    #[error("the read was cancelled")]
+    Cancelled,
+}
+
+/// Where a replay stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Position {
+    /// The offset after the last record applied.
+    pub(super) next: Offset,
+    /// The leader epoch of that record.
+    pub(super) epoch: LeaderEpoch,
+    /// Its timestamp.
+    pub(super) timestamp: Timestamp,
+    /// The bytes of the batches applied so far.
+    pub(super) bytes: u64,
+}
+
+impl Position {
+    /// Nothing is applied: the next record is this one.
+    pub(super) fn at(next: Offset) -> Position {
+        Position { next, epoch: LeaderEpoch::NONE, timestamp: Timestamp::NONE, bytes: 0 }
+    }
+}
+
+/// One read from `position` on, applied. Returns where the log stood; the position has not moved when there is nothing
+/// to read.
+pub(super) async fn replay_some<M: StateMachine>(
+    log: &dyn ReplicatedLog,
+    machine: &mut M,
+    position: &mut Position,
+    isolation: Isolation,
+    bytes: usize,
+) -> Result<Watermarks, ReplayError> {
+    let current_epoch = LeaderEpoch::NONE;
+    let terms = ReadTerms { isolation, bytes, whole_first_batch: true, current_epoch };
+    let read = log.read(position.next, terms)?;
+    let region = gather(read.data).await?;
+    apply_region(machine, region, position)?;
+    Ok(read.watermarks)
+}
+
+/// The records in one piece, wherever they are.
+pub(super) async fn gather(data: LogData) -> Result<Bytes, ReplayError> {
+    match data {
+        LogData::Bytes(mut slices) if slices.len() <= 1 => Ok(slices.pop().unwrap_or_default()),
+        LogData::Bytes(slices) => {
+            let mut joined = BytesMut::with_capacity(slices.iter().map(Bytes::len).sum());
+            slices.iter().for_each(|slice| joined.extend_from_slice(slice));
+            Ok(joined.freeze())
+        }
+        LogData::File(range) => on_blocking_thread(move || read_range(&range)).await,
+        LogData::Later(later) => on_blocking_thread(later.read).await,
+    }
+}
+
+async fn on_blocking_thread(
+    read: impl FnOnce() -> Result<Bytes, LogError> + Send + 'static,
+) -> Result<Bytes, ReplayError> {
+    let read = tokio::task::spawn_blocking(read).await.map_err(|_| ReplayError::Cancelled)?;
+    Ok(read?)
+}
+
+fn read_range(range: &FileRange) -> Result<Bytes, LogError> {
+    use std::os::unix::fs::FileExt;
+    let mut bytes = vec![0; range.length];
+    range.file.read_exact_at(&mut bytes, range.position).map_err(|error| LogError::Io {
+        act: "read",
+        path: "the log's file".into(),
+        source: std::sync::Arc::new(error),
+    })?;
+    Ok(bytes.into())
+}
+
+/// Applies the whole batches of a region from the position on; the last one may be cut.
+pub(super) fn apply_region<M: StateMachine>(
+    machine: &mut M,
+    region: Bytes,
+    position: &mut Position,
+) -> Result<(), ReplayError> {
+    for batch in Batch::split(region) {
+        match batch {
+            Ok(batch) if batch.header.next_offset() <= position.next => {}
+            Ok(batch) => apply_batch(machine, &batch, position)?,
+            Err(RecordError::Truncated { .. }) => break,
+            Err(error) => return Err(ReplayError::Batch { at: position.next, error }),
+        }
+    }
+    Ok(())
+}
+
+fn apply_batch<M: StateMachine>(
+    machine: &mut M,
+    batch: &Batch,
+    position: &mut Position,
+) -> Result<(), ReplayError> {
+    let header = &batch.header;
+    let damaged = |error| ReplayError::Batch { at: header.base_offset, error };
+    batch.check_crc().map_err(damaged)?;
+    if header.is_control() {
+        apply_control(machine, batch)?;
+    } else {
+        let records = batch.records().map_err(damaged)?;
+        let transaction = header.is_transactional().then_some((header.producer_id, header.producer_epoch));
+        for record in &records {
+            let record = record.map_err(damaged)?;
+            if record.offset >= position.next {
+                let place = Place { offset: record.offset, timestamp: record.timestamp, transaction };
+                apply_record(machine, &records, &record, place)?;
+            }
+        }
+    }
+    position.next = header.next_offset();
+    position.epoch = header.partition_leader_epoch;
+    position.timestamp = header.max_timestamp;
+    position.bytes = position.bytes.saturating_add(batch.size() as u64);
+    Ok(())
+}
+
+fn apply_record<M: StateMachine>(
+    machine: &mut M,
+    records: &Records,
+    record: &Record<'_>,
+    place: Place,
+) -> Result<(), ReplayError> {
+    let key = record.key.map(|key| records.body().slice_ref(key));
+    let value = record.value.map(|value| records.body().slice_ref(value));
+    apply_entry(machine, Entry::Record { key: key.as_ref(), value: value.as_ref() }, place)
+}
+
+fn apply_control<M: StateMachine>(machine: &mut M, batch: &Batch) -> Result<(), ReplayError> {
+    let header = &batch.header;
+    let marker = EndTransactionMarker::read(batch);
+    let Some(marker) = marker.map_err(|error| ReplayError::Batch { at: header.base_offset, error })? else {
+        return Ok(());
+    };
+    let end = TransactionEnd {
+        producer: header.producer_id,
+        epoch: header.producer_epoch,
+        commit: marker.result == TransactionResult::Commit,
+        coordinator_epoch: marker.coordinator_epoch.0,
+    };
+    let place = Place { offset: header.base_offset, timestamp: header.max_timestamp, transaction: None };
+    apply_entry(machine, Entry::End(end), place)
+}
+
+fn apply_entry<M: StateMachine>(machine: &mut M, entry: Entry<'_>, place: Place) -> Result<(), ReplayError> {
+    let decoded = machine.decode(entry).map_err(|error| ReplayError::Record { at: place.offset, error })?;
+    if let Some(event) = decoded {
+        machine.apply(&event, place);
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! What a shard needs from around it, and its limits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use vltava_core::clock::Clock;
+use vltava_core::image::Image;
+use vltava_core::machine::Context;
+
+/// Where 128 fresh random bits come from; a simulation gives a seeded one.
+pub type Entropy = Arc<dyn Fn() -> u128 + Send + Sync>;
+
+/// What decisions see besides their machine's state. Cheap to clone.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Both clocks.
+    pub clock: Arc<dyn Clock>,
+    /// The cluster as this node knows it.
+    pub image: watch::Receiver<Arc<Image>>,
+    /// Randomness.
+    pub entropy: Entropy,
+}
+
+impl Surroundings {
+    /// The image as it is now.
+    pub(super) fn image(&self) -> Arc<Image> {
+        self.image.borrow().clone()
+    }
+
+    /// The context of one decision.
+    pub(super) fn context<'a>(&self, image: &'a Image) -> Context<'a> {
+        Context { now: self.clock.now(), wall: self.clock.wall(), entropy: (self.entropy)(), image }
+    }
+}
+
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
+
+/// The limits of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Commands that may wait for the machine; more are refused as [`super::AskError::Overloaded`].
+    pub commands_waiting_max: usize,
+    /// Commands taken in one wake-up, and so decided before the next append.
+    pub commands_per_turn_max: usize,
+    /// Timers fired in one wake-up.
+    pub timers_per_turn_max: usize,
+    /// Answers and effects that may wait for a commit; no command is taken beyond that.
+    pub uncommitted_max: usize,
+    /// Answers that may be parked; commands beyond that are refused as [`super::AskError::Overloaded`].
+    pub parked_max: usize,
+    /// How long an answer waits for its commit (`offsets.commit.timeout.ms`).
+    pub commit_timeout: Duration,
+    /// How much of the log a replay reads at a time, in bytes (`offsets.load.buffer.size`).
+    pub load_bytes: usize,
+    /// How long after a failed replay, or a refusal of the log, the next attempt is made.
+    pub retry_delay: Duration,
+}
+
+impl Default for Limits {
+    /// Kafka's, where it has them.
+    fn default() -> Self {
+        Limits {
+            commands_waiting_max: 4096,
+            commands_per_turn_max: 512,
+            timers_per_turn_max: 512,
+            uncommitted_max: 65_536,
+            parked_max: 100_000,
+            commit_timeout: Duration::from_secs(5),
+            load_bytes: 1 << 20,
+            retry_delay: Duration::from_secs(1),
+        }
+    }
+}
