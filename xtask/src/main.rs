@@ -1,6 +1,7 @@
 //! Developer tasks of Vltava.
 
 mod codegen;
+mod conformance;
 
 use clap::{Parser, Subcommand};
 
@@ -15,10 +16,13 @@ struct Arguments {
 enum Task {
     /// Turn the message tables into Rust
     Codegen(codegen::Arguments),
+    /// Drive a broker with other people's clients and compare it with Apache Kafka.
+    Conformance(conformance::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Codegen(arguments) => codegen::run(&arguments),
+        Task::Conformance(options) => conformance::run(&options),
     }
 }

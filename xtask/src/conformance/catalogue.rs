@@ -1,0 +1,94 @@
+//! The suites: one row each.
+
+use std::time::Duration;
+
+use super::Options;
+
+/// What a suite is written in, and so how it is prepared and started.
+pub enum Program {
+    /// A script of `xtask/conformance/sh`.
+    Shell(&'static str),
+    /// A script of `xtask/conformance/python` that needs the standard library alone.
+    Python(&'static str),
+    /// A script of `xtask/conformance/python` that needs the packages of `requirements.txt`.
+    PythonWithPackages(&'static str),
+    /// A class of `xtask/conformance/java`, on the class path of Kafka's tools.
+    Java(&'static str),
+    /// A command of the Go module `xtask/conformance/go`.
+    Go(&'static str),
+    /// A script of the npm package `xtask/conformance/node`.
+    Node(&'static str),
+}
+
+/// One program with checks, and what it needs.
+pub struct Suite {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it shows, in one line.
+    pub about: &'static str,
+    /// The program.
+    pub program: Program,
+    /// Whether it restarts or kills the server under test.
+    pub controls_server: bool,
+    /// Whether it compares with an Apache Kafka, which is started beside the server under test.
+    pub needs_oracle: bool,
+    /// Whether one of its checks runs for as long as `--seconds` says.
+    pub takes_budget: bool,
+    /// The longest that one check may take.
+    pub check_limit: Duration,
+}
+
+/// How long a suite may take.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    /// One check.
+    pub check: Duration,
+    /// The whole program.
+    pub program: Duration,
+}
+
+/// The longest that a whole suite may take, budgets of the command line aside.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(600);
+
+impl Suite {
+    /// The limits under the budgets of the command line.
+    pub fn limits(&self, options: &Options) -> Limits {
+        let budget = Duration::from_secs(if self.takes_budget { options.seconds } else { 0 });
+        Limits { check: self.check_limit + budget, program: PROGRAM_LIMIT + budget }
+    }
+}
+
+const fn suite(name: &'static str, about: &'static str, program: Program, check_seconds: u64) -> Suite {
+    let check_limit = Duration::from_secs(check_seconds);
+    Suite {
+        name,
+        about,
+        program,
+        controls_server: false,
+        needs_oracle: false,
+        takes_budget: false,
+        check_limit,
+    }
+}
+
+/// All suites, in the order in which they run.
+pub const SUITES: &[Suite] = &[
+    suite(
+        "kcat",
+        "kcat: metadata, codecs, keys, headers, offsets by time, groups",
+        Program::Shell("kcat.sh"),
+        60,
+    ),
+    suite(
+        "confluent",
+        "confluent-kafka (Python on librdkafka): producer, consumer, admin client, groups",
+        Program::PythonWithPackages("confluent.py"),
+        90,
+    ),
+    suite(
+        "python",
+        "kafka-python: producer, consumer, admin client, groups",
+        Program::PythonWithPackages("kafka_python.py"),
+        90,
+    ),
+];

@@ -1,0 +1,163 @@
+//! Proof with what nobody here wrote: other people's clients, driven against a running broker.
+//!
+//! A *suite* is a program in `xtask/conformance` (shell, Python, Java, Go or Node) that gets the address of a freshly
+//! started server and reports *checks* on its standard output. This module owns what the programs share: starting
+//! and killing the server under test, fetching client libraries into the user's cache folder, time limits, and the
+//! report. It knows nothing about Kafka's protocol, so no bug of ours can hide in it.
+//!
+//! The same suites run against Apache Kafka (`--against kafka`), which must pass all of them. That makes a check an
+//! oracle: what fails against Vltava and passes there is Vltava's fault.
+
+mod cache;
+mod catalogue;
+mod clients;
+mod program;
+mod report;
+mod server;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use self::cache::Cache;
+use self::catalogue::{SUITES, Suite};
+use self::report::Report;
+use self::server::{Kind, Server};
+
+/// What `cargo xtask conformance` is asked to do.
+#[derive(clap::Args)]
+pub struct Options {
+    /// Suites to run, in the order of `--list`; all of them when none is named.
+    suites: Vec<String>,
+
+    /// The server under test.
+    #[arg(long, value_enum, default_value = "vltava")]
+    against: Kind,
+
+    /// Test the server that already listens on HOST:PORT. Suites that must restart or kill it are left out.
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "against")]
+    bootstrap: Option<String>,
+
+    /// The `vltava` binary to test. Default: the newest one beside the folder xtask was built into.
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+
+    /// Run only checks whose name contains TEXT.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+
+    /// List the suites and end.
+    #[arg(long)]
+    list: bool,
+
+    /// Time budget of suites that run for as long as they are let (hostile input).
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+
+    /// Rounds of the `kill` suite.
+    #[arg(long, default_value_t = 20)]
+    rounds: u64,
+
+    /// Events of the main job.
+    #[arg(long, default_value_t = 100_000)]
+    events: u64,
+
+    /// Keep the folders of servers and programs, and print where they are.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Runs the suites that `options` name and prints one line per check. Ends the process with 1 if a check failed.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    if options.list {
+        for suite in SUITES {
+            println!("{:<8} {}", suite.name, suite.about);
+        }
+        return Ok(());
+    }
+    let suites = choose(&options.suites)?;
+    let cache = Cache::of_user()?;
+    server::raise_descriptor_limit();
+    let mut report = Report::default();
+    for suite in suites {
+        report.suite(suite.name);
+        if let Err(error) = run_suite(suite, options, &cache, &mut report) {
+            report.fail("start", &format!("{error:#}"), &[]);
+        }
+    }
+    if report.finish() {
+        Ok(())
+    } else {
+        // The sums stay the last line: an error would print below them.
+        std::process::exit(1)
+    }
+}
+
+fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Suite>> {
+    if let Some(unknown) = names.iter().find(|name| SUITES.iter().all(|suite| suite.name != **name)) {
+        bail!("there is no suite {unknown:?}; `cargo xtask conformance --list` shows all");
+    }
+    Ok(SUITES
+        .iter()
+        .filter(|suite| names.is_empty() || names.iter().any(|name| name == suite.name))
+        .collect())
+}
+
+/// One suite on one fresh server, so that no suite sees what another one left behind.
+fn run_suite(suite: &Suite, options: &Options, cache: &Cache, report: &mut Report) -> anyhow::Result<()> {
+    if options.bootstrap.is_some() && suite.controls_server {
+        report.skip("it must restart the server, which --bootstrap does not allow");
+        return Ok(());
+    }
+    let mut command = clients::prepare(suite, cache).context("the client cannot be installed")?;
+    let folder = cache::temporary_folder(suite.name)?;
+    let mut server = match &options.bootstrap {
+        Some(address) => Server::elsewhere(address),
+        None => Server::start(options.against, options.binary.as_deref(), cache, &folder.join("server"))?,
+    };
+    let work = folder.join("work");
+    std::fs::create_dir_all(&work)?;
+    command
+        .current_dir(&work)
+        .env("BOOTSTRAP", server.address())
+        .env("WORK", &work)
+        .env("DATA", server.data())
+        .env("TARGET", server.kind_name())
+        .env("ONLY", options.only.as_deref().unwrap_or_default())
+        .env("SECONDS_BUDGET", options.seconds.to_string())
+        .env("ROUNDS", options.rounds.to_string())
+        .env("EVENTS", options.events.to_string());
+    if suite.needs_oracle {
+        let oracle = Server::start(Kind::Kafka, None, cache, &folder.join("oracle"))?;
+        command.env("ORACLE", oracle.address());
+        program::run(&mut command, &suite.limits(options), &mut server, report)?;
+    } else {
+        program::run(&mut command, &suite.limits(options), &mut server, report)?;
+    }
+    after(&mut server, report);
+    drop(server);
+    cache::discard(&folder, options.keep || report.suite_failed());
+    Ok(())
+}
+
+/// What must hold after every suite: the process lives, did not panic, and ends cleanly when asked to.
+fn after(server: &mut Server, report: &mut Report) {
+    if !server.is_ours() {
+        return;
+    }
+    match server.health() {
+        Ok(()) => report.ok("the server is alive and has not panicked", Duration::ZERO),
+        Err(error) => {
+            report.fail(
+                "the server is alive and has not panicked",
+                &format!("{error:#}"),
+                &server.log_tail(),
+            );
+        }
+    }
+    match server.stop() {
+        Ok(took) => report.ok("the server stops when asked", took),
+        Err(error) => report.fail("the server stops when asked", &format!("{error:#}"), &server.log_tail()),
+    }
+}
