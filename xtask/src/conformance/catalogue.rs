@@ -91,4 +91,19 @@ pub const SUITES: &[Suite] = &[
         Program::PythonWithPackages("kafka_python.py"),
         90,
     ),
+    suite("tools", "Kafka's command line tools, all in one JVM", Program::Java("Tools"), 120),
+    suite("java", "the Java client: producer, consumer, admin client, groups", Program::Java("Clients"), 120),
+    suite("franz", "franz-go: producer, consumer, admin client, groups", Program::Go("franz"), 90),
+    suite(
+        "sarama",
+        "Sarama (Go): producer, consumer, admin client, groups, old versions",
+        Program::Go("sarama"),
+        90,
+    ),
+    suite(
+        "kafkajs",
+        "kafkajs (Node): producer, consumer, admin client, groups",
+        Program::Node("kafkajs.js"),
+        90,
+    ),
 ];

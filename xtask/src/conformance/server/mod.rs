@@ -247,6 +247,7 @@ fn free_port() -> anyhow::Result<u16> {
 }
 
 /// The stock combined-mode file, with addresses on loopback, single replicas, and no wait before a group's first round.
+/// Retention sleeps: many checks use timestamps of long ago.
 fn properties(folder: &Path, port: u16, controller_port: u16) -> String {
     let data = folder.join("data");
     format!(
@@ -268,7 +269,8 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
-log.retention.check.interval.ms=1000
+log.initial.task.delay.ms=3600000
+log.retention.check.interval.ms=3600000
 vltava.http.listeners=
 vltava.registry.listeners=
 vltava.connect.listeners=
