@@ -8,8 +8,6 @@ use super::Options;
 pub enum Program {
     /// A script of `xtask/conformance/sh`.
     Shell(&'static str),
-    /// A script of `xtask/conformance/python` that needs the standard library alone.
-    Python(&'static str),
     /// A script of `xtask/conformance/python` that needs the packages of `requirements.txt`.
     PythonWithPackages(&'static str),
     /// A class of `xtask/conformance/java`, on the class path of Kafka's tools.
