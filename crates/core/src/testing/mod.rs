@@ -3,11 +3,14 @@
 //! Compiled for tests only: other crates switch on the feature `testing` of this one in their dev-dependencies. Every
 //! fake is deterministic: what is random in it comes from a seed, and time moves when a test says so.
 
+mod allocation;
 mod clock;
 mod machine;
+pub mod messages;
 mod random;
 mod replicated;
 
+pub use allocation::PeakAllocator;
 pub use clock::ManualClock;
 pub use machine::machine_suite;
 pub use random::Random;

@@ -55,6 +55,8 @@ pub struct MessageRow {
     pub name: &'static str,
     /// The lowest and highest version.
     pub versions: RangeInclusive<i16>,
+    /// Reads a message and drops it.
+    pub check: fn(&mut Reader, i16) -> Result<(), WireError>,
     /// Reads a message and returns its bytes as this crate writes them.
     pub transcode: fn(&mut Reader, i16) -> Result<Bytes, WireError>,
     /// Reads a message and returns its debug form, for people who look at a difference.
@@ -65,7 +67,13 @@ impl MessageRow {
     /// The row of one message type.
     #[must_use]
     pub const fn of<M: Message + fmt::Debug>() -> Self {
-        Self { name: M::NAME, versions: M::VERSIONS, transcode: transcode::<M>, describe: describe::<M> }
+        Self {
+            name: M::NAME,
+            versions: M::VERSIONS,
+            check: check::<M>,
+            transcode: transcode::<M>,
+            describe: describe::<M>,
+        }
     }
 }
 
@@ -73,6 +81,10 @@ impl fmt::Debug for MessageRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:?}", self.name, self.versions)
     }
+}
+
+fn check<M: Message>(reader: &mut Reader, version: i16) -> Result<(), WireError> {
+    M::decode(reader, version).map(drop)
 }
 
 fn transcode<M: Message>(reader: &mut Reader, version: i16) -> Result<Bytes, WireError> {

@@ -6,7 +6,8 @@ use super::{Payload, STRING_BYTES_MAX, WireError, WireStr};
 /// How many elements of an array are reserved at most before the first of them has been read.
 ///
 /// A count is already known not to exceed what the rest of the frame can hold; this bounds what is reserved in vain
-/// for a frame that turns out to be malformed.
+/// for a frame that turns out to be malformed. An array that really has so many gets the room for all its elements at
+/// once, so that it grows at most one time.
 pub const ITEMS_RESERVED_MAX: usize = 4096;
 
 /// A cursor over a frame that hands out slices of it.
@@ -242,7 +243,7 @@ impl Reader {
         let mut items = Vec::with_capacity(count.min(ITEMS_RESERVED_MAX));
         for _ in 0..count {
             if items.len() == items.capacity() {
-                items.reserve_exact(items.len().min(count - items.len()));
+                items.reserve_exact(count - items.len());
             }
             items.push(item(self)?);
         }
