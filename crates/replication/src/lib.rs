@@ -2,4 +2,6 @@
 
 pub mod generated;
 
+pub mod partition;
+
 pub mod runtime;

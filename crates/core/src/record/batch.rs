@@ -166,7 +166,13 @@ impl Iterator for HeaderWalk<'_> {
     }
 }
 
-/// The CRC-32C (Castagnoli, RFC 3720) of two adjacent pieces.
+/// The CRC-32C (Castagnoli, RFC 3720), with which Kafka protects batches and producer snapshots.
+#[must_use]
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    checksum(bytes, &[])
+}
+
+/// The CRC-32C of two adjacent pieces.
 fn checksum(first: &[u8], second: &[u8]) -> u32 {
     let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
     digest.update(first);

@@ -18,7 +18,7 @@ mod records;
 mod validate;
 mod varint;
 
-pub use batch::{Batch, Batches, HeaderWalk};
+pub use batch::{Batch, Batches, HeaderWalk, crc32c};
 pub use builder::BatchBuilder;
 pub use codec::{Codec, DECOMPRESSED_SIZE_MAX, compress, decompress};
 pub use control::{ControlRecordType, EndTransactionMarker, TransactionResult};
@@ -26,8 +26,8 @@ pub use error::RecordError;
 pub use header::{Attributes, BatchHeader, Compression, TimestampType};
 pub use records::{Headers, Record, RecordHeader, RecordIter, Records};
 pub use validate::{
-    Origin, RECORD_ERRORS_MAX, RecordRefusal, Refusal, TopicCompression, Validated, ValidationRules,
-    sole_batch, validate,
+    RECORD_ERRORS_MAX, RecordRefusal, Refusal, TopicCompression, Validated, ValidationRules, sole_batch,
+    validate,
 };
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::varint::{Slice, Source};
 use super::{Batch, BatchBuilder, BatchHeader, Compression, RecordError, TimestampType};
 use crate::error::ErrorCode;
 use crate::id::{Offset, Sequence, Timestamp};
+use crate::replicated::Origin;
 
 /// The most record errors reported for one batch. Kafka has no limit; a client prints the first few.
 pub const RECORD_ERRORS_MAX: usize = 1000;
@@ -71,15 +72,6 @@ impl TopicCompression {
             _ => source.into(),
         }
     }
-}
-
-/// Who wants to append.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Origin {
-    /// A client's Produce request.
-    Client,
-    /// A coordinator of this cluster: it may write control batches, and sequences are its own affair.
-    Coordinator,
 }
 
 /// A batch that may be appended once offset and leader epoch are stamped.

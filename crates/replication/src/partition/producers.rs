@@ -1,0 +1,380 @@
+//! What a partition remembers of idempotent and transactional producers (KIP-98).
+//!
+//! For each producer: its epoch, its last five batches, and where its open transaction starts. From that follow the
+//! answers to a repeated batch (its old offset), a gap in the sequence, a fenced producer, and the last stable offset.
+//!
+//! Checking and applying are apart: a batch is checked, then written, then applied, so that a failed write changes
+//! nothing. Replaying a log applies without checking, because what stands in a log was accepted once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use smallvec::SmallVec;
+use thiserror::Error;
+use vltava_core::error::ErrorCode;
+use vltava_core::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
+use vltava_core::record::{BatchHeader, EndTransactionMarker, TransactionResult};
+use vltava_core::replicated::Origin;
+
+/// Batches remembered per producer: as many as an idempotent producer may have in flight.
+pub const BATCHES_REMEMBERED: usize = 5;
+
+/// The producers of a partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Producers {
+    entries: HashMap<ProducerId, ProducerState>,
+    /// First offset of every open transaction.
+    open: BTreeMap<Offset, ProducerId>,
+    /// Transactions whose end marker is not yet committed: first offset and the marker's offset.
+    undecided: BTreeMap<Offset, Offset>,
+}
+
+/// One producer, as DescribeProducers shows it and as a snapshot holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducerState {
+    /// Its epoch.
+    pub epoch: ProducerEpoch,
+    /// The last batches, oldest first.
+    pub batches: SmallVec<[ProducedBatch; 1]>,
+    /// The largest timestamp of its last batch.
+    pub last_timestamp: Timestamp,
+    /// The epoch of the coordinator that wrote its last end marker; -1 without one.
+    pub coordinator_epoch: LeaderEpoch,
+    /// Where its open transaction starts.
+    pub transaction_start: Option<Offset>,
+}
+
+/// A batch of a producer that stands in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducedBatch {
+    /// Sequence number of its last record.
+    pub last_sequence: Sequence,
+    /// Offset of its last record.
+    pub last_offset: Offset,
+    /// Its records less one.
+    pub offset_delta: i32,
+    /// Its largest timestamp.
+    pub timestamp: Timestamp,
+}
+
+impl ProducedBatch {
+    /// Sequence number of its first record.
+    #[must_use]
+    pub fn first_sequence(&self) -> Sequence {
+        if self.last_sequence == Sequence::NONE {
+            Sequence::NONE
+        } else {
+            back(self.last_sequence, self.offset_delta)
+        }
+    }
+
+    /// Offset of its first record.
+    #[must_use]
+    pub fn first_offset(&self) -> Offset {
+        self.last_offset.plus(-i64::from(self.offset_delta))
+    }
+}
+
+impl ProducerState {
+    fn unknown() -> Self {
+        Self {
+            epoch: ProducerEpoch::NONE,
+            batches: SmallVec::new(),
+            last_timestamp: Timestamp::NONE,
+            coordinator_epoch: LeaderEpoch(-1),
+            transaction_start: None,
+        }
+    }
+
+    /// Sequence number of the last record, [`Sequence::NONE`] when no batch of this epoch is known.
+    #[must_use]
+    pub fn last_sequence(&self) -> Sequence {
+        self.batches.last().map_or(Sequence::NONE, |batch| batch.last_sequence)
+    }
+
+    fn enter(&mut self, epoch: ProducerEpoch) {
+        if self.epoch != epoch {
+            self.batches.clear();
+            self.epoch = epoch;
+        }
+    }
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The batch comes next.
+    Append,
+    /// The batch stands in the log already.
+    Duplicate(ProducedBatch),
+}
+
+/// A transaction that its marker has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompletedTransaction {
+    /// Whose.
+    pub producer: ProducerId,
+    /// Its first offset.
+    pub first: Offset,
+    /// The offset of the marker.
+    pub last: Offset,
+    /// How it ended.
+    pub result: TransactionResult,
+}
+
+/// Why a producer's batch was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum ProducerError {
+    /// A newer incarnation of the producer has written.
+    #[error("Epoch of producer {producer} is {given}, which is smaller than the last seen epoch {current}")]
+    Epoch {
+        /// Who.
+        producer: ProducerId,
+        /// The epoch of the batch.
+        given: ProducerEpoch,
+        /// The epoch known.
+        current: ProducerEpoch,
+    },
+    /// Records are missing before the batch, or it repeats records older than those remembered.
+    #[error(
+        "Out of order sequence number for producer {producer}: {given} (incoming seq. number), {last} (current end sequence number)"
+    )]
+    Sequence {
+        /// Who.
+        producer: ProducerId,
+        /// The first sequence number of the batch.
+        given: Sequence,
+        /// The last one known.
+        last: Sequence,
+    },
+    /// A new epoch has to start with sequence number 0.
+    #[error(
+        "Invalid sequence number for new epoch of producer {producer}: {epoch} (request epoch), {given} (seq. number), {current} (current producer epoch)"
+    )]
+    FirstSequence {
+        /// Who.
+        producer: ProducerId,
+        /// The epoch of the batch.
+        epoch: ProducerEpoch,
+        /// The first sequence number of the batch.
+        given: Sequence,
+        /// The epoch known.
+        current: ProducerEpoch,
+    },
+    /// The producer has an open transaction here, and the batch is not part of one.
+    #[error("Expected transactional write from producer {producer}, whose transaction is open")]
+    NotTransactional {
+        /// Who.
+        producer: ProducerId,
+    },
+    /// The marker comes from a coordinator that was replaced.
+    #[error("Invalid coordinator epoch for producer {producer}: {given} (zombie), {current} (current)")]
+    Coordinator {
+        /// Whose transaction.
+        producer: ProducerId,
+        /// The epoch of the marker.
+        given: LeaderEpoch,
+        /// The epoch known.
+        current: LeaderEpoch,
+    },
+}
+
+impl ProducerError {
+    /// Kafka's code.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Epoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+            Self::Sequence { .. } | Self::FirstSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+            Self::NotTransactional { .. } => ErrorCode::INVALID_TXN_STATE,
+            Self::Coordinator { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
+        }
+    }
+}
+
+impl Producers {
+    /// Judges a batch that wants to be appended. `marker` is what a control batch says.
+    ///
+    /// # Errors
+    /// [`ProducerError`]; nothing changes in any case.
+    pub fn check(
+        &self,
+        header: &BatchHeader,
+        marker: Option<&EndTransactionMarker>,
+        origin: Origin,
+    ) -> Result<Verdict, ProducerError> {
+        if !header.has_producer_id() {
+            return Ok(Verdict::Append);
+        }
+        let Some(state) = self.entries.get(&header.producer_id) else { return Ok(Verdict::Append) };
+        if origin == Origin::Client
+            && let Some(batch) = duplicate(state, header)
+        {
+            return Ok(Verdict::Duplicate(batch));
+        }
+        let producer = header.producer_id;
+        if header.producer_epoch < state.epoch {
+            return Err(ProducerError::Epoch {
+                producer,
+                given: header.producer_epoch,
+                current: state.epoch,
+            });
+        }
+        match marker {
+            Some(marker) if marker.coordinator_epoch < state.coordinator_epoch => {
+                Err(ProducerError::Coordinator {
+                    producer,
+                    given: marker.coordinator_epoch,
+                    current: state.coordinator_epoch,
+                })
+            }
+            Some(_) => Ok(Verdict::Append),
+            None => check_data(state, header, origin),
+        }
+    }
+
+    /// Takes in a batch that stands in the log now. `marker` is what a control batch says; a control batch without one
+    /// has lost it to compaction and says nothing.
+    pub fn apply(
+        &mut self,
+        header: &BatchHeader,
+        marker: Option<&EndTransactionMarker>,
+    ) -> Option<CompletedTransaction> {
+        if !header.has_producer_id() {
+            return None;
+        }
+        match marker {
+            Some(marker) => self.apply_marker(header, marker),
+            None if header.is_control() => None,
+            None => {
+                self.apply_data(header);
+                None
+            }
+        }
+    }
+
+    fn apply_data(&mut self, header: &BatchHeader) {
+        let state = self.entries.entry(header.producer_id).or_insert_with(ProducerState::unknown);
+        state.enter(header.producer_epoch);
+        if state.batches.len() == BATCHES_REMEMBERED {
+            state.batches.remove(0);
+        }
+        state.batches.push(ProducedBatch {
+            last_sequence: header.last_sequence(),
+            last_offset: header.last_offset(),
+            offset_delta: header.last_offset_delta,
+            timestamp: header.max_timestamp,
+        });
+        state.last_timestamp = header.max_timestamp;
+        if header.is_transactional() && state.transaction_start.is_none() {
+            state.transaction_start = Some(header.base_offset);
+            self.open.insert(header.base_offset, header.producer_id);
+        }
+    }
+
+    fn apply_marker(
+        &mut self,
+        header: &BatchHeader,
+        marker: &EndTransactionMarker,
+    ) -> Option<CompletedTransaction> {
+        let state = self.entries.entry(header.producer_id).or_insert_with(ProducerState::unknown);
+        state.enter(header.producer_epoch);
+        state.coordinator_epoch = marker.coordinator_epoch;
+        state.last_timestamp = header.max_timestamp;
+        let first = state.transaction_start.take()?;
+        self.open.remove(&first);
+        self.undecided.insert(first, header.base_offset);
+        let (producer, last) = (header.producer_id, header.base_offset);
+        Some(CompletedTransaction { producer, first, last, result: marker.result })
+    }
+
+    /// Says that everything below `high` is committed, the markers there included.
+    pub fn committed(&mut self, high: Offset) {
+        self.undecided.retain(|_, marker| *marker >= high);
+    }
+
+    /// The first offset that belongs to a transaction without a committed end.
+    #[must_use]
+    pub fn first_unstable(&self) -> Option<Offset> {
+        let open = self.open.first_key_value().map(|(first, _)| *first);
+        let undecided = self.undecided.first_key_value().map(|(first, _)| *first);
+        [open, undecided].into_iter().flatten().min()
+    }
+
+    /// Where the last stable offset will stand once the marker of `completed` is committed.
+    #[must_use]
+    pub fn stable_after(&self, completed: &CompletedTransaction) -> Offset {
+        let others = self.open.iter().filter(|(_, producer)| **producer != completed.producer);
+        others.map(|(first, _)| *first).next().unwrap_or(completed.last.next())
+    }
+
+    /// Forgets producers that have been silent for `expiry_ms` and have no open transaction
+    /// (`producer.id.expiration.ms`). They may go on with any sequence number.
+    pub fn expire(&mut self, now: Timestamp, expiry_ms: i64) {
+        self.entries.retain(|_, state| {
+            state.transaction_start.is_some() || now.since(state.last_timestamp) < expiry_ms
+        });
+    }
+
+    /// Every producer.
+    pub fn iter(&self) -> impl Iterator<Item = (ProducerId, &ProducerState)> {
+        self.entries.iter().map(|(id, state)| (*id, state))
+    }
+
+    /// How many producers are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Puts back a producer from a snapshot.
+    pub fn restore(&mut self, id: ProducerId, state: ProducerState) {
+        if let Some(first) = state.transaction_start {
+            self.open.insert(first, id);
+        }
+        self.entries.insert(id, state);
+    }
+}
+
+fn duplicate(state: &ProducerState, header: &BatchHeader) -> Option<ProducedBatch> {
+    if header.producer_epoch != state.epoch || header.is_control() {
+        return None;
+    }
+    let range = (header.base_sequence, header.last_sequence());
+    state.batches.iter().find(|batch| (batch.first_sequence(), batch.last_sequence) == range).copied()
+}
+
+fn check_data(state: &ProducerState, header: &BatchHeader, origin: Origin) -> Result<Verdict, ProducerError> {
+    let producer = header.producer_id;
+    if origin == Origin::Client {
+        check_sequence(state, header)?;
+    }
+    if state.transaction_start.is_some() && !header.is_transactional() {
+        return Err(ProducerError::NotTransactional { producer });
+    }
+    Ok(Verdict::Append)
+}
+
+fn check_sequence(state: &ProducerState, header: &BatchHeader) -> Result<(), ProducerError> {
+    let (producer, given) = (header.producer_id, header.base_sequence);
+    if header.producer_epoch != state.epoch {
+        if given == Sequence(0) || state.epoch == ProducerEpoch::NONE {
+            return Ok(());
+        }
+        let (epoch, current) = (header.producer_epoch, state.epoch);
+        return Err(ProducerError::FirstSequence { producer, epoch, given, current });
+    }
+    let last = state.last_sequence();
+    let expected = if last == Sequence::NONE { Sequence(0) } else { last.plus(1) };
+    if state.epoch == ProducerEpoch::NONE || given == expected {
+        return Ok(());
+    }
+    Err(ProducerError::Sequence { producer, given, last })
+}
+
+/// The sequence number `count` records before `sequence`, wrapping from 0 to the largest.
+fn back(sequence: Sequence, count: i32) -> Sequence {
+    sequence.plus(count.wrapping_neg())
+}
+
+#[cfg(test)]
+mod tests;

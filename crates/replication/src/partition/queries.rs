@@ -1,0 +1,222 @@
+//! What a partition answers: records, offsets by time, epoch ends, producers; and the deletion of records.
+
+use thiserror::Error;
+use vltava_core::error::ErrorCode;
+use vltava_core::id::{LeaderEpoch, Offset, ProducerId, Timestamp};
+use vltava_core::log::{LogData, LogError, ReadLimit};
+use vltava_core::record::Batch;
+use vltava_core::replicated::{Isolation, ReadError, ReadRecords, ReadTerms, Watermarks};
+
+use super::Partition;
+use super::epochs::EpochEnd;
+use super::producers::ProducerState;
+use super::reading::{corrupt, walk};
+
+/// Which offset ListOffsets asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetQuery {
+    /// The first offset that may be read; also the first that is stored locally.
+    Earliest,
+    /// The first offset that the reader may not see yet.
+    Latest,
+    /// The first record of the largest timestamp (KIP-734).
+    LargestTimestamp,
+    /// The first record at or after this time.
+    At(Timestamp),
+}
+
+/// An answer to an [`OffsetQuery`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundOffset {
+    /// The offset.
+    pub offset: Offset,
+    /// The timestamp of the record there; [`Timestamp::NONE`] for the ends of the log.
+    pub timestamp: Timestamp,
+    /// The leader epoch that wrote it; [`LeaderEpoch::NONE`] when that is not known.
+    pub epoch: LeaderEpoch,
+}
+
+/// Why records were not deleted.
+#[derive(Debug, Clone, Error)]
+pub enum DeleteRecordsError {
+    /// The reader's view of the leader is wrong, or this node does not lead.
+    #[error(transparent)]
+    Leadership(#[from] ReadError),
+    /// The topic is compacted without deletion.
+    #[error("records can only be deleted where cleanup.policy has delete")]
+    Policy,
+    /// The offset is negative or above the high watermark.
+    #[error("records can be deleted up to the high watermark {high}, not to {given}")]
+    OutOfRange {
+        /// What was asked for.
+        given: Offset,
+        /// The high watermark.
+        high: Offset,
+    },
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl DeleteRecordsError {
+    /// Kafka's code.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Leadership(error) => error.code(),
+            Self::Policy => ErrorCode::POLICY_VIOLATION,
+            Self::OutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
+            Self::Log(error) => error.code(),
+        }
+    }
+}
+
+impl Partition {
+    pub(super) fn read_records(&self, from: Offset, terms: &ReadTerms) -> Result<ReadRecords, ReadError> {
+        let (watermarks, aborted) = {
+            let shared = self.shared.lock();
+            let state = &shared.state;
+            state.check_reader(terms.current_epoch)?;
+            let watermarks = state.watermarks();
+            let aborted = match terms.isolation {
+                Isolation::Committed => state.aborted.within(from, watermarks.stable),
+                Isolation::Uncommitted | Isolation::LogEnd => Vec::new(),
+            };
+            (watermarks, aborted)
+        };
+        let Watermarks { start, end, .. } = watermarks;
+        if from < start || from > end {
+            return Err(ReadError::OutOfRange { from, start, end });
+        }
+        let below = bound(&watermarks, terms.isolation);
+        if from >= below {
+            return Ok(ReadRecords { data: LogData::empty(), watermarks, aborted: Vec::new() });
+        }
+        let limit = ReadLimit { below, bytes: terms.bytes, whole_first_batch: terms.whole_first_batch };
+        let data = self.log.read(from, limit).map_err(|error| match error {
+            LogError::OutOfRange { from, start, end } => ReadError::OutOfRange { from, start, end },
+            error => ReadError::Log(error),
+        })?;
+        Ok(ReadRecords { data, watermarks, aborted })
+    }
+
+    /// The offset that `query` asks for, as a reader of this isolation may see it; `None` when there is none. *Blocks.*
+    ///
+    /// # Errors
+    /// [`ReadError`] for a wrong idea of the leader, or a log that cannot be read.
+    pub fn offset_for(
+        &self,
+        query: OffsetQuery,
+        isolation: Isolation,
+        current_epoch: LeaderEpoch,
+    ) -> Result<Option<FoundOffset>, ReadError> {
+        let (watermarks, earliest_epoch) = {
+            let shared = self.shared.lock();
+            shared.state.check_reader(current_epoch)?;
+            (shared.state.watermarks(), shared.state.epochs.at(shared.state.start))
+        };
+        let below = bound(&watermarks, isolation);
+        let edge = |offset, epoch| FoundOffset { offset, timestamp: Timestamp::NONE, epoch };
+        match query {
+            OffsetQuery::Earliest => {
+                Ok(Some(edge(watermarks.start, earliest_epoch.unwrap_or(LeaderEpoch::NONE))))
+            }
+            OffsetQuery::Latest => Ok(Some(edge(below, watermarks.epoch))),
+            OffsetQuery::At(timestamp) => Ok(self.first_at(timestamp, &watermarks, below)?),
+            OffsetQuery::LargestTimestamp => {
+                let largest = self.log.spans().iter().map(|span| span.largest_timestamp).max();
+                match largest.filter(|largest| largest.0 >= 0) {
+                    Some(largest) => Ok(self.first_at(largest, &watermarks, below)?),
+                    None => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// The first record at or after `timestamp` in the readable part of the log.
+    fn first_at(
+        &self,
+        timestamp: Timestamp,
+        watermarks: &Watermarks,
+        below: Offset,
+    ) -> Result<Option<FoundOffset>, LogError> {
+        let Some(base) = self.log.find(timestamp)? else { return Ok(None) };
+        let mut found = None;
+        walk(&*self.log, base.max(watermarks.start), below, |batch| {
+            if batch.header.max_timestamp >= timestamp {
+                found = first_in(batch, timestamp, watermarks.start)?;
+            }
+            Ok(found.is_none())
+        })?;
+        Ok(found.filter(|found| found.offset < below))
+    }
+
+    /// Where leader epoch `epoch` ended (OffsetForLeaderEpoch); `None` when the epoch is not known.
+    ///
+    /// # Errors
+    /// [`ReadError`] for a wrong idea of the leader.
+    pub fn epoch_end(
+        &self,
+        epoch: LeaderEpoch,
+        current_epoch: LeaderEpoch,
+    ) -> Result<Option<EpochEnd>, ReadError> {
+        let shared = self.shared.lock();
+        shared.state.check_reader(current_epoch)?;
+        Ok(shared.state.epochs.end_of(epoch, shared.state.end))
+    }
+
+    /// Deletes the records below `before`, or all committed ones without it. Returns where the log starts now. *Blocks.*
+    ///
+    /// # Errors
+    /// [`DeleteRecordsError`].
+    pub fn delete_records(&self, before: Option<Offset>) -> Result<Offset, DeleteRecordsError> {
+        let settings = self.settings();
+        let mut shared = self.shared.lock();
+        let state = &shared.state;
+        state.check_reader(LeaderEpoch::NONE)?;
+        if !settings.retention.delete {
+            return Err(DeleteRecordsError::Policy);
+        }
+        let high = state.high;
+        let given = before.unwrap_or(high);
+        if given.0 < 0 || given > high {
+            return Err(DeleteRecordsError::OutOfRange { given, high });
+        }
+        if given > state.start {
+            self.trim_locked(&mut shared, given)?;
+        }
+        Ok(shared.state.start)
+    }
+
+    /// Every producer that is remembered, in the order of their ids (DescribeProducers).
+    #[must_use]
+    pub fn producers(&self) -> Vec<(ProducerId, ProducerState)> {
+        let shared = self.shared.lock();
+        let mut all: Vec<_> = shared.state.producers.iter().map(|(id, state)| (id, state.clone())).collect();
+        drop(shared);
+        all.sort_by_key(|(id, _)| *id);
+        all
+    }
+}
+
+/// The offset below which a reader of this isolation reads.
+fn bound(watermarks: &Watermarks, isolation: Isolation) -> Offset {
+    match isolation {
+        Isolation::Uncommitted => watermarks.high,
+        Isolation::Committed => watermarks.stable,
+        Isolation::LogEnd => watermarks.end,
+    }
+}
+
+fn first_in(batch: &Batch, timestamp: Timestamp, start: Offset) -> Result<Option<FoundOffset>, LogError> {
+    let failed = |error: &dyn std::fmt::Display| corrupt(batch.header.base_offset, error);
+    let records = batch.records().map_err(|error| failed(&error))?;
+    for record in &records {
+        let record = record.map_err(|error| failed(&error))?;
+        if record.timestamp >= timestamp && record.offset >= start {
+            let epoch = batch.header.partition_leader_epoch;
+            return Ok(Some(FoundOffset { offset: record.offset, timestamp: record.timestamp, epoch }));
+        }
+    }
+    Ok(None)
+}

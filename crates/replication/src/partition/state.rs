@@ -1,0 +1,259 @@
+//! What a partition knows: leadership, watermarks, producers, epochs. Pure; the shell around it holds the lock.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use vltava_core::error::ErrorCode;
+use vltava_core::id::{LeaderEpoch, Offset, TopicPartition};
+use vltava_core::log::{Bounds, LogError, Sidecar, SidecarKind, Span};
+use vltava_core::record::{Batch, BatchHeader, EndTransactionMarker, TransactionResult};
+use vltava_core::replicated::{PlaceError, PlaceTerms, ReadError, Watermarks};
+
+use super::aborted::{Aborted, AbortedTransactions};
+use super::epochs::LeaderEpochs;
+use super::producers::{ProducedBatch, Producers, Verdict};
+use super::snapshot;
+
+/// The state of a partition. The order that always holds: start ≤ stable ≤ high ≤ end, and flushed ≤ end.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) id: TopicPartition,
+    pub(super) epoch: LeaderEpoch,
+    pub(super) leading: bool,
+    /// Why nothing can be appended any more.
+    pub(super) failure: Option<String>,
+    pub(super) start: Offset,
+    pub(super) high: Offset,
+    pub(super) end: Offset,
+    pub(super) flushed: Offset,
+    pub(super) producers: Producers,
+    pub(super) epochs: LeaderEpochs,
+    pub(super) aborted: AbortedTransactions,
+    /// Sidecars to be written by a thread that may block; a newer content replaces an older one.
+    pub(super) pending: BTreeMap<Sidecar, Bytes>,
+    /// The end of the log at the newest producer snapshot.
+    pub(super) snapshot_at: Option<Offset>,
+}
+
+/// What [`State::judge`] allows.
+pub(super) enum Allowed {
+    Append,
+    Duplicate(ProducedBatch),
+}
+
+impl State {
+    pub(super) fn new(id: TopicPartition, bounds: Bounds) -> Self {
+        Self {
+            id,
+            epoch: LeaderEpoch::NONE,
+            leading: false,
+            failure: None,
+            start: bounds.start,
+            high: bounds.start,
+            end: bounds.end,
+            flushed: bounds.flushed,
+            producers: Producers::default(),
+            epochs: LeaderEpochs::default(),
+            aborted: AbortedTransactions::default(),
+            pending: BTreeMap::new(),
+            snapshot_at: None,
+        }
+    }
+
+    pub(super) fn watermarks(&self) -> Watermarks {
+        Watermarks {
+            epoch: self.epoch,
+            leading: self.leading,
+            start: self.start,
+            stable: self.stable(),
+            high: self.high,
+            end: self.end,
+            flushed: self.flushed,
+        }
+    }
+
+    /// The last stable offset: below it every transaction has ended, and its end is committed.
+    pub(super) fn stable(&self) -> Offset {
+        let unstable = self.producers.first_unstable().unwrap_or(self.high);
+        unstable.clamp(self.start, self.high)
+    }
+
+    /// Leads in `epoch` from here on; an older epoch than the current one is refused. Being the only replica, it has
+    /// agreed to everything it holds.
+    pub(super) fn lead(&mut self, epoch: LeaderEpoch) -> bool {
+        if epoch < self.epoch {
+            return false;
+        }
+        if epoch > self.epoch || !self.leading {
+            (self.epoch, self.leading) = (epoch, true);
+            if self.epochs.assign(epoch, self.end) {
+                self.save_epochs();
+            }
+            self.commit_all();
+        }
+        true
+    }
+
+    /// Stops leading, in favour of whoever leads in `epoch`.
+    pub(super) fn resign(&mut self, epoch: LeaderEpoch) -> bool {
+        let newer = epoch >= self.epoch;
+        if newer {
+            (self.epoch, self.leading) = (epoch, false);
+        }
+        newer
+    }
+
+    /// Whether a batch may be appended now.
+    pub(super) fn judge(
+        &self,
+        header: &BatchHeader,
+        marker: Option<&EndTransactionMarker>,
+        terms: &PlaceTerms,
+        min_insync_replicas: u32,
+    ) -> Result<Allowed, PlaceError> {
+        self.check_leading(terms.expected_epoch)?;
+        self.check_failure()?;
+        if terms.require_min_insync {
+            self.check_insync(min_insync_replicas)?;
+        }
+        if let Some(expected) = terms.expected_end
+            && expected != self.end
+        {
+            return Err(PlaceError::EndMoved { expected, actual: self.end });
+        }
+        match self.producers.check(header, marker, terms.origin) {
+            Ok(Verdict::Append) => Ok(Allowed::Append),
+            Ok(Verdict::Duplicate(batch)) => Ok(Allowed::Duplicate(batch)),
+            Err(error) => Err(PlaceError::Refused {
+                code: error.code(),
+                message: format!("{error} in partition {}", self.id),
+                records: Vec::new(),
+            }),
+        }
+    }
+
+    pub(super) fn check_leading(&self, expected: Option<LeaderEpoch>) -> Result<(), PlaceError> {
+        if self.leading && expected.is_none_or(|expected| expected == self.epoch) {
+            return Ok(());
+        }
+        Err(PlaceError::NotLeader(self.id.clone()))
+    }
+
+    pub(super) fn check_failure(&self) -> Result<(), LogError> {
+        self.failure.clone().map_or(Ok(()), |failure| Err(LogError::Offline(failure)))
+    }
+
+    /// This replica is the only one in sync.
+    pub(super) fn check_insync(&self, min_insync_replicas: u32) -> Result<(), PlaceError> {
+        if min_insync_replicas <= 1 {
+            return Ok(());
+        }
+        Err(PlaceError::Refused {
+            code: ErrorCode::NOT_ENOUGH_REPLICAS,
+            message: format!(
+                "The size of the current ISR of partition {} is 1, below min.insync.replicas {min_insync_replicas}",
+                self.id
+            ),
+            records: Vec::new(),
+        })
+    }
+
+    /// Gives a batch its place at the end.
+    pub(super) fn stamp(&self, batch: &mut Batch) {
+        batch.header.base_offset = self.end;
+        batch.header.partition_leader_epoch = self.epoch;
+    }
+
+    /// Takes in a batch that was just appended; `spans` are asked for only when an index of one has to be written.
+    pub(super) fn appended(
+        &mut self,
+        header: &BatchHeader,
+        marker: Option<&EndTransactionMarker>,
+        spans: impl FnOnce() -> Vec<Span>,
+    ) {
+        if self.replay(header, marker) {
+            self.save_aborted(&spans(), header.base_offset);
+        }
+        self.end = header.next_offset();
+        self.commit_all();
+    }
+
+    /// Takes in a batch of the log; returns whether it has aborted a transaction that was not known as such.
+    pub(super) fn replay(&mut self, header: &BatchHeader, marker: Option<&EndTransactionMarker>) -> bool {
+        let Some(completed) = self.producers.apply(header, marker) else { return false };
+        if completed.result != TransactionResult::Abort {
+            return false;
+        }
+        let stable = self.producers.stable_after(&completed);
+        let (producer, first, last) = (completed.producer, completed.first, completed.last);
+        self.aborted.push(Aborted { producer, first, last, stable })
+    }
+
+    /// The high watermark is the smallest end of the replicas in sync: of this one, as long as it is alone.
+    fn commit_all(&mut self) {
+        self.high = self.high.max(self.end);
+        self.producers.committed(self.high);
+    }
+
+    /// Moves the start of the log.
+    pub(super) fn trimmed(&mut self, start: Offset) {
+        if start <= self.start {
+            return;
+        }
+        self.start = start;
+        self.end = self.end.max(start);
+        self.high = self.high.max(start);
+        self.producers.committed(self.high);
+        self.aborted.truncate_start(start);
+        if self.epochs.truncate_start(start) {
+            self.save_epochs();
+        }
+    }
+
+    /// Queues a snapshot of the producers as they are at the end of the log.
+    pub(super) fn save_producers(&mut self) {
+        if self.snapshot_at == Some(self.end) {
+            return;
+        }
+        match snapshot::encode(&self.producers) {
+            Ok(content) => {
+                self.save(SidecarKind::ProducerSnapshot, self.end, content);
+                self.snapshot_at = Some(self.end);
+            }
+            Err(error) => tracing::warn!(partition = %self.id, %error, "no producer snapshot can be written"),
+        }
+    }
+
+    pub(super) fn save_epochs(&mut self) {
+        let content = self.epochs.to_checkpoint();
+        self.save(SidecarKind::LeaderEpochs, Offset::ZERO, content);
+    }
+
+    /// Queues the transaction index of the span that holds the marker at `marker`.
+    pub(super) fn save_aborted(&mut self, spans: &[Span], marker: Offset) {
+        let Some(span) = spans.iter().rfind(|span| span.base <= marker) else { return };
+        let end = if span.sealed { span.end } else { Offset(i64::MAX) };
+        match self.aborted.to_index(span.base, end) {
+            Ok(content) => self.save(SidecarKind::AbortedTransactions, span.base, content),
+            Err(error) => tracing::warn!(partition = %self.id, %error, "no transaction index can be written"),
+        }
+    }
+
+    fn save(&mut self, kind: SidecarKind, at: Offset, content: Bytes) {
+        self.pending.insert(Sidecar { kind, at }, content);
+    }
+
+    /// Whether a reader with this idea of the leader epoch may read here.
+    pub(super) fn check_reader(&self, given: LeaderEpoch) -> Result<(), ReadError> {
+        if given != LeaderEpoch::NONE && given < self.epoch {
+            return Err(ReadError::FencedEpoch { given, current: self.epoch });
+        }
+        if given > self.epoch {
+            return Err(ReadError::UnknownEpoch { given, current: self.epoch });
+        }
+        if !self.leading {
+            return Err(ReadError::NotLeader(self.id.clone()));
+        }
+        Ok(())
+    }
+}
