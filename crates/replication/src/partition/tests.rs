@@ -564,7 +564,7 @@ impl Run {
                 assert_eq!((placed.base.0, placed.end.0), (old.base, old.base + old.records));
             }
             Err(PlaceError::Refused { .. }) => {
-                assert!(!(remembered && since_reopening), "{old:?} is forgotten")
+                assert!(!(remembered && since_reopening), "{old:?} is forgotten");
             }
             other => panic!("{old:?} was placed again: {other:?}"),
         }
