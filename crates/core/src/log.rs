@@ -39,7 +39,8 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// Appends batches whose headers already carry their final offsets and leader epoch, in one vectored write.
     ///
     /// # Errors
-    /// [`LogError::Io`] when the write failed: nothing of it is visible, and the log is offline.
+    /// [`LogError::OutOfOrder`] and [`LogError::WrongLength`] before anything is written; [`LogError::Io`] when the
+    /// write failed: nothing of it is visible, and the log is offline.
     fn append(&self, batches: &[Batch]) -> Result<Appended, LogError>;
 
     /// Reads from the batch that contains `from`, or the next one where compaction has left a gap.
@@ -66,14 +67,15 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// [`LogError::Io`] when the sync failed: the log is offline, and nothing since the last flush may be believed.
     fn flush(&self) -> Result<Offset, LogError>;
 
-    /// Removes every batch that holds an offset at or above `end`. *Blocking.*
+    /// Removes every batch that holds an offset at or above `end`. The log then ends there, or at the base of the first
+    /// batch that was removed when that is lower; its start moves down with the end. *Blocking.*
     ///
     /// # Errors
     /// [`LogError::Io`].
     fn truncate(&self, end: Offset) -> Result<(), LogError>;
 
-    /// Moves the start of the log to `start` and removes the spans that lie wholly below it. A start beyond the end
-    /// empties the log, which goes on there. A start below the current one changes nothing. *Blocking.*
+    /// Moves the start of the log to `start` and removes the spans that lie wholly below it; a start at the end removes
+    /// all that hold something. A start beyond the end empties the log, which goes on there. A start below the current one changes nothing. *Blocking.*
     ///
     /// # Errors
     /// [`LogError::Io`].
@@ -394,6 +396,26 @@ pub enum LogError {
         /// What is wrong and what to do.
         what: String,
     },
+    /// A batch does not come after the end, or ends before it begins.
+    #[error("a batch from {base} to {last} cannot be appended to a log that ends at {end}")]
+    OutOfOrder {
+        /// The batch's first offset.
+        base: Offset,
+        /// The batch's last offset.
+        last: Offset,
+        /// The end of the log.
+        end: Offset,
+    },
+    /// A batch is not as long as its header says.
+    #[error("the batch at {base} claims {claimed} bytes and has {actual}")]
+    WrongLength {
+        /// The batch's first offset.
+        base: Offset,
+        /// The bytes its header claims, header included.
+        claimed: usize,
+        /// The bytes it has.
+        actual: usize,
+    },
     /// An earlier failure has taken the log offline.
     #[error("the log is offline after an earlier failure: {0}")]
     Offline(String),
@@ -405,7 +427,8 @@ impl LogError {
     pub fn code(&self) -> ErrorCode {
         match self {
             LogError::OutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
-            LogError::Corrupt { .. } => ErrorCode::CORRUPT_MESSAGE,
+            LogError::Corrupt { .. } | LogError::WrongLength { .. } => ErrorCode::CORRUPT_MESSAGE,
+            LogError::OutOfOrder { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
             LogError::Io { .. } | LogError::Offline(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         }
     }

@@ -1,0 +1,189 @@
+//! Opening a log: what its folder holds, and what of that has to be read.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use parking_lot::Mutex;
+use vltava_core::id::Offset;
+use vltava_core::log::{LogError, LogId, LogSettings, Sidecar};
+
+use super::{Active, Sealed, SegmentLog, Shared, State, age_ms_max};
+use crate::files::{Files, Open};
+use crate::segments::directory::LogDirectory;
+use crate::segments::names;
+use crate::segments::recovery::{Loaded, Trust, load};
+use crate::segments::segment::{Segment, failed};
+use crate::segments::sidecar::SidecarFolder;
+
+/// What a partition's folder holds.
+#[derive(Debug, Default)]
+struct Found {
+    bases: BTreeSet<Offset>,
+    sidecars: BTreeSet<Sidecar>,
+    /// Left over: of deletions, of writes that did not end, of segments that are gone.
+    leftovers: Vec<String>,
+}
+
+impl SegmentLog {
+    /// Opens the log in `folder`, which exists.
+    pub(in crate::segments) fn open(
+        id: LogId,
+        settings: LogSettings,
+        folder: PathBuf,
+        directory: Arc<LogDirectory>,
+        shared: Arc<Shared>,
+    ) -> Result<SegmentLog, LogError> {
+        let files = Arc::clone(&directory.files);
+        let folder: Arc<Path> = folder.into();
+        let found = look_around(&*files, &folder)?;
+        for name in &found.leftovers {
+            let path = folder.join(name);
+            files.remove(&path).map_err(|error| failed("remove", &path, error))?;
+        }
+        let (recovery_point, start) = {
+            let checkpoints = directory.checkpoints.lock();
+            (
+                checkpoints.recovery_points.get(&id.partition).unwrap_or(Offset::ZERO),
+                checkpoints.start_offsets.get(&id.partition).unwrap_or(Offset::ZERO),
+            )
+        };
+        let segment = |base| Segment::new(base, Arc::clone(&folder), Arc::clone(&shared.open_files));
+        let mut bases: Vec<Offset> = found.bases.into_iter().collect();
+        let mut names_dirty = false;
+        if bases.is_empty() {
+            let first = segment(start);
+            first.open_log(Open::New)?;
+            bases.push(start);
+            names_dirty = true;
+        }
+        let mut opening = Opening {
+            clean: directory.clean.is_some(),
+            recovery_point,
+            interval: u64::from(settings.index_interval_bytes),
+            sealed: VecDeque::new(),
+            reindexed: Vec::new(),
+        };
+        let (active, loaded) =
+            opening.segments(bases.into_iter().map(|base| Arc::new(segment(base))).collect())?;
+        let Opening { sealed, reindexed, .. } = opening;
+        let end = loaded.end;
+        let first = sealed.front().map_or(active.base, |sealed| sealed.segment.base);
+        let age = age_ms_max(&shared, &settings);
+        let state = State {
+            settings,
+            start: start.max(first).min(end),
+            end,
+            flushed: if directory.clean.is_some() { end } else { recovery_point.min(end) },
+            unsynced: sealed
+                .iter()
+                .filter(|s| !s.clean(recovery_point, directory.clean.is_some()))
+                .map(|s| Arc::clone(&s.segment))
+                .collect(),
+            unsynced_indexes: reindexed,
+            dirty_bytes: 0,
+            names_dirty,
+            offline: None,
+            active: Active::new(active, Some(loaded), shared.clock.wall(), age),
+            sealed,
+        };
+        Ok(SegmentLog {
+            sidecars: SidecarFolder::new(Arc::clone(&folder), files, found.sidecars),
+            recovery_point: AtomicI64::new(recovery_point.min(end).0),
+            id,
+            directory,
+            shared,
+            folder,
+            state: Mutex::new(state),
+            upkeep: Mutex::default(),
+            generation: AtomicU64::new(0),
+        })
+    }
+}
+
+impl Sealed {
+    /// Whether its log is known to be durable.
+    fn clean(&self, recovery_point: Offset, clean: bool) -> bool {
+        clean || self.segment.base < recovery_point
+    }
+}
+
+fn look_around(files: &dyn Files, folder: &Path) -> Result<Found, LogError> {
+    let mut found = Found::default();
+    let mut others: BTreeMap<String, Offset> = BTreeMap::new();
+    for entry in files.list(folder).map_err(|error| failed("list", folder, error))? {
+        let name = entry.name;
+        if let Some(sidecar) = SidecarFolder::parse(&name) {
+            found.sidecars.insert(sidecar);
+            continue;
+        }
+        let temporary = name.ends_with(&format!(".{}", names::TEMPORARY));
+        match names::parse_file(&name) {
+            Some((base, names::LOG)) => {
+                found.bases.insert(base);
+            }
+            Some((base, names::INDEX | names::TIME_INDEX)) => {
+                others.insert(name, base);
+            }
+            Some((_, suffix)) if is_leftover(suffix) => found.leftovers.push(name),
+            _ if temporary => found.leftovers.push(name),
+            _ => {}
+        }
+    }
+    found
+        .leftovers
+        .extend(others.into_iter().filter(|(_, base)| !found.bases.contains(base)).map(|(name, _)| name));
+    Ok(found)
+}
+
+fn is_leftover(suffix: &str) -> bool {
+    suffix
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| [names::DELETED, names::CLEANED, names::TEMPORARY].contains(&last))
+}
+
+/// The segments while they are being opened.
+struct Opening {
+    clean: bool,
+    recovery_point: Offset,
+    interval: u64,
+    sealed: VecDeque<Sealed>,
+    reindexed: Vec<Arc<Segment>>,
+}
+
+impl Opening {
+    /// Loads what has to be read; returns the last segment.
+    fn segments(&mut self, segments: Vec<Arc<Segment>>) -> Result<(Arc<Segment>, Loaded), LogError> {
+        let mut rest = segments.into_iter().peekable();
+        while let Some(segment) = rest.next() {
+            let next = rest.peek().map(|next| next.base);
+            let believed = self.clean || next.is_some_and(|next| next <= self.recovery_point);
+            if believed && next.is_some() {
+                let path = segment.path(names::LOG);
+                let size = segment.stored_size().map_err(|error| failed("find the size of", &path, error))?;
+                self.sealed.push_back(Sealed { segment, size, largest: None });
+                continue;
+            }
+            let trust = if self.clean { Trust::Everything } else { Trust::Below(self.recovery_point) };
+            let mut loaded = load(&segment, trust, self.interval, next)?;
+            if loaded.reindexed {
+                self.reindexed.push(Arc::clone(&segment));
+            }
+            if next.is_none() || loaded.cut {
+                // What follows a cut is not part of the log any more: offsets would be missing in between.
+                for dead in rest {
+                    tracing::warn!(path = %dead.path(names::LOG).display(), "removed, because the log ends before it");
+                    dead.remove_files()?;
+                }
+                return Ok((segment, loaded));
+            }
+            loaded.indexer.note_time();
+            segment.write_indexes(&mut loaded.indexer)?;
+            let largest = Some(loaded.indexer.largest.timestamp);
+            self.sealed.push_back(Sealed { segment, size: loaded.size, largest });
+        }
+        Err(LogError::Corrupt { path: PathBuf::new(), position: 0, what: "a log without a segment".into() })
+    }
+}

@@ -1,0 +1,428 @@
+//! Reading: from an offset or a timestamp to a range of a file.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use smallvec::smallvec;
+use vltava_core::id::{Offset, Timestamp};
+use vltava_core::log::{FileRange, LogData, LogError, ReadLimit, Span};
+use vltava_core::record::BatchHeader;
+
+use super::{Active, Sealed, SegmentLog, State};
+use crate::files::OpenFile;
+use crate::segments::names;
+use crate::segments::recovery::{Trust, load};
+use crate::segments::segment::{HeaderScan, ScanError, Segment, failed};
+
+/// What a read needs to know of one segment, taken under the lock.
+struct View {
+    segment: Arc<Segment>,
+    file: Arc<dyn OpenFile>,
+    /// The bytes of whole batches when the view was taken.
+    size: u64,
+    /// Where to find the batch of the offset asked for.
+    from: Place,
+    /// Where the batches end that may be read.
+    below: Place,
+    /// How many entries the index file has; `None` for all.
+    entries: Option<u64>,
+    sealed: bool,
+}
+
+/// How well a position is known.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// The batch starts exactly there.
+    At(u64),
+    /// It starts there or later.
+    From(u64),
+    /// The index file knows.
+    Indexed,
+}
+
+/// Why a look at a segment has to be taken again.
+enum Miss {
+    Io(io::Error),
+    /// What the index says is not in the log.
+    Index,
+    Broken(u64, String),
+}
+
+impl From<io::Error> for Miss {
+    fn from(error: io::Error) -> Miss {
+        // An index that is missing or too short is made anew.
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
+                Miss::Index
+            }
+            _ => Miss::Io(error),
+        }
+    }
+}
+
+/// A read sees a truncation beside it at most this often before it gives up.
+const ATTEMPTS_MAX: usize = 8;
+
+impl SegmentLog {
+    pub(super) fn read_data(&self, from: Offset, limit: ReadLimit) -> Result<LogData, LogError> {
+        let mut number = None;
+        for _ in 0..ATTEMPTS_MAX {
+            let generation = self.generation.load(Ordering::Acquire);
+            let Some((index, view)) = self.view(from, limit.below, number)? else {
+                return Ok(LogData::empty());
+            };
+            let range = view.range(from, limit);
+            if self.generation.load(Ordering::Acquire) != generation {
+                number = None;
+                continue;
+            }
+            match range {
+                // A gap that compaction has left may reach to the end of a segment.
+                Ok(None) if view.sealed => number = Some(index + 1),
+                Ok(None) => return Ok(LogData::empty()),
+                Ok(Some((position, length))) => return view.data(position, length),
+                Err(Miss::Io(error)) => return Err(failed("read", &view.segment.path(names::LOG), error)),
+                Err(Miss::Index) => self.reindex(&view)?,
+                Err(Miss::Broken(position, what)) => {
+                    return Err(LogError::Corrupt { path: view.segment.path(names::LOG), position, what });
+                }
+            }
+        }
+        Err(LogError::Offline(format!("offset {from} was truncated and appended again while it was read")))
+    }
+
+    /// The segment that holds `from`, or the one with that number.
+    fn view(
+        &self,
+        from: Offset,
+        below: Offset,
+        number: Option<usize>,
+    ) -> Result<Option<(usize, View)>, LogError> {
+        let state = self.state.lock();
+        if from < state.start || from > state.end {
+            return Err(LogError::OutOfRange { from, start: state.start, end: state.end });
+        }
+        if from == state.end || below <= from {
+            return Ok(None);
+        }
+        let number = number.unwrap_or_else(|| state.number_of(from));
+        let view = match state.sealed.get(number) {
+            Some(sealed) => View {
+                segment: Arc::clone(&sealed.segment),
+                file: sealed.segment.log_file()?,
+                size: sealed.size,
+                from: if from <= sealed.segment.base { Place::At(0) } else { Place::Indexed },
+                below: if below >= state.base_of(number + 1) {
+                    Place::At(sealed.size)
+                } else {
+                    Place::Indexed
+                },
+                entries: None,
+                sealed: true,
+            },
+            None => View {
+                segment: Arc::clone(&state.active.segment),
+                file: state.active.segment.log_file()?,
+                size: state.active.size,
+                from: state.active.place(from),
+                below: if below >= state.end {
+                    Place::At(state.active.size)
+                } else {
+                    state.active.place(below)
+                },
+                entries: Some(state.active.indexer.offsets_written),
+                sealed: false,
+            },
+        };
+        Ok(Some((number, view)))
+    }
+
+    pub(super) fn find_time(&self, timestamp: Timestamp) -> Result<Option<Offset>, LogError> {
+        let spans = self.list_spans();
+        let start = self.state.lock().start;
+        for span in spans.iter().filter(|span| span.largest_timestamp >= timestamp) {
+            if let Some(found) = self.find_in(span.base, timestamp, start)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first batch of the segment with this base that reaches `timestamp`.
+    fn find_in(&self, base: Offset, timestamp: Timestamp, start: Offset) -> Result<Option<Offset>, LogError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let (mut view, pending, entries) = {
+                let state = self.state.lock();
+                let number = state.number_of(base);
+                let (segment, size, sealed) = match state.sealed.get(number) {
+                    Some(sealed) => (&sealed.segment, sealed.size, true),
+                    None => (&state.active.segment, state.active.size, false),
+                };
+                if segment.base != base {
+                    return Ok(None);
+                }
+                let indexer = (!sealed).then_some(&state.active.indexer);
+                let view = View {
+                    segment: Arc::clone(segment),
+                    file: segment.log_file()?,
+                    size,
+                    from: Place::Indexed,
+                    below: Place::At(size),
+                    entries: indexer.map(|indexer| indexer.offsets_written),
+                    sealed,
+                };
+                let pending = indexer.and_then(|indexer| indexer.time_floor(timestamp));
+                (view, pending, indexer.map(|indexer| indexer.times_written))
+            };
+            let floor = match pending {
+                Some(entry) => Ok(entry.offset),
+                None => view.segment.time_floor(timestamp, entries).map_err(Miss::from),
+            };
+            let found = floor.and_then(|offset| {
+                if let Some(entry) = self.pending_floor(base, offset) {
+                    view.from = Place::From(entry);
+                }
+                view.scan(view.from, offset, |header| {
+                    header.max_timestamp >= timestamp && header.last_offset() >= start
+                })
+            });
+            match found {
+                Ok(found) => return Ok(found.map(|(_, header)| header.base_offset)),
+                Err(Miss::Io(error)) => return Err(failed("read", &view.segment.path(names::LOG), error)),
+                Err(Miss::Index) => self.reindex(&view)?,
+                Err(Miss::Broken(position, what)) => {
+                    return Err(LogError::Corrupt { path: view.segment.path(names::LOG), position, what });
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where to start looking in the active segment, when an index entry that is not yet written knows.
+    fn pending_floor(&self, base: Offset, offset: Offset) -> Option<u64> {
+        let state = self.state.lock();
+        let active = &state.active;
+        if active.segment.base == base {
+            active.indexer.floor(offset).map(|entry| entry.position)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn list_spans(&self) -> Vec<Span> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let bases: Vec<Offset> = (1..=state.sealed.len()).map(|number| state.base_of(number)).collect();
+        let mut spans: Vec<Span> = state
+            .sealed
+            .iter_mut()
+            .zip(bases)
+            .map(|(sealed, end)| Span {
+                base: sealed.segment.base,
+                end,
+                bytes: sealed.size,
+                largest_timestamp: sealed.largest_timestamp(),
+                sealed: true,
+            })
+            .collect();
+        spans.push(Span {
+            base: state.active.segment.base,
+            end: state.end,
+            bytes: state.active.size,
+            largest_timestamp: state.active.indexer.largest.timestamp,
+            sealed: false,
+        });
+        spans
+    }
+
+    /// Makes the indexes of a sealed segment anew, because they do not fit its log.
+    fn reindex(&self, view: &View) -> Result<(), LogError> {
+        let _turn = self.upkeep.lock();
+        let path = view.segment.path(names::INDEX);
+        if !view.sealed {
+            return Err(LogError::Corrupt {
+                path,
+                position: 0,
+                what: "the index of the active segment does not fit the log; restart the broker to have it made anew".into(),
+            });
+        }
+        tracing::warn!(path = %path.display(), "the index is missing or does not fit the log; it is made anew");
+        let interval = u64::from(self.state.lock().settings.index_interval_bytes);
+        view.segment.forget_indexes(&*self.directory.files)?;
+        let mut loaded = load(&view.segment, Trust::Everything, interval, None)?;
+        if loaded.size < view.size {
+            return Err(LogError::Corrupt {
+                path: view.segment.path(names::LOG),
+                position: loaded.size,
+                what:
+                    "there is no whole batch here, though others follow; restore the segment from a replica"
+                        .into(),
+            });
+        }
+        loaded.indexer.note_time();
+        view.segment.write_indexes(&mut loaded.indexer)
+    }
+}
+
+impl State {
+    /// The number of the segment that holds an offset: its place in `sealed`, or the length of that for the active one.
+    pub(super) fn number_of(&self, offset: Offset) -> usize {
+        if offset >= self.active.segment.base {
+            return self.sealed.len();
+        }
+        self.sealed.partition_point(|sealed| sealed.segment.base <= offset).saturating_sub(1)
+    }
+
+    /// The base of a segment.
+    pub(super) fn base_of(&self, number: usize) -> Offset {
+        self.sealed.get(number).map_or(self.active.segment.base, |sealed| sealed.segment.base)
+    }
+}
+
+impl Sealed {
+    /// The last entry of the time index; when that cannot be read, the largest timestamp there is, so that neither
+    /// retention nor a search by time passes over the segment.
+    fn largest_timestamp(&mut self) -> Timestamp {
+        if let Some(known) = self.largest {
+            return known;
+        }
+        let largest = match self.segment.last_time() {
+            Ok(entry) => entry.map_or(Timestamp::NONE, |entry| entry.timestamp),
+            Err(error) => {
+                tracing::warn!(path = %self.segment.path(names::TIME_INDEX).display(), %error, "cannot read the time index");
+                return Timestamp(i64::MAX);
+            }
+        };
+        *self.largest.insert(largest)
+    }
+}
+
+impl Active {
+    /// Where the first batch is that ends at or after `offset`.
+    fn place(&self, offset: Offset) -> Place {
+        if self.tail.front().is_some_and(|first| first.base <= offset) {
+            let number = self.tail.partition_point(|batch| batch.last < offset);
+            return Place::At(self.tail.get(number).map_or(self.size, |batch| batch.position));
+        }
+        match self.indexer.floor(offset) {
+            Some(entry) => Place::From(entry.position),
+            None if self.indexer.offsets_written == 0 => Place::From(0),
+            None => Place::Indexed,
+        }
+    }
+}
+
+impl View {
+    /// The bytes to return: position and length. `None` when no batch of this segment is wanted.
+    fn range(&self, from: Offset, limit: ReadLimit) -> Result<Option<(u64, usize)>, Miss> {
+        let (position, first) = match self.from {
+            Place::At(position) => (position, None),
+            place => match self.scan(place, from, |header| header.last_offset() >= from)? {
+                Some((position, header)) => (position, Some(header)),
+                None => return Ok(None),
+            },
+        };
+        if position >= self.size {
+            return Ok(None);
+        }
+        let available = self.end(limit, position)?.saturating_sub(position);
+        let bytes = limit.bytes as u64;
+        let mut length = available.min(bytes);
+        if limit.whole_first_batch && length < available {
+            let header = match first {
+                Some(header) => header,
+                None => self.header_at(position)?,
+            };
+            length = length.max(header.size() as u64);
+        }
+        let length = usize::try_from(length.min(available)).unwrap_or(usize::MAX);
+        Ok(Some((position, length)))
+    }
+
+    /// The end of what may be read. Not looked for further than the byte limit reaches.
+    fn end(&self, limit: ReadLimit, position: u64) -> Result<u64, Miss> {
+        let floor = match self.below {
+            Place::At(end) => return Ok(end),
+            Place::From(floor) => floor,
+            Place::Indexed => self.segment.floor(limit.below, self.entries)?,
+        };
+        let reach = position.saturating_add(limit.bytes as u64);
+        if floor >= reach && floor > position && !limit.whole_first_batch {
+            return Ok(floor);
+        }
+        // Everything before the entry at `floor` lies below the limit, so the walk starts there, or at the read itself.
+        let mut scan = HeaderScan::new(&*self.file, floor.max(position), self.size);
+        while let Some((at, header)) = scan.next()? {
+            if header.last_offset() >= limit.below {
+                return Ok(at);
+            }
+        }
+        Ok(self.size)
+    }
+
+    /// The first batch that `wanted` accepts, from a place at or before it.
+    fn scan(
+        &self,
+        place: Place,
+        offset: Offset,
+        wanted: impl Fn(&BatchHeader) -> bool,
+    ) -> Result<Option<(u64, BatchHeader)>, Miss> {
+        let start = match place {
+            Place::At(position) | Place::From(position) => position,
+            Place::Indexed => self.segment.floor(offset, self.entries)?,
+        };
+        let mut scan = HeaderScan::new(&*self.file, start, self.size);
+        let mut first = true;
+        loop {
+            match scan.next() {
+                // An entry names a batch that starts at or below its offset, so anything else is not our index.
+                Ok(Some((_, header))) if first && start > 0 && header.base_offset > offset => {
+                    return Err(Miss::Index);
+                }
+                Ok(Some(found)) if wanted(&found.1) => return Ok(Some(found)),
+                Ok(Some(_)) => first = false,
+                Ok(None) if first && start > 0 => return Err(Miss::Index),
+                Ok(None) => return Ok(None),
+                Err(ScanError::Broken(at, _)) if first && at > 0 => return Err(Miss::Index),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn header_at(&self, position: u64) -> Result<BatchHeader, Miss> {
+        match HeaderScan::new(&*self.file, position, self.size).next()? {
+            Some((_, header)) => Ok(header),
+            None => Err(Miss::Broken(position, "the file ends before its last batch".into())),
+        }
+    }
+
+    fn data(&self, position: u64, length: usize) -> Result<LogData, LogError> {
+        if length == 0 {
+            return Ok(LogData::empty());
+        }
+        if let Some(file) = self.file.system_file() {
+            return Ok(LogData::File(FileRange { file: Arc::clone(file), position, length }));
+        }
+        let mut bytes = vec![0; length];
+        let read = self
+            .file
+            .read_at(&mut bytes, position)
+            .map_err(|error| failed("read", &self.segment.path(names::LOG), error))?;
+        bytes.truncate(read);
+        Ok(LogData::Bytes(smallvec![Bytes::from(bytes)]))
+    }
+}
+
+impl From<ScanError> for Miss {
+    fn from(error: ScanError) -> Miss {
+        match error {
+            ScanError::Io(error) => Miss::Io(error),
+            ScanError::Broken(at, what) => Miss::Broken(
+                at,
+                format!("{what}; restart the broker to recover, or restore the segment from a replica"),
+            ),
+        }
+    }
+}

@@ -1,0 +1,653 @@
+//! The store: one or more log directories and the logs in them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use vltava_core::clock::Clock;
+use vltava_core::id::{BrokerEpoch, BrokerId, DirectoryId, Offset, TopicId, TopicPartition};
+use vltava_core::log::{Directory, Log, LogError, LogId, LogSettings, LogStore, StoredLog};
+
+use super::checkpoint;
+use super::directory::LogDirectory;
+use super::log::{SegmentLog, Shared};
+use super::names;
+use super::open_files::OpenFiles;
+use super::properties::{MetaProperties, PropertiesError};
+use super::segment::failed;
+use crate::files::{Files, read_whole, replace_whole};
+use crate::random::Random;
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct SegmentStoreOptions {
+    /// `log.dirs`: at least one; those that are not there are created.
+    pub directories: Vec<PathBuf>,
+    /// `node.id`: a directory of another node is refused.
+    pub node_id: BrokerId,
+    /// The cluster's id: a directory of another cluster is refused. `None` takes what the directories say, or makes one
+    /// when none of them says anything.
+    pub cluster_id: Option<String>,
+    /// `vltava.recovery.bytes.max`: flush in the background when so many bytes of a directory are not durable, so that a
+    /// restart has no more to read again. 64 MiB by default.
+    pub recovery_bytes_max: u64,
+    /// The most files kept open. Those that were not used for the longest time are closed, and opened again when they
+    /// are needed.
+    pub open_files_max: usize,
+    /// Where ids and jitter come from.
+    pub seed: u64,
+}
+
+impl SegmentStoreOptions {
+    /// Options with the defaults of everything that has one.
+    #[must_use]
+    pub fn new(directories: Vec<PathBuf>, node_id: BrokerId, seed: u64) -> SegmentStoreOptions {
+        SegmentStoreOptions {
+            directories,
+            node_id,
+            cluster_id: None,
+            recovery_bytes_max: 64 << 20,
+            open_files_max: 4096,
+            seed,
+        }
+    }
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the directory.
+    #[error("{0} is in use by another broker; stop it, or set another log.dirs")]
+    Locked(PathBuf),
+    /// The directory belongs to someone else.
+    #[error("{path} belongs to {what} {found}, not {wanted}; set the right log.dirs, or {key} to {found}")]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// Whose: a cluster or a node.
+        what: &'static str,
+        /// The key of the setting that disagrees.
+        key: &'static str,
+        /// Its id in the directory.
+        found: String,
+        /// The id of this broker or its cluster.
+        wanted: String,
+    },
+    /// `meta.properties` cannot be understood.
+    #[error("{path}: {error}")]
+    Properties {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: PropertiesError,
+    },
+    /// Two directories hold the same partition, or have the same id.
+    #[error("{what} is both in {first} and in {second}; move one of them away")]
+    Twice {
+        /// What there is two of.
+        what: String,
+        /// One place.
+        first: PathBuf,
+        /// The other one.
+        second: PathBuf,
+    },
+    /// No directory can be used.
+    #[error("no log directory can be used; the first one: {0}")]
+    NoDirectory(String),
+}
+
+/// Logs in segment files, in one or more directories.
+pub struct SegmentStore {
+    cluster_id: String,
+    directories: Vec<Place>,
+    logs: Mutex<BTreeMap<TopicPartition, Arc<Known>>>,
+    shared: Arc<Shared>,
+    recovery_bytes_max: u64,
+    broker_epoch: Mutex<BrokerEpoch>,
+}
+
+/// A configured directory: one that works, or did when it was opened, or one that never did.
+#[derive(Debug)]
+enum Place {
+    Loaded(Arc<LogDirectory>),
+    Failed { path: PathBuf, failure: String },
+}
+
+/// A log that is there, open or not.
+#[derive(Debug)]
+struct Known {
+    /// `None` for a folder without `partition.metadata`: whoever opens it first gives it one.
+    topic: Option<TopicId>,
+    directory: Arc<LogDirectory>,
+    folder: PathBuf,
+    log: Mutex<Option<Arc<SegmentLog>>>,
+}
+
+impl fmt::Debug for SegmentStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SegmentStore").field("directories", &self.directories).finish_non_exhaustive()
+    }
+}
+
+impl SegmentStore {
+    /// Locks the directories and finds out what is in them; formats those that are empty. A directory whose disk fails
+    /// is offline from the start; the others are used.
+    ///
+    /// # Errors
+    /// [`StoreError`]: a directory that is in use or belongs to another node or cluster, or no directory that works.
+    pub fn open(
+        options: SegmentStoreOptions,
+        files: Arc<dyn Files>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<SegmentStore, StoreError> {
+        let mut random = Random::new(options.seed);
+        let mut opening = Opening { cluster_id: options.cluster_id, node_id: options.node_id };
+        let mut locked = Vec::new();
+        for path in options.directories {
+            locked.push(opening.lock(path, &*files)?);
+        }
+        let cluster_id = opening.cluster_id.unwrap_or_else(|| vltava_core::id::uuid_to_base64(random.uuid()));
+        let mut directories = Vec::new();
+        for candidate in locked {
+            directories.push(match candidate {
+                Candidate::Failed { path, failure } => Place::Failed { path, failure },
+                Candidate::Locked { path, lock, properties } => {
+                    let loaded =
+                        identify(&*files, &path, properties, &cluster_id, options.node_id, &mut random)
+                            .and_then(|id| LogDirectory::load(id, path.clone(), Arc::clone(&files), lock));
+                    match loaded {
+                        Ok(directory) => Place::Loaded(Arc::new(directory)),
+                        Err(error) => Place::Failed { path, failure: error.to_string() },
+                    }
+                }
+            });
+        }
+        let store = SegmentStore {
+            cluster_id,
+            logs: Mutex::new(find_logs(&directories)?),
+            directories,
+            shared: Arc::new(Shared {
+                open_files: Arc::new(OpenFiles::new(files, options.open_files_max)),
+                clock,
+                random: Mutex::new(random),
+            }),
+            recovery_bytes_max: options.recovery_bytes_max,
+            broker_epoch: Mutex::new(BrokerEpoch(-1)),
+        };
+        for place in &store.directories {
+            if let Place::Failed { path, failure } = place {
+                tracing::error!(directory = %path.display(), failure, "the log directory is offline");
+            }
+        }
+        if store.loaded().all(|directory| directory.is_offline()) {
+            let failure = store.directories().into_iter().find_map(|directory| directory.failure);
+            return Err(StoreError::NoDirectory(failure.unwrap_or_else(|| "log.dirs is empty".into())));
+        }
+        Ok(store)
+    }
+
+    /// The id of the cluster whose logs these are.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// The broker epoch that the last clean shutdown left; −1 after an unclean one, or when it left none (KIP-966).
+    #[must_use]
+    pub fn previous_broker_epoch(&self) -> BrokerEpoch {
+        self.loaded()
+            .map(|directory| directory.clean.unwrap_or(BrokerEpoch(-1)))
+            .min()
+            .unwrap_or(BrokerEpoch(-1))
+    }
+
+    /// The broker epoch that the mark of a clean shutdown will carry.
+    pub fn set_broker_epoch(&self, epoch: BrokerEpoch) {
+        *self.broker_epoch.lock() = epoch;
+    }
+
+    fn loaded(&self) -> impl Iterator<Item = &Arc<LogDirectory>> {
+        self.directories.iter().filter_map(|place| match place {
+            Place::Loaded(directory) => Some(directory),
+            Place::Failed { .. } => None,
+        })
+    }
+
+    fn open_logs(&self) -> Vec<Arc<SegmentLog>> {
+        let logs: Vec<Arc<Known>> = self.logs.lock().values().cloned().collect();
+        logs.iter().filter_map(|known| known.log.lock().clone()).collect()
+    }
+
+    /// The entry of a log: the one there is, or a new one with a fresh folder.
+    fn entry(&self, id: &LogId, wanted: Option<DirectoryId>) -> Result<Arc<Known>, LogError> {
+        let mut logs = self.logs.lock();
+        if let Some(known) = logs.get(&id.partition) {
+            match known.topic {
+                Some(topic) if topic == id.topic => return Ok(Arc::clone(known)),
+                Some(topic) => {
+                    self.put_aside(known, &id.partition, topic)?;
+                    logs.remove(&id.partition);
+                }
+                None => {
+                    let known = Arc::new(self.adopt(known, id)?);
+                    logs.insert(id.partition.clone(), Arc::clone(&known));
+                    return Ok(known);
+                }
+            }
+        }
+        let directory = self.choose(&logs, wanted)?;
+        let folder = directory.path.join(names::folder(&id.partition));
+        let known = directory.watch(self.create(directory, folder, id))?;
+        let known = Arc::new(known);
+        logs.insert(id.partition.clone(), Arc::clone(&known));
+        Ok(known)
+    }
+
+    fn create(&self, directory: &Arc<LogDirectory>, folder: PathBuf, id: &LogId) -> Result<Known, LogError> {
+        let files = &directory.files;
+        files.create_folder(&folder).map_err(|error| failed("create", &folder, error))?;
+        let path = folder.join(names::PARTITION_METADATA);
+        replace_whole(&**files, &path, &checkpoint::print_partition_metadata(id.topic))
+            .map_err(|error| failed("write", &path, error))?;
+        files.sync_folder(&directory.path).map_err(|error| failed("sync", &directory.path, error))?;
+        Ok(Known { topic: Some(id.topic), directory: Arc::clone(directory), folder, log: Mutex::default() })
+    }
+
+    /// Gives a folder without a topic id the one it is opened for.
+    fn adopt(&self, known: &Known, id: &LogId) -> Result<Known, LogError> {
+        known.directory.watch(self.create(&known.directory, known.folder.clone(), id))
+    }
+
+    /// Another topic of the same name: its folder is kept under another name, for whoever wants to look at it.
+    fn put_aside(&self, known: &Known, partition: &TopicPartition, topic: TopicId) -> Result<(), LogError> {
+        tracing::warn!(%partition, %topic, "a log of another topic of this name is put aside");
+        self.rename_folder(known, partition, "stray").map(|_| ())
+    }
+
+    fn rename_folder(
+        &self,
+        known: &Known,
+        partition: &TopicPartition,
+        mark: &str,
+    ) -> Result<PathBuf, LogError> {
+        let directory = &known.directory;
+        let log = known.log.lock().take();
+        let _turn = log.as_ref().map(|log| log.retire("the log was removed"));
+        let unique = self.shared.random.lock().uuid();
+        let renamed = directory.path.join(names::marked_folder(partition, unique, mark));
+        directory.watch(
+            directory
+                .files
+                .rename(&known.folder, &renamed)
+                .and_then(|()| directory.files.sync_folder(&directory.path))
+                .map_err(|error| failed("rename", &known.folder, error)),
+        )?;
+        let mut checkpoints = directory.checkpoints.lock();
+        checkpoints.recovery_points.remove(partition);
+        checkpoints.start_offsets.remove(partition);
+        checkpoints.high_watermarks.remove(partition);
+        Ok(renamed)
+    }
+
+    /// The directory asked for, or the online one with the fewest logs.
+    fn choose(
+        &self,
+        logs: &BTreeMap<TopicPartition, Arc<Known>>,
+        wanted: Option<DirectoryId>,
+    ) -> Result<&Arc<LogDirectory>, LogError> {
+        if let Some(wanted) = wanted {
+            let found = self.loaded().find(|directory| directory.id == wanted);
+            let directory = found.ok_or_else(|| {
+                LogError::Offline(format!("there is no log directory with the id {wanted}, or it is offline"))
+            })?;
+            return match directory.failure() {
+                Some(failure) => Err(LogError::Offline(failure)),
+                None => Ok(directory),
+            };
+        }
+        let count = |directory: &Arc<LogDirectory>| {
+            logs.values().filter(|known| Arc::ptr_eq(&known.directory, directory)).count()
+        };
+        let online: Vec<_> = self.loaded().filter(|directory| !directory.is_offline()).collect();
+        match online.as_slice() {
+            [only] => Ok(only),
+            several => several
+                .iter()
+                .min_by_key(|directory| count(directory))
+                .copied()
+                .ok_or_else(|| LogError::Offline("every log directory is offline".into())),
+        }
+    }
+
+    /// Flushes logs of a directory, those with most to lose first, until it has less than half the bound.
+    fn bound_dirty_bytes(&self, logs: &[Arc<SegmentLog>]) -> Result<bool, LogError> {
+        let mut dirty: Vec<(u64, &Arc<SegmentLog>)> =
+            logs.iter().map(|log| (log.dirty_bytes(), log)).collect();
+        let mut total: u64 = dirty.iter().map(|(bytes, _)| bytes).sum();
+        if total <= self.recovery_bytes_max {
+            return Ok(false);
+        }
+        dirty.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (bytes, log) in dirty {
+            if total <= self.recovery_bytes_max / 2 {
+                break;
+            }
+            log.flush()?;
+            total -= bytes;
+        }
+        Ok(true)
+    }
+
+    fn maintain_directory(
+        &self,
+        directory: &Arc<LogDirectory>,
+        logs: &[Arc<SegmentLog>],
+    ) -> Result<(), LogError> {
+        let now = self.shared.clock.wall();
+        directory.empty_trash(now);
+        let urgent = self.bound_dirty_bytes(logs)?;
+        for log in logs {
+            log.advance_recovery_point()?;
+        }
+        note_offsets(directory, logs);
+        if urgent {
+            directory.write_recovery_points()?;
+        }
+        directory.write_due_checkpoints(now)
+    }
+
+    fn close_directory(
+        &self,
+        directory: &Arc<LogDirectory>,
+        logs: &[Arc<SegmentLog>],
+    ) -> Result<(), LogError> {
+        for log in logs {
+            log.close()?;
+        }
+        note_offsets(directory, logs);
+        directory.write_checkpoints()?;
+        directory.mark_clean(*self.broker_epoch.lock())
+    }
+
+    /// Runs `work` for every directory that is online; the first failure is reported, the others are still served.
+    fn each_directory(
+        &self,
+        work: impl Fn(&Arc<LogDirectory>, &[Arc<SegmentLog>]) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        let logs = self.open_logs();
+        let mut result = Ok(());
+        for directory in self.loaded().filter(|directory| !directory.is_offline()) {
+            let here: Vec<Arc<SegmentLog>> =
+                logs.iter().filter(|log| Arc::ptr_eq(&log.directory, directory)).cloned().collect();
+            let worked = directory.watch(work(directory, &here));
+            result = result.and(worked);
+        }
+        result
+    }
+}
+
+/// Takes over the offsets of open logs into the checkpoints of their directory.
+fn note_offsets(directory: &LogDirectory, logs: &[Arc<SegmentLog>]) {
+    let offsets: Vec<_> =
+        logs.iter().map(|log| (log, log.recovery_point(), log.start(), log.first_base())).collect();
+    let mut checkpoints = directory.checkpoints.lock();
+    for (log, recovery_point, start, first_base) in offsets {
+        let partition = &log.id.partition;
+        checkpoints.recovery_points.set(partition, recovery_point);
+        // As Kafka has it: only a start that the segments do not tell by themselves is kept.
+        if start > first_base {
+            checkpoints.start_offsets.set(partition, start);
+        } else {
+            checkpoints.start_offsets.remove(partition);
+        }
+    }
+}
+
+impl LogStore for SegmentStore {
+    fn open(
+        &self,
+        id: &LogId,
+        settings: LogSettings,
+        directory: Option<DirectoryId>,
+    ) -> Result<Arc<dyn Log>, LogError> {
+        let known = self.entry(id, directory)?;
+        let mut slot = known.log.lock();
+        if let Some(log) = &*slot {
+            return Ok(Arc::clone(log) as Arc<dyn Log>);
+        }
+        if let Some(failure) = known.directory.failure() {
+            return Err(LogError::Offline(failure));
+        }
+        let log = known.directory.watch(SegmentLog::open(
+            id.clone(),
+            settings,
+            known.folder.clone(),
+            Arc::clone(&known.directory),
+            Arc::clone(&self.shared),
+        ))?;
+        let log = Arc::new(log);
+        *slot = Some(Arc::clone(&log));
+        Ok(log)
+    }
+
+    fn list(&self) -> Result<Vec<StoredLog>, LogError> {
+        let logs: Vec<(TopicPartition, Arc<Known>)> = self
+            .logs
+            .lock()
+            .iter()
+            .map(|(partition, known)| (partition.clone(), Arc::clone(known)))
+            .collect();
+        let mut stored = Vec::with_capacity(logs.len());
+        for (partition, known) in logs {
+            let bytes = match &*known.log.lock() {
+                Some(log) => log.bytes(),
+                None if known.directory.is_offline() => 0,
+                None => bytes_in(&*known.directory.files, &known.folder)?,
+            };
+            let high_watermark = known.directory.checkpoints.lock().high_watermarks.get(&partition);
+            stored.push(StoredLog {
+                id: LogId { topic: known.topic.unwrap_or(TopicId::ZERO), partition },
+                directory: known.directory.id,
+                bytes,
+                high_watermark: high_watermark.unwrap_or(Offset::ZERO),
+            });
+        }
+        Ok(stored)
+    }
+
+    fn remove(&self, id: &LogId) -> Result<(), LogError> {
+        let mut logs = self.logs.lock();
+        let Some(known) =
+            logs.get(&id.partition).filter(|known| known.topic.is_none_or(|topic| topic == id.topic))
+        else {
+            return Ok(());
+        };
+        let delay_ms = known
+            .log
+            .lock()
+            .as_ref()
+            .map_or_else(|| LogSettings::default().delete_delay_ms, |log| log.delete_delay_ms());
+        let renamed = self.rename_folder(known, &id.partition, "delete")?;
+        known.directory.discard(renamed, true, self.shared.clock.wall().plus(delay_ms));
+        logs.remove(&id.partition);
+        Ok(())
+    }
+
+    fn directories(&self) -> Vec<Directory> {
+        self.directories
+            .iter()
+            .map(|place| match place {
+                Place::Loaded(directory) => {
+                    let space = directory.files.space(&directory.path);
+                    Directory {
+                        id: directory.id,
+                        path: directory.path.clone(),
+                        failure: directory.failure(),
+                        total_bytes: space.map(|space| space.total),
+                        usable_bytes: space.map(|space| space.usable),
+                    }
+                }
+                Place::Failed { path, failure } => Directory {
+                    id: DirectoryId::LOST,
+                    path: path.clone(),
+                    failure: Some(failure.clone()),
+                    total_bytes: None,
+                    usable_bytes: None,
+                },
+            })
+            .collect()
+    }
+
+    fn maintain(&self, high_watermarks: &[(LogId, Offset)]) -> Result<(), LogError> {
+        {
+            let logs = self.logs.lock();
+            for (id, offset) in high_watermarks {
+                if let Some(known) = logs.get(&id.partition).filter(|known| known.topic == Some(id.topic)) {
+                    known.directory.checkpoints.lock().high_watermarks.set(&id.partition, *offset);
+                }
+            }
+        }
+        self.each_directory(|directory, logs| self.maintain_directory(directory, logs))
+    }
+
+    fn close(&self) -> Result<(), LogError> {
+        self.each_directory(|directory, logs| self.close_directory(directory, logs))
+    }
+}
+
+/// What is known while directories are locked.
+struct Opening {
+    cluster_id: Option<String>,
+    node_id: BrokerId,
+}
+
+enum Candidate {
+    Locked { path: PathBuf, lock: Box<dyn crate::files::FileLock>, properties: Option<MetaProperties> },
+    Failed { path: PathBuf, failure: String },
+}
+
+impl Opening {
+    fn lock(&mut self, path: PathBuf, files: &dyn Files) -> Result<Candidate, StoreError> {
+        let lock = match files.create_folder(&path).and_then(|()| files.lock(&path.join(names::LOCK))) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Err(StoreError::Locked(path)),
+            Err(error) => {
+                return Ok(Candidate::Failed { failure: format!("{}: {error}", path.display()), path });
+            }
+        };
+        let file = path.join(names::META_PROPERTIES);
+        let properties = match read_whole(files, &file) {
+            Ok(Some(content)) => {
+                let parsed = MetaProperties::parse(&content);
+                Some(parsed.map_err(|error| StoreError::Properties { path: file, error })?)
+            }
+            Ok(None) => None,
+            Err(error) => {
+                return Ok(Candidate::Failed { failure: format!("{}: {error}", file.display()), path });
+            }
+        };
+        if let Some(properties) = &properties {
+            self.check(&path, properties)?;
+        }
+        Ok(Candidate::Locked { path, lock, properties })
+    }
+
+    fn check(&mut self, path: &std::path::Path, properties: &MetaProperties) -> Result<(), StoreError> {
+        let foreign = |what, key, found: String, wanted: String| {
+            Err(StoreError::Foreign { path: path.to_path_buf(), what, key, found, wanted })
+        };
+        if properties.node_id != self.node_id {
+            return foreign("node", "node.id", properties.node_id.to_string(), self.node_id.to_string());
+        }
+        match &self.cluster_id {
+            Some(cluster) if *cluster != properties.cluster_id => {
+                foreign("cluster", "cluster.id", properties.cluster_id.clone(), cluster.clone())
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.cluster_id = Some(properties.cluster_id.clone());
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The id of a directory; formats one that has none.
+fn identify(
+    files: &dyn Files,
+    path: &std::path::Path,
+    properties: Option<MetaProperties>,
+    cluster_id: &str,
+    node_id: BrokerId,
+    random: &mut Random,
+) -> Result<DirectoryId, LogError> {
+    if let Some(id) = properties.and_then(|properties| properties.directory_id) {
+        return Ok(id);
+    }
+    let id = DirectoryId(random.uuid());
+    let properties = MetaProperties { cluster_id: cluster_id.to_owned(), node_id, directory_id: Some(id) };
+    let file = path.join(names::META_PROPERTIES);
+    replace_whole(files, &file, &properties.print()).map_err(|error| failed("write", &file, error))?;
+    Ok(id)
+}
+
+/// The partitions that have a folder. Folders marked for removal go with the next maintenance.
+fn find_logs(directories: &[Place]) -> Result<BTreeMap<TopicPartition, Arc<Known>>, StoreError> {
+    let mut logs: BTreeMap<TopicPartition, Arc<Known>> = BTreeMap::new();
+    let mut ids: BTreeMap<DirectoryId, PathBuf> = BTreeMap::new();
+    for place in directories {
+        let Place::Loaded(directory) = place else { continue };
+        if let Some(first) = ids.insert(directory.id, directory.path.clone()) {
+            let what = format!("the directory id {}", directory.id);
+            return Err(StoreError::Twice { what, first, second: directory.path.clone() });
+        }
+        let Ok(found) = directory.watch(find_folders(directory)) else { continue };
+        for (partition, known) in found {
+            if let Some(first) = logs.get(&partition) {
+                return Err(StoreError::Twice {
+                    what: format!("the log of {partition}"),
+                    first: first.directory.path.clone(),
+                    second: directory.path.clone(),
+                });
+            }
+            logs.insert(partition, Arc::new(known));
+        }
+    }
+    Ok(logs)
+}
+
+fn find_folders(directory: &Arc<LogDirectory>) -> Result<Vec<(TopicPartition, Known)>, LogError> {
+    let files = &directory.files;
+    let entries = files.list(&directory.path).map_err(|error| failed("list", &directory.path, error))?;
+    let mut found = Vec::new();
+    for entry in entries.into_iter().filter(|entry| entry.folder) {
+        let folder = directory.path.join(&entry.name);
+        if names::is_deleted_folder(&entry.name) {
+            directory.discard(folder, true, vltava_core::id::Timestamp(i64::MIN));
+            continue;
+        }
+        let Some(partition) = names::parse_folder(&entry.name) else { continue };
+        let path = folder.join(names::PARTITION_METADATA);
+        let content = read_whole(&**files, &path).map_err(|error| failed("read", &path, error))?;
+        let topic = content.and_then(|content| checkpoint::parse_partition_metadata(&content));
+        found.push((
+            partition,
+            Known { topic, directory: Arc::clone(directory), folder, log: Mutex::default() },
+        ));
+    }
+    Ok(found)
+}
+
+/// The bytes of the batches in a folder.
+fn bytes_in(files: &dyn Files, folder: &std::path::Path) -> Result<u64, LogError> {
+    let mut bytes = 0;
+    for entry in files.list(folder).map_err(|error| failed("list", folder, error))? {
+        if matches!(names::parse_file(&entry.name), Some((_, names::LOG))) {
+            let path = folder.join(&entry.name);
+            bytes += files.size(&path).map_err(|error| failed("find the size of", &path, error))?;
+        }
+    }
+    Ok(bytes)
+}
