@@ -1,3 +1,5 @@
 //! vltava-coordinator
 
 pub mod generated;
+
+pub mod group;

@@ -1,0 +1,255 @@
+//! What the group coordinator is asked: the requests of clients in the words of the domain, and the timers it has set.
+//!
+//! A handler of the broker translates one wire request into one command, or into one for each group that the request
+//! names. What differs between API versions arrives here as a named capability.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use vltava_core::id::{Generation, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
+
+use super::name::{GroupId, InstanceId, MemberId};
+
+/// A command to the coordinator of the groups of one partition of `__consumer_offsets`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GroupCommand {
+    /// JoinGroup. Parked until the next generation starts.
+    Join(Join),
+    /// SyncGroup. Parked until the leader has handed out the assignments.
+    Sync(Sync),
+    /// Heartbeat. Answered at once.
+    Heartbeat(Heartbeat),
+    /// LeaveGroup.
+    Leave(Leave),
+    /// OffsetCommit.
+    CommitOffsets(CommitOffsets),
+    /// OffsetFetch, for one group.
+    FetchOffsets(FetchOffsets),
+    /// OffsetDelete.
+    DeleteOffsets(DeleteOffsets),
+    /// DeleteGroups, for one group.
+    DeleteGroup(GroupId),
+    /// DescribeGroups, for one group.
+    DescribeGroup(GroupId),
+    /// ListGroups, for the groups of this partition.
+    ListGroups(ListGroups),
+    /// Topics were deleted: their offsets are forgotten.
+    TopicsDeleted(Arc<[DeletedTopic]>),
+    /// A timer that the coordinator has set has fired.
+    TimerFired(GroupTimer),
+}
+
+/// What a timer of the coordinator means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupTimer {
+    /// A member was not heard of in time.
+    Session {
+        /// The member's group.
+        group: GroupId,
+        /// The member.
+        member: MemberId,
+    },
+    /// A group that was empty has waited for more members.
+    InitialDelay {
+        /// The group.
+        group: GroupId,
+        /// How long this wait was.
+        delay: Duration,
+        /// How much longer it may wait.
+        remaining: Duration,
+    },
+    /// The members of a rebalancing group had time to join again.
+    Rebalance(GroupId),
+    /// The members of a generation had time to sync.
+    PendingSync {
+        /// The group.
+        group: GroupId,
+        /// The generation that the wait was for.
+        generation: Generation,
+    },
+    /// It is time to look for expired offsets.
+    Expiry,
+}
+
+/// JoinGroup.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Join {
+    /// The group to join.
+    pub group: GroupId,
+    /// The member's id; empty when it has none.
+    pub member: MemberId,
+    /// The instance id of a static member.
+    pub instance: Option<InstanceId>,
+    /// The client id of the connection, which begins a new member id.
+    pub client_id: Arc<str>,
+    /// The address of the client, as Kafka shows it: `/127.0.0.1`.
+    pub client_host: Arc<str>,
+    /// How long the member may go without a heartbeat.
+    pub session_timeout: Duration,
+    /// How long the member takes at most to join again in a rebalance; none (version 0) is the session timeout.
+    pub rebalance_timeout: Option<Duration>,
+    /// The kind of protocol, such as `consumer`.
+    pub protocol_type: Arc<str>,
+    /// The protocols that the member supports, the preferred one first.
+    pub protocols: Arc<[Protocol]>,
+    /// Capability: the client handles MEMBER_ID_REQUIRED (version 4, KIP-394).
+    pub takes_member_id: bool,
+    /// Capability: the client knows `SkipAssignment` (version 9, KIP-814).
+    pub skips_assignment: bool,
+}
+
+/// A protocol that a member supports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protocol {
+    /// Its name: for consumers, the name of an assignor.
+    pub name: Arc<str>,
+    /// What the member says to the leader; for consumers, its subscription.
+    pub metadata: Bytes,
+}
+
+/// SyncGroup.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sync {
+    /// The group.
+    pub group: GroupId,
+    /// The member.
+    pub member: MemberId,
+    /// The instance id of a static member.
+    pub instance: Option<InstanceId>,
+    /// The generation that the member has joined.
+    pub generation: Generation,
+    /// The protocol type that the member believes in (version 5).
+    pub protocol_type: Option<Arc<str>>,
+    /// The protocol that the member believes was selected (version 5).
+    pub protocol: Option<Arc<str>>,
+    /// The leader's assignments; others send none.
+    pub assignments: Vec<(MemberId, Bytes)>,
+}
+
+/// Heartbeat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The group.
+    pub group: GroupId,
+    /// The member.
+    pub member: MemberId,
+    /// The instance id of a static member.
+    pub instance: Option<InstanceId>,
+    /// The generation that the member has joined.
+    pub generation: Generation,
+}
+
+/// LeaveGroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leave {
+    /// The group.
+    pub group: GroupId,
+    /// Who leaves. Before version 3 it is exactly one.
+    pub members: Vec<MemberIdentity>,
+}
+
+/// Who is meant: a member by its id, by its instance id alone (an administrator removes a static member), or by both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberIdentity {
+    /// The member's id, or empty.
+    pub member: MemberId,
+    /// The instance id of a static member.
+    pub instance: Option<InstanceId>,
+}
+
+/// OffsetCommit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CommitOffsets {
+    /// The group.
+    pub group: GroupId,
+    /// The member; empty for a consumer that manages its partitions itself, and for administrators.
+    pub member: MemberId,
+    /// The instance id of a static member.
+    pub instance: Option<InstanceId>,
+    /// The member's generation; −1 for a consumer that manages its partitions itself, and for administrators.
+    pub generation: Generation,
+    /// How long to keep the offsets, counted from now (versions 2 to 4); none is the broker's retention.
+    pub retention: Option<Duration>,
+    /// Capability: the client knows GROUP_ID_NOT_FOUND (version 9). An older one is told ILLEGAL_GENERATION.
+    pub knows_group_not_found: bool,
+    /// The offsets.
+    pub topics: Vec<CommitTopic>,
+}
+
+/// Offsets of one topic to commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommitTopic {
+    /// The topic.
+    pub name: TopicName,
+    /// Its identity, when the client named it so (version 10); else zero.
+    pub id: TopicId,
+    /// The offsets.
+    pub partitions: Vec<CommitPartition>,
+}
+
+/// An offset to commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitPartition {
+    /// The partition.
+    pub partition: PartitionIndex,
+    /// The next offset to consume.
+    pub offset: Offset,
+    /// The leader epoch of the last record consumed; −1 is unknown.
+    pub leader_epoch: LeaderEpoch,
+    /// A note of the client; none is the empty note.
+    pub metadata: Option<Arc<str>>,
+}
+
+/// OffsetFetch, for one group. Classic groups ignore the member id and epoch that newer clients send.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FetchOffsets {
+    /// The group.
+    pub group: GroupId,
+    /// The member id (version 9).
+    pub member: Option<MemberId>,
+    /// The member epoch (version 9); −1 is none.
+    pub member_epoch: Generation,
+    /// Of which partitions; none is all that have an offset.
+    pub topics: Option<Vec<FetchTopic>>,
+    /// Refuse offsets that an open transaction may yet change (KIP-447).
+    pub require_stable: bool,
+}
+
+/// Partitions of one topic whose offsets are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchTopic {
+    /// The topic.
+    pub name: TopicName,
+    /// Its identity, when the client named it so (version 10); else zero.
+    pub id: TopicId,
+    /// The partitions.
+    pub partitions: Vec<PartitionIndex>,
+}
+
+/// OffsetDelete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeleteOffsets {
+    /// The group.
+    pub group: GroupId,
+    /// The partitions whose offsets to forget.
+    pub topics: Vec<(TopicName, Vec<PartitionIndex>)>,
+}
+
+/// ListGroups. Filters ignore case; an empty filter lets everything pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListGroups {
+    /// Only groups in these states.
+    pub states: Vec<String>,
+    /// Only groups of these types.
+    pub types: Vec<String>,
+}
+
+/// A topic that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedTopic {
+    /// Its name.
+    pub name: TopicName,
+    /// Its identity: the offsets of a later topic of the same name stay.
+    pub id: TopicId,
+}

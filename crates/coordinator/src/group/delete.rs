@@ -1,0 +1,135 @@
+//! OffsetDelete, DeleteGroups, and the offsets of deleted topics.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use vltava_core::id::{TopicId, TopicName};
+use vltava_core::machine::{Context, Decision, Reply, Timer};
+
+use super::GroupCoordinator;
+use super::answer::{GroupAnswer, TopicOutcomes};
+use super::classic::{ClassicState, session_timer};
+use super::command::{DeleteOffsets, DeletedTopic, GroupCommand};
+use super::error::GroupError;
+use super::event::{CommittedOffset, GroupEvent, GroupKey, OffsetKey};
+use super::name::GroupId;
+use super::settings::TOMBSTONES_MAX;
+
+impl GroupCoordinator {
+    pub(super) fn delete_offsets(&self, delete: &DeleteOffsets) -> Decision<Self> {
+        if let Err(error) = self.admit_delete_offsets(&delete.group) {
+            return Decision::answer(GroupAnswer::DeleteOffsets(Err(error)));
+        }
+        let mut events = Vec::new();
+        let mut outcomes = Vec::with_capacity(delete.topics.len());
+        for (topic, partitions) in &delete.topics {
+            let outcome = if self.is_subscribed(&delete.group, topic) {
+                Err(GroupError::SubscribedToTopic)
+            } else {
+                Ok(())
+            };
+            if outcome.is_ok() {
+                let keys = partitions.iter().map(|partition| OffsetKey {
+                    group: delete.group.clone(),
+                    topic: topic.clone(),
+                    partition: *partition,
+                });
+                let known = keys.filter(|key| self.has_offset(key));
+                events.extend(known.map(|key| GroupEvent::OffsetForgotten { key }));
+            }
+            let partitions = partitions.iter().map(|partition| (*partition, outcome)).collect();
+            outcomes.push(TopicOutcomes { name: topic.clone(), id: TopicId::ZERO, partitions });
+        }
+        Decision::with(events, Reply::Committed(GroupAnswer::DeleteOffsets(Ok(outcomes))))
+    }
+
+    fn admit_delete_offsets(&self, group: &GroupId) -> Result<(), GroupError> {
+        if group.is_empty() {
+            return Err(GroupError::InvalidGroupId);
+        }
+        match self.classic(group) {
+            // What the members of another protocol use is not known.
+            Some(group) if group.state != ClassicState::Empty && !group.uses_consumer_protocol() => {
+                Err(GroupError::NonEmptyGroup)
+            }
+            None if !self.offsets.has_group(group) => Err(GroupError::GroupNotFound),
+            _ => Ok(()),
+        }
+    }
+
+    fn has_offset(&self, key: &OffsetKey) -> bool {
+        self.offsets.get(&key.group, &key.topic, key.partition).is_some() || self.offsets.is_pending(key)
+    }
+
+    /// Whether members use the topic, or may use it for all that is known.
+    pub(super) fn is_subscribed(&self, group: &GroupId, topic: &TopicName) -> bool {
+        let Some(group) = self.classic(group) else { return false };
+        group
+            .subscribed_topics()
+            .map_or_else(|| group.uses_consumer_protocol(), |topics| topics.contains(&**topic))
+    }
+
+    /// Deletes a group that has no members, with its offsets.
+    pub(super) fn delete_group(&self, group: &GroupId) -> Decision<Self> {
+        let classic = self.classic(group);
+        match classic {
+            None if !self.offsets.has_group(group) => {
+                return Decision::answer(GroupAnswer::DeleteGroup(Err(GroupError::GroupNotFound)));
+            }
+            Some(classic) if classic.state != ClassicState::Empty => {
+                return Decision::answer(GroupAnswer::DeleteGroup(Err(GroupError::NonEmptyGroup)));
+            }
+            _ => {}
+        }
+        let mut events: Vec<GroupEvent> =
+            self.offset_keys(group).into_iter().map(|key| GroupEvent::OffsetForgotten { key }).collect();
+        events.push(GroupEvent::GroupForgotten { group: group.clone() });
+        let mut decision = Decision::with(events, Reply::Committed(GroupAnswer::DeleteGroup(Ok(()))));
+        decision.timers = self.sessions_of_pending(group);
+        decision
+    }
+
+    /// Cancels the timers of ids that were handed out.
+    pub(super) fn sessions_of_pending(&self, group: &GroupId) -> Vec<Timer<Self>> {
+        let pending = self.classic(group).into_iter().flat_map(|group| &group.pending_join);
+        pending.map(|member| Timer::Cancel(session_timer(group, member).0)).collect()
+    }
+
+    fn offset_keys(&self, group: &GroupId) -> BTreeSet<OffsetKey> {
+        let mut keys: BTreeSet<OffsetKey> = self.offsets.pending_of(group).cloned().collect();
+        for (topic, offsets) in self.offsets.of_group(group) {
+            let key = |partition| OffsetKey { group: group.clone(), topic: topic.clone(), partition };
+            keys.extend(offsets.map(|(partition, _)| key(partition)));
+        }
+        keys
+    }
+
+    /// Forgets the offsets of deleted topics, so many at a time.
+    pub(super) fn topics_deleted(
+        &self,
+        context: &Context<'_>,
+        topics: &Arc<[DeletedTopic]>,
+    ) -> Decision<Self> {
+        let deleted = |topic: &TopicName, offset: &CommittedOffset| {
+            let id = offset.topic_id;
+            topics.iter().any(|deleted| deleted.name == *topic && (id == TopicId::ZERO || id == deleted.id))
+        };
+        let committed = self.offsets.committed();
+        let committed = committed.iter().map(|(key, offset)| (key, *offset));
+        let pending = self.offsets.pending().map(|(_, key, offset)| (key, offset));
+        let keys: BTreeSet<&OffsetKey> = committed
+            .chain(pending)
+            .filter(|(key, offset)| deleted(&key.topic, offset))
+            .map(|(key, _)| key)
+            .take(TOMBSTONES_MAX)
+            .collect();
+        let more = keys.len() == TOMBSTONES_MAX;
+        let events = keys.into_iter().map(|key| GroupEvent::OffsetForgotten { key: key.clone() }).collect();
+        let decision = Decision::with(events, Reply::Committed(GroupAnswer::TopicsDeleted));
+        if !more {
+            return decision;
+        }
+        let key = GroupKey::TopicsDeleted(topics.iter().map(|topic| topic.id).collect());
+        decision.set_timer(key, context.now, GroupCommand::TopicsDeleted(topics.clone()))
+    }
+}

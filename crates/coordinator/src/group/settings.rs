@@ -1,0 +1,45 @@
+//! What an operator can set for the coordinator of classic groups.
+
+use std::time::Duration;
+
+/// How long a member that has joined for the first time waits for its generation before it is removed. Such a member
+/// does not know its id, so it can send no heartbeats that keep it alive; Kafka has no key for this.
+pub const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// How many offsets one decision removes at most, when offsets expire or a topic is deleted. One decision is one batch,
+/// and a batch has a largest size; the rest follows in the next decision.
+pub const TOMBSTONES_MAX: usize = 1000;
+
+/// The settings of a group coordinator. The default of each is Kafka's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSettings {
+    /// `group.min.session.timeout.ms`: the shortest session timeout a member may ask for.
+    pub session_timeout_min: Duration,
+    /// `group.max.session.timeout.ms`: the longest session timeout a member may ask for.
+    pub session_timeout_max: Duration,
+    /// `group.initial.rebalance.delay.ms`: how long an empty group waits for more members before its first generation.
+    /// Every member that joins meanwhile extends the wait, up to the rebalance timeout.
+    pub initial_rebalance_delay: Duration,
+    /// `group.max.size`: how many members a group may have.
+    pub group_size_max: usize,
+    /// `offset.metadata.max.bytes`: how long the metadata of an offset may be. Kafka counts UTF-16 units.
+    pub offset_metadata_length_max: usize,
+    /// `offsets.retention.minutes`: how long offsets outlive their use (KIP-211).
+    pub offsets_retention: Duration,
+    /// `offsets.retention.check.interval.ms`: how often expired offsets are looked for.
+    pub offsets_retention_check_interval: Duration,
+}
+
+impl Default for GroupSettings {
+    fn default() -> Self {
+        GroupSettings {
+            session_timeout_min: Duration::from_secs(6),
+            session_timeout_max: Duration::from_secs(30 * 60),
+            initial_rebalance_delay: Duration::from_secs(3),
+            group_size_max: i32::MAX as usize,
+            offset_metadata_length_max: 4096,
+            offsets_retention: Duration::from_secs(7 * 24 * 60 * 60),
+            offsets_retention_check_interval: Duration::from_secs(10 * 60),
+        }
+    }
+}

@@ -1,0 +1,423 @@
+//! Scripts: one command a line, with everything that comes of it.
+//!
+//! `join a#1 => parked` is a command and what it must lead to: the answer to it, then `member: answer` for everybody who
+//! had waited, then `log …` for every record. Ids that the coordinator has made up end in the number of the request that
+//! made them: `a#3` is the one of client `a`, made by the third request, not counting waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use vltava_core::id::{
+    Generation, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TopicId, TopicName, Uuid,
+};
+use vltava_core::machine::TransactionEnd;
+
+use super::super::answer::{JoinAnswer, TopicOutcomes};
+use super::super::command::*;
+use super::super::event::{CommittedOffset, OffsetKey, StoredGroup};
+use super::super::{
+    GroupAnswer, GroupCommand, GroupError, GroupEvent, GroupId, GroupKey, GroupSettings, InstanceId, MemberId,
+};
+use super::{Shard, subscription};
+
+/// Runs scripts, each on a coordinator of its own, and compares line by line.
+pub(super) fn check(settings: &GroupSettings, scripts: &[(&str, &str)]) {
+    for (name, script) in scripts {
+        let mut shard = Shard::new(settings.clone());
+        let mut actual = String::new();
+        let mut expected = String::new();
+        for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (command, outcome) = line.split_once("=>").unwrap_or((line, ""));
+            let happened = run(&mut shard, command.trim());
+            actual += &format!("{} => {happened}\n", command.trim());
+            expected += &format!("{} => {}\n", command.trim(), outcome.trim());
+        }
+        assert!(actual == expected, "{name}\n--- expected\n{expected}--- actual\n{actual}");
+    }
+}
+
+fn run(shard: &mut Shard, line: &str) -> String {
+    let words = Words::new(line);
+    let parked: Vec<(GroupKey, usize)> =
+        shard.parked.iter().map(|(key, ticket)| (key.clone(), *ticket)).collect();
+    let mut said = Vec::new();
+    let events = match words.verb {
+        "wait" => shard.wait(Duration::from_millis(words.first().parse().unwrap())),
+        "reload" => {
+            shard.reload();
+            Vec::new()
+        }
+        "begin" => words.commit().topics.iter().flat_map(|topic| pending(shard, &words, topic)).collect(),
+        "end" => {
+            let end = TransactionEnd {
+                producer: words.producer(),
+                epoch: ProducerEpoch(0),
+                commit: words.has("commit"),
+                coordinator_epoch: 0,
+            };
+            shard.append(&GroupEvent::TransactionEnded(end), None);
+            Vec::new()
+        }
+        _ => {
+            let (ticket, events) = shard.ask(words.command());
+            said.push(shard.answers.get(&ticket).map_or("parked".to_owned(), answer));
+            events
+        }
+    };
+    let mut released: Vec<(usize, String)> = Vec::new();
+    for (key, ticket) in parked {
+        let (GroupKey::Join { member, .. } | GroupKey::Sync { member, .. }) = key else { unreachable!() };
+        if let Some(given) = shard.answers.get(&ticket) {
+            released.push((ticket, format!("{}: {}", short(&member), answer(given))));
+        }
+    }
+    if words.verb != "reload" {
+        released.retain(|(ticket, _)| !shard.parked.values().any(|waiting| waiting == ticket));
+        released.sort();
+        said.extend(released.into_iter().map(|(_, text)| text));
+    }
+    said.extend(events.iter().filter_map(record));
+    said.join("; ")
+}
+
+fn pending(shard: &mut Shard, words: &Words<'_>, topic: &CommitTopic) -> Vec<GroupEvent> {
+    let commit = |partition: &CommitPartition| GroupEvent::OffsetCommitted {
+        key: OffsetKey { group: words.group(), topic: topic.name.clone(), partition: partition.partition },
+        offset: CommittedOffset {
+            offset: partition.offset,
+            leader_epoch: LeaderEpoch::NONE,
+            metadata: "".into(),
+            commit_timestamp: shard.context(&Default::default()).wall,
+            expire_timestamp: None,
+            topic_id: topic.id,
+        },
+    };
+    let events: Vec<GroupEvent> = topic.partitions.iter().map(commit).collect();
+    for event in &events {
+        shard.append(event, Some(words.producer()));
+    }
+    events
+}
+
+/// A line in words: a verb, plain words, and `name=value`.
+struct Words<'a> {
+    verb: &'a str,
+    plain: Vec<&'a str>,
+    named: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Words<'a> {
+    fn new(line: &'a str) -> Words<'a> {
+        let mut words = line.split_whitespace();
+        let verb = words.next().unwrap();
+        let (named, plain): (Vec<&str>, Vec<&str>) = words.partition(|word| word.contains('='));
+        Words { verb, plain, named: named.iter().map(|word| word.split_once('=').unwrap()).collect() }
+    }
+
+    fn first(&self) -> &'a str {
+        self.plain.first().copied().unwrap_or("-")
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.plain.contains(&word)
+    }
+
+    fn named(&self, name: &str) -> Option<&'a str> {
+        self.named.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    fn number(&self, name: &str, default: i64) -> i64 {
+        self.named(name).map_or(default, |value| value.parse().unwrap())
+    }
+
+    fn group(&self) -> GroupId {
+        GroupId::from(self.named("group").unwrap_or("g"))
+    }
+
+    fn member(&self) -> MemberId {
+        long(self.first())
+    }
+
+    fn instance(&self) -> Option<InstanceId> {
+        self.named("instance").map(InstanceId::from)
+    }
+
+    fn generation(&self) -> Generation {
+        Generation(self.number("gen", -1) as i32)
+    }
+
+    fn producer(&self) -> ProducerId {
+        ProducerId(self.number("producer", 1))
+    }
+
+    fn topic_id(&self) -> TopicId {
+        TopicId(Uuid::from_u128(self.number("id", 0) as u128))
+    }
+
+    fn command(&self) -> GroupCommand {
+        match self.verb {
+            "join" => GroupCommand::Join(self.join()),
+            "sync" => GroupCommand::Sync(Sync {
+                group: self.group(),
+                member: self.member(),
+                instance: self.instance(),
+                generation: self.generation(),
+                protocol_type: self.named("type").map(Arc::from),
+                protocol: self.named("protocol").map(Arc::from),
+                assignments: self.plain.iter().skip(1).map(|pair| assignment(pair)).collect(),
+            }),
+            "beat" => GroupCommand::Heartbeat(Heartbeat {
+                group: self.group(),
+                member: self.member(),
+                instance: self.instance(),
+                generation: self.generation(),
+            }),
+            "leave" => {
+                let members = self.plain.iter().map(|who| identity(who)).collect();
+                GroupCommand::Leave(Leave { group: self.group(), members })
+            }
+            "commit" => GroupCommand::CommitOffsets(self.commit()),
+            "fetch" => GroupCommand::FetchOffsets(self.fetch()),
+            "delete-offsets" => {
+                let topics =
+                    self.partitions().into_iter().map(|topic| (topic.name, topic.partitions)).collect();
+                GroupCommand::DeleteOffsets(DeleteOffsets { group: self.group(), topics })
+            }
+            "delete" => GroupCommand::DeleteGroup(self.group()),
+            "describe" => GroupCommand::DescribeGroup(self.group()),
+            "list" => GroupCommand::ListGroups(ListGroups {
+                states: self.named("state").map(str::to_owned).into_iter().collect(),
+                types: self.named("types").map(str::to_owned).into_iter().collect(),
+            }),
+            "topic-deleted" => {
+                let name = TopicName::new(self.first()).unwrap();
+                GroupCommand::TopicsDeleted(Arc::new([DeletedTopic { name, id: self.topic_id() }]))
+            }
+            other => panic!("{other} is no command"),
+        }
+    }
+
+    fn join(&self) -> Join {
+        let subscribed: Vec<&str> = self.named("topics").unwrap_or("t").split(',').collect();
+        let protocol = |name: &str| {
+            let metadata = match name.split_once(':') {
+                Some((_, text)) => Bytes::copy_from_slice(text.as_bytes()),
+                None => subscription(&subscribed),
+            };
+            Protocol { name: name.split(':').next().unwrap().into(), metadata }
+        };
+        let protocols = self.named("protocols").unwrap_or("range");
+        Join {
+            group: self.group(),
+            member: self.member(),
+            instance: self.instance(),
+            client_id: self.named("client").unwrap_or("c").into(),
+            client_host: "/127.0.0.1".into(),
+            session_timeout: Duration::from_millis(self.number("session", 10_000) as u64),
+            rebalance_timeout: Some(Duration::from_millis(self.number("rebalance", 60_000) as u64)),
+            protocol_type: self.named("type").unwrap_or("consumer").into(),
+            protocols: protocols.split(',').filter(|name| !name.is_empty()).map(protocol).collect(),
+            takes_member_id: !self.has("v3"),
+            skips_assignment: self.has("v9"),
+        }
+    }
+
+    fn commit(&self) -> CommitOffsets {
+        let mut topics: Vec<CommitTopic> = Vec::new();
+        for (place, offset) in self.named.iter().filter(|(place, _)| place.contains('/')) {
+            let (name, partition) = place.split_once('/').unwrap();
+            let partition = CommitPartition {
+                partition: PartitionIndex(partition.parse().unwrap()),
+                offset: Offset(offset.parse().unwrap()),
+                leader_epoch: LeaderEpoch(self.number("epoch", -1) as i32),
+                metadata: self.named("note").map(Arc::from),
+            };
+            let name = TopicName::new(name).unwrap();
+            topics.push(CommitTopic { name, id: self.topic_id(), partitions: vec![partition] });
+        }
+        CommitOffsets {
+            group: self.group(),
+            member: self.member(),
+            instance: self.instance(),
+            generation: self.generation(),
+            retention: self.named("retention").map(|time| Duration::from_millis(time.parse().unwrap())),
+            knows_group_not_found: self.has("v9"),
+            topics,
+        }
+    }
+
+    fn fetch(&self) -> FetchOffsets {
+        FetchOffsets {
+            group: self.group(),
+            topics: (!self.has("all")).then(|| self.partitions()),
+            require_stable: self.has("stable"),
+            ..FetchOffsets::default()
+        }
+    }
+
+    fn partitions(&self) -> Vec<FetchTopic> {
+        let places = self.plain.iter().filter_map(|word| word.split_once('/'));
+        let topic = |(name, partition): (&str, &str)| FetchTopic {
+            name: TopicName::new(name).unwrap(),
+            id: self.topic_id(),
+            partitions: vec![PartitionIndex(partition.parse().unwrap())],
+        };
+        places.map(topic).collect()
+    }
+}
+
+fn identity(who: &str) -> MemberIdentity {
+    let (member, instance) = who.split_once('/').unwrap_or((who, ""));
+    MemberIdentity {
+        member: long(member),
+        instance: Some(instance).filter(|name| !name.is_empty()).map(Into::into),
+    }
+}
+
+fn assignment(pair: &str) -> (MemberId, Bytes) {
+    let (member, text) = pair.split_once(':').unwrap();
+    (long(member), Bytes::copy_from_slice(text.as_bytes()))
+}
+
+/// The full id that is written `client#number`; `-` is none.
+fn long(id: &str) -> MemberId {
+    match id.split_once('#') {
+        Some((prefix, number)) => {
+            let entropy: u128 = number.parse().unwrap();
+            let uuid = uuid::Builder::from_random_bytes(entropy.to_be_bytes()).into_uuid();
+            MemberId::from(format!("{prefix}-{uuid}"))
+        }
+        None if id == "-" => MemberId::default(),
+        None => MemberId::from(id),
+    }
+}
+
+fn short(id: &str) -> String {
+    let Some((at, number)) =
+        id.len().checked_sub(36).and_then(|at| Some((at, Uuid::parse_str(id.get(at..)?).ok()?)))
+    else {
+        return if id.is_empty() { "-".to_owned() } else { id.to_owned() };
+    };
+    // The bits that every UUID of this version has are no part of the number.
+    let number = number.as_u128() & !(0xf << 76) & !(0x3 << 62);
+    format!("{}#{number}", &id[..at - 1])
+}
+
+fn record(event: &GroupEvent) -> Option<String> {
+    Some(match event {
+        GroupEvent::GroupStored { group, stored } => format!("log {group} {}", stored_group(stored)),
+        GroupEvent::GroupForgotten { group } => format!("log {group} gone"),
+        GroupEvent::OffsetCommitted { key, offset } => {
+            format!("log {}/{}={}", key.topic, key.partition, offset.offset)
+        }
+        GroupEvent::OffsetForgotten { key } => format!("log {}/{} gone", key.topic, key.partition),
+        GroupEvent::TransactionEnded(_) | GroupEvent::Volatile { .. } => return None,
+    })
+}
+
+fn stored_group(stored: &StoredGroup) -> String {
+    let members: Vec<String> = stored
+        .members
+        .iter()
+        .map(|one| {
+            format!(
+                "{}{}={}",
+                if stored.leader.as_ref() == Some(&one.id) { "*" } else { "" },
+                short(&one.id),
+                text(&one.assignment)
+            )
+        })
+        .collect();
+    format!("{} {} [{}]", stored.generation, stored.protocol.as_deref().unwrap_or("-"), members.join(" "))
+}
+
+fn text(bytes: &Bytes) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn answer(answer: &GroupAnswer) -> String {
+    match answer {
+        GroupAnswer::Join(joined) => join_answer(joined),
+        GroupAnswer::Sync(Ok(synced)) => {
+            format!("{}:'{}'", synced.protocol.as_deref().unwrap_or("-"), text(&synced.assignment))
+        }
+        GroupAnswer::Heartbeat(outcome) | GroupAnswer::DeleteGroup(outcome) => result(*outcome),
+        GroupAnswer::Leave(Ok(left)) => {
+            let left: Vec<String> = left.iter().map(|left| result(left.outcome)).collect();
+            left.join(" ")
+        }
+        GroupAnswer::CommitOffsets(topics) | GroupAnswer::DeleteOffsets(Ok(topics)) => outcomes(topics),
+        GroupAnswer::FetchOffsets(fetched) => {
+            let topics = fetched.topics.iter().flat_map(|topic| {
+                topic.partitions.iter().map(move |(partition, offset)| (topic, partition, offset))
+            });
+            let told: Vec<String> = topics
+                .map(|(topic, partition, offset)| {
+                    let told = match offset {
+                        Ok(Some(offset)) => format!(
+                            "{}{}",
+                            offset.offset,
+                            if offset.metadata.is_empty() {
+                                String::new()
+                            } else {
+                                format!("({})", offset.metadata)
+                            }
+                        ),
+                        Ok(None) => "none".to_owned(),
+                        Err(error) => error.code().name().to_owned(),
+                    };
+                    format!("{}/{partition}={told}", topic.name)
+                })
+                .collect();
+            told.join(" ")
+        }
+        GroupAnswer::DescribeGroup(Ok(group)) => {
+            let members: Vec<String> = group
+                .members
+                .iter()
+                .map(|member| format!("{}={}", short(&member.member), text(&member.assignment)))
+                .collect();
+            format!("{} {}/{} [{}]", group.state, group.protocol_type, group.protocol, members.join(" "))
+        }
+        GroupAnswer::ListGroups(groups) => {
+            let mut listed: Vec<String> = groups
+                .iter()
+                .map(|group| format!("{}:{}:{}", group.group, group.state, group.protocol_type))
+                .collect();
+            listed.sort();
+            listed.join(" ")
+        }
+        GroupAnswer::TopicsDeleted => "ok".to_owned(),
+        GroupAnswer::Sync(Err(error))
+        | GroupAnswer::Leave(Err(error))
+        | GroupAnswer::DeleteOffsets(Err(error))
+        | GroupAnswer::DescribeGroup(Err(error)) => error.code().name().to_owned(),
+    }
+}
+
+fn join_answer(answer: &JoinAnswer) -> String {
+    match &answer.outcome {
+        Ok(joined) => {
+            let members: Vec<String> = joined.members.iter().map(|member| short(&member.member)).collect();
+            let skip = if joined.skip_assignment { " skip" } else { "" };
+            let protocol = joined.protocol.as_deref().unwrap_or("-");
+            let leader = if joined.leader == answer.member {
+                format!("leads [{}]{skip}", members.join(" "))
+            } else {
+                format!("follows {}", short(&joined.leader))
+            };
+            format!("{} {} {protocol} {leader}", short(&answer.member), joined.generation)
+        }
+        Err(error) => format!("{} {}", short(&answer.member), error.code().name()),
+    }
+}
+
+fn result(outcome: Result<(), GroupError>) -> String {
+    outcome.map_or_else(|error| error.code().name().to_owned(), |()| "ok".to_owned())
+}
+
+fn outcomes(topics: &[TopicOutcomes]) -> String {
+    let all = topics.iter().flat_map(|topic| topic.partitions.iter().map(|(_, outcome)| result(*outcome)));
+    all.collect::<Vec<String>>().join(" ")
+}
