@@ -1,5 +1,5 @@
 //! vltava-coordinator
 
+pub mod cluster;
 pub mod generated;
-
 pub mod group;

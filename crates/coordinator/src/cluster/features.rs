@@ -1,0 +1,196 @@
+//! Which levels of the cluster's features are in use, and how they may change (KIP-584, KIP-778).
+
+use std::collections::BTreeMap;
+
+use vltava_core::error::ErrorCode;
+use vltava_core::image::{FeatureRange, Image};
+
+use super::Cluster;
+use super::command::{FeatureUpdate, UpdateFeatures, UpgradeType};
+use super::event::Event;
+
+/// The feature that says which records the metadata log may hold.
+pub const METADATA_VERSION: &str = "metadata.version";
+
+/// A level of [`METADATA_VERSION`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MetadataVersion(pub i16);
+
+impl MetadataVersion {
+    /// The oldest level that a log may be at: 3.3-IV3.
+    pub const MINIMUM: MetadataVersion = MetadataVersion(7);
+    /// What a new log begins with: 4.4-IV2, as in Kafka 4.4.
+    pub const LATEST: MetadataVersion = MetadataVersion(33);
+    /// Log directories have identities (3.7-IV2).
+    pub const DIRECTORIES: MetadataVersion = MetadataVersion(17);
+    /// Registrations of controllers (3.7-IV0).
+    pub const CONTROLLER_REGISTRATION: MetadataVersion = MetadataVersion(15);
+    /// Eligible leader replicas can be stored (4.0-IV1).
+    pub const ELIGIBLE_LEADERS: MetadataVersion = MetadataVersion(23);
+    /// Log directories can be cordoned (4.3-IV0).
+    pub const CORDONED_DIRECTORIES: MetadataVersion = MetadataVersion(30);
+    /// Controllers can be unregistered (4.4-IV2).
+    pub const CONTROLLER_UNREGISTRATION: MetadataVersion = MetadataVersion(33);
+
+    /// The finalised level; the oldest one when none is.
+    #[must_use]
+    pub fn of(image: &Image) -> MetadataVersion {
+        image.features.get(METADATA_VERSION).map_or(Self::MINIMUM, |level| MetadataVersion(*level))
+    }
+
+    /// The levels this release can work with.
+    #[must_use]
+    pub const fn supported() -> FeatureRange {
+        FeatureRange { min: Self::MINIMUM.0, max: Self::LATEST.0 }
+    }
+
+    /// True when records were added between this level and a later one, so that going back could lose some.
+    fn loses_records_of(self, later: MetadataVersion) -> bool {
+        /// The levels that added records.
+        const ADDED_RECORDS: [i16; 11] = [7, 8, 11, 13, 14, 15, 17, 23, 30, 32, 33];
+        ADDED_RECORDS.iter().any(|level| (self.0 + 1..=later.0).contains(level))
+    }
+}
+
+/// Why feature levels stay as they are. Nothing of the request was done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FeatureError {
+    /// The level cannot be set.
+    #[error(
+        "The update failed for all features since the following feature had an error: Invalid update version {level} for feature {feature}. {why}"
+    )]
+    Invalid {
+        /// The feature.
+        feature: String,
+        /// The level.
+        level: i16,
+        /// Why.
+        why: String,
+    },
+    /// The metadata version cannot go back.
+    #[error(
+        "The update failed for all features since the following feature had an error: Unsupported metadata.version downgrade from {from} to {to}. {why}"
+    )]
+    Downgrade {
+        /// The finalised level.
+        from: i16,
+        /// The wanted level.
+        to: i16,
+        /// Why.
+        why: &'static str,
+    },
+    /// The request names a feature twice.
+    #[error("Feature {0} is updated twice in one request. Name each feature once.")]
+    Duplicate(String),
+}
+
+impl FeatureError {
+    /// Kafka's code.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Invalid { .. } | Self::Downgrade { .. } => ErrorCode::INVALID_UPDATE_VERSION,
+            Self::Duplicate(_) => ErrorCode::INVALID_REQUEST,
+        }
+    }
+
+    fn invalid(update: &FeatureUpdate, why: impl Into<String>) -> FeatureError {
+        FeatureError::Invalid { feature: update.name.clone(), level: update.level, why: why.into() }
+    }
+}
+
+impl Cluster {
+    /// Decides an update of feature levels: all of it, or nothing.
+    pub(super) fn update_features(&self, request: &UpdateFeatures) -> (Vec<Event>, Result<(), FeatureError>) {
+        let mut events = Vec::with_capacity(request.updates.len());
+        let mut seen = BTreeMap::new();
+        for update in &request.updates {
+            if seen.insert(update.name.as_str(), ()).is_some() {
+                return (Vec::new(), Err(FeatureError::Duplicate(update.name.clone())));
+            }
+            match self.update_feature(update) {
+                Ok(event) => events.push(event),
+                Err(error) => return (Vec::new(), Err(error)),
+            }
+        }
+        if request.validate_only {
+            events.clear();
+        }
+        (events, Ok(()))
+    }
+
+    fn update_feature(&self, update: &FeatureUpdate) -> Result<Event, FeatureError> {
+        let refuse = |why: &str| Err(FeatureError::invalid(update, why));
+        let current = self.finalised(&update.name);
+        if update.upgrade == UpgradeType::Unknown {
+            return refuse("The controller does not support the given upgrade type.");
+        }
+        if update.level < 0 {
+            return refuse("A feature version cannot be less than 0.");
+        }
+        if let Some(why) = self.who_does_not_support(&update.name, update.level) {
+            return refuse(&why);
+        }
+        if update.level < current && update.upgrade == UpgradeType::Upgrade {
+            return refuse(
+                "Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade.",
+            );
+        }
+        if update.level > current && update.upgrade != UpgradeType::Upgrade {
+            return refuse("Can't downgrade to a newer version.");
+        }
+        if update.name == METADATA_VERSION {
+            check_metadata_downgrade(current, update)?;
+        }
+        Ok(Event::FeatureSet { name: update.name.clone(), level: update.level })
+    }
+
+    /// The finalised level of a feature.
+    pub(super) fn finalised(&self, feature: &str) -> i16 {
+        if feature == METADATA_VERSION {
+            MetadataVersion::of(&self.image).0
+        } else {
+            self.image.feature(feature)
+        }
+    }
+
+    fn who_does_not_support(&self, feature: &str, level: i16) -> Option<String> {
+        let local = self.options.features.get(feature);
+        let brokers =
+            self.image.brokers.values().map(|broker| ("Broker", broker.id, broker.features.get(feature)));
+        let controllers = self
+            .image
+            .controllers
+            .values()
+            .filter(|controller| controller.id != self.options.node)
+            .map(|controller| ("Controller", controller.id, controller.features.get(feature)));
+        std::iter::once(("Local controller", self.options.node, local))
+            .chain(brokers)
+            .chain(controllers)
+            .find_map(|(what, id, range)| not_supported(level, &format!("{what} {id}"), range))
+    }
+}
+
+fn not_supported(level: i16, who: &str, range: Option<&FeatureRange>) -> Option<String> {
+    let range = range.copied().unwrap_or(FeatureRange { min: 0, max: 0 });
+    if (range.min..=range.max).contains(&level) {
+        None
+    } else if range.max == 0 {
+        Some(format!("{who} does not support this feature."))
+    } else if range.min == range.max {
+        Some(format!("{who} only supports versions {}", range.min))
+    } else {
+        Some(format!("{who} only supports versions {}-{}", range.min, range.max))
+    }
+}
+
+fn check_metadata_downgrade(current: i16, update: &FeatureUpdate) -> Result<(), FeatureError> {
+    let refuse = |why| Err(FeatureError::Downgrade { from: current, to: update.level, why });
+    if update.level >= current || !MetadataVersion(update.level).loses_records_of(MetadataVersion(current)) {
+        Ok(())
+    } else if update.upgrade == UpgradeType::UnsafeDowngrade {
+        refuse("Unsafe metadata downgrade is not supported in this version.")
+    } else {
+        refuse("Refusing to perform the requested downgrade because it might delete metadata information.")
+    }
+}

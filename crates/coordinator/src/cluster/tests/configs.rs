@@ -1,0 +1,189 @@
+//! Dynamic configurations.
+
+use vltava_core::image::{ConfigKind, ConfigResource};
+
+use super::*;
+use crate::cluster::command::{
+    AlterOperation, ChangeConfigs, ConfigChange, CreateTopics, NewTopic, ReplaceConfigs,
+};
+use crate::cluster::configs::ConfigChangeError;
+
+fn with_topic() -> Pair {
+    let mut pair = Pair::of("1");
+    let configs = vec![("cleanup.policy".to_owned(), Some("compact".to_owned()))];
+    let topics = vec![NewTopic { configs, ..NewTopic::named("t") }];
+    pair.ask(Command::CreateTopics(CreateTopics { topics, validate_only: false }));
+    pair
+}
+
+/// `key=value` sets, `key+=value` appends, `key-=value` subtracts, `-key` deletes.
+fn change(text: &str) -> ConfigChange {
+    let (name, value) =
+        text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value.to_owned())));
+    let (operation, key) = if let Some(key) = name.strip_prefix('-') {
+        (AlterOperation::Delete, key)
+    } else if let Some(key) = name.strip_suffix('+') {
+        (AlterOperation::Append, key)
+    } else if let Some(key) = name.strip_suffix('-') {
+        (AlterOperation::Subtract, key)
+    } else {
+        (AlterOperation::Set, name)
+    };
+    ConfigChange { key: key.to_owned(), operation, value }
+}
+
+fn shown(pair: &Pair, resource: &ConfigResource) -> String {
+    let values = pair.leader.image().config(resource).cloned().unwrap_or_default();
+    values.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Given the topic `t` with `cleanup.policy=compact`, when this resource changes, then that is answered, and it carries
+/// those values.
+fn check(kind: ConfigKind, name: &str, changes: &[&str], expected: &str, carries: &str) {
+    let mut pair = with_topic();
+    let resource = ConfigResource::new(kind, name);
+    let changes: Vec<ConfigChange> = changes.iter().map(|text| change(text)).collect();
+    let request = ChangeConfigs { resources: vec![(resource.clone(), changes)], validate_only: false };
+    let answer = pair.ask(Command::ChangeConfigs(request));
+    let Answer::ChangeConfigs(results) = answer else { panic!("{answer:?}") };
+    assert_eq!(outcome(&results[0].1, ConfigChangeError::code), expected);
+    assert_eq!(shown(&pair, &resource), carries);
+}
+
+#[test]
+fn topics_are_configured() {
+    use ConfigKind::Topic;
+    const POLICY: &str = "cleanup.policy=compact";
+    check(Topic, "t", &["retention.ms=5"], "ok", "cleanup.policy=compact retention.ms=5");
+    check(Topic, "t", &["cleanup.policy+=delete"], "ok", "cleanup.policy=compact,delete");
+    check(
+        Topic,
+        "t",
+        &["cleanup.policy+=delete", "retention.ms=7"],
+        "ok",
+        "cleanup.policy=compact,delete retention.ms=7",
+    );
+    check(Topic, "t", &["-cleanup.policy"], "ok", "");
+    check(
+        Topic,
+        "t",
+        &["retention.ms+=5"],
+        "INVALID_CONFIG: Can't APPEND to key retention.ms because its type is not LIST.",
+        POLICY,
+    );
+    check(
+        Topic,
+        "t",
+        &["retention.ms=abc"],
+        "INVALID_CONFIG: Invalid value abc for configuration retention.ms: Not a number of type LONG",
+        POLICY,
+    );
+    check(
+        Topic,
+        "t",
+        &["retention.ms"],
+        "INVALID_REQUEST: Null value not supported for : retention.ms",
+        POLICY,
+    );
+    check(
+        Topic,
+        "t",
+        &["retention.ms=1", "retention.ms=2"],
+        "INVALID_REQUEST: Error due to duplicate config keys",
+        POLICY,
+    );
+    check(Topic, "", &["retention.ms=1"], "INVALID_REQUEST: Default topic resources are not allowed.", "");
+    check(
+        Topic,
+        "none",
+        &["retention.ms=1"],
+        "UNKNOWN_TOPIC_OR_PARTITION: The topic 'none' does not exist.",
+        "",
+    );
+}
+
+#[test]
+fn brokers_are_configured() {
+    use ConfigKind::Broker;
+    check(Broker, "", &["log.retention.ms=7200000"], "ok", "log.retention.ms=7200000");
+    check(Broker, "1", &["log.retention.ms=7200000"], "ok", "log.retention.ms=7200000");
+    check(Broker, "7", &["log.retention.ms=1"], "BROKER_ID_NOT_REGISTERED: No node with id 7 found.", "");
+    check(
+        Broker,
+        "x",
+        &["log.retention.ms=1"],
+        "INVALID_REQUEST: Unable to parse broker name as a base 10 number.",
+        "",
+    );
+    check(Broker, "-1", &["log.retention.ms=1"], "INVALID_REQUEST: Invalid negative broker ID.", "");
+}
+
+#[test]
+fn groups_and_subscriptions_are_configured() {
+    check(
+        ConfigKind::Group,
+        "g",
+        &["consumer.session.timeout.ms=50000"],
+        "ok",
+        "consumer.session.timeout.ms=50000",
+    );
+    check(
+        ConfigKind::Group,
+        "",
+        &["consumer.session.timeout.ms=50000"],
+        "INVALID_REQUEST: Default group resources are not allowed.",
+        "",
+    );
+    check(ConfigKind::ClientMetrics, "s", &["interval.ms=1000"], "ok", "interval.ms=1000");
+    check(
+        ConfigKind::ClientMetrics,
+        "",
+        &["interval.ms=1000"],
+        "INVALID_REQUEST: Subscription name can't be empty",
+        "",
+    );
+    check(
+        ConfigKind::BrokerLogger,
+        "1",
+        &["root=INFO"],
+        "INVALID_REQUEST: Unknown resource type BrokerLogger",
+        "",
+    );
+}
+
+#[test]
+fn brokers_are_told_values_that_stay_the_same() {
+    let mut pair = with_topic();
+    for (resource, written) in [(ConfigResource::brokers(), [1, 1]), (ConfigResource::topic("t"), [1, 0])] {
+        let key = if written[1] == 1 { "log.retention.ms=5000" } else { "retention.ms=5000" };
+        for expected in written {
+            let resources = vec![(resource.clone(), vec![change(key)])];
+            let (events, _) =
+                pair.decide(Command::ChangeConfigs(ChangeConfigs { resources, validate_only: false }));
+            assert_eq!(events.len(), expected, "{resource:?}");
+        }
+    }
+}
+
+#[test]
+fn a_replacement_leaves_nothing_else() {
+    let mut pair = with_topic();
+    let resource = ConfigResource::topic("t");
+    let values = vec![("retention.ms".to_owned(), Some("9".to_owned()))];
+    let mut request = ReplaceConfigs { resources: vec![(resource.clone(), values)], validate_only: true };
+    pair.ask(Command::ReplaceConfigs(request.clone()));
+    assert_eq!(shown(&pair, &resource), "cleanup.policy=compact");
+    request.validate_only = false;
+    pair.ask(Command::ReplaceConfigs(request));
+    assert_eq!(shown(&pair, &resource), "retention.ms=9");
+}
+
+#[test]
+fn a_resource_is_named_once() {
+    let mut pair = with_topic();
+    let resource = || (ConfigResource::topic("t"), vec![change("retention.ms=1")]);
+    let request = ChangeConfigs { resources: vec![resource(), resource()], validate_only: false };
+    let answer = pair.ask(Command::ChangeConfigs(request));
+    let refused = Err(ConfigChangeError::DuplicateResource);
+    assert_eq!(answer, Answer::ChangeConfigs(vec![(ConfigResource::topic("t"), refused)]));
+}
