@@ -3,87 +3,92 @@
 //! A version, a checksum of what follows, and one entry per producer with only its last batch: after a restart the four
 //! before that are no longer known as duplicates, as in Kafka.
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use smallvec::smallvec;
 use vltava_core::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 use vltava_core::record::crc32c;
-use vltava_core::wire::{Reader, WireError, Writer};
+use vltava_core::wire::{WireError, decode_exactly, encode_contiguous};
 
 use super::producers::{ProducedBatch, ProducerState, Producers};
+use crate::generated::producer::ProducerSnapshot;
+use crate::generated::producer::producer_snapshot::ProducerEntry;
 
 const VERSION: i16 = 1;
-/// Bytes before the part that the checksum covers.
+/// Bytes before the part that the checksum covers: version and checksum.
 const CHECKED_START: usize = 6;
-/// Bytes of one entry.
-const ENTRY_SIZE: usize = 46;
 
 /// The snapshot file of these producers.
 ///
 /// # Errors
 /// None in practice: [`WireError`] for more than 2³¹ producers.
 pub fn encode(producers: &Producers) -> Result<Bytes, WireError> {
-    let mut entries = Writer::contiguous();
-    let too_many = |_| WireError::TooLong { what: "producer snapshot", length: producers.len() };
-    entries.i32(i32::try_from(producers.len()).map_err(too_many)?);
-    for (id, state) in producers.iter() {
-        let batch = state.batches.last();
-        entries.i64(id.0);
-        entries.i16(state.epoch.0);
-        entries.i32(state.last_sequence().0);
-        entries.i64(batch.map_or(-1, |batch| batch.last_offset.0));
-        entries.i32(batch.map_or(0, |batch| batch.offset_delta));
-        entries.i64(state.last_timestamp.0);
-        entries.i32(state.coordinator_epoch.0);
-        entries.i64(state.transaction_start.map_or(-1, |start| start.0));
-    }
-    let entries = entries.into_bytes()?;
-    let mut file = Writer::contiguous();
-    file.i16(VERSION);
-    file.u32(crc32c(&entries));
-    file.raw(&entries);
-    file.into_bytes()
+    let producer_entries = producers.iter().map(|(id, state)| to_entry(id, state)).collect();
+    let mut snapshot = ProducerSnapshot { crc: 0, producer_entries };
+    let unsealed = encode_contiguous(&snapshot, VERSION)?;
+    snapshot.crc = crc32c(unsealed.get(CRC_SIZE..).unwrap_or_default());
+    let mut file = BytesMut::with_capacity(VERSION_SIZE + unsealed.len());
+    file.put_i16(VERSION);
+    file.put_u32(snapshot.crc);
+    file.put_slice(unsealed.get(CRC_SIZE..).unwrap_or_default());
+    Ok(file.freeze())
 }
+
+const VERSION_SIZE: usize = 2;
+const CRC_SIZE: usize = CHECKED_START - VERSION_SIZE;
 
 /// Reads a snapshot file.
 ///
 /// # Errors
 /// What is wrong with it. An older snapshot, or the log itself, has to do then.
 pub fn decode(content: &Bytes) -> Result<Producers, String> {
-    let mut reader = Reader::new(content.clone());
-    let version = reader.i16().map_err(|error| error.to_string())?;
-    if version != VERSION {
-        return Err(format!("the snapshot has the unknown version {version}"));
+    let version = content.first_chunk().copied().map(i16::from_be_bytes);
+    if version != Some(VERSION) {
+        return Err(format!("the snapshot does not have version {VERSION}"));
     }
-    let stored = reader.u32().map_err(|error| error.to_string())?;
+    let snapshot: ProducerSnapshot =
+        decode_exactly(content.slice(VERSION_SIZE..), VERSION).map_err(|error| error.to_string())?;
     let computed = crc32c(content.get(CHECKED_START..).unwrap_or_default());
-    if stored != computed {
+    if snapshot.crc != computed {
+        let stored = snapshot.crc;
         return Err(format!(
             "the checksum of the snapshot is {stored:#010x}, but its bytes give {computed:#010x}"
         ));
     }
-    read_entries(&mut reader).map_err(|error| error.to_string())
-}
-
-fn read_entries(reader: &mut Reader) -> Result<Producers, WireError> {
     let mut producers = Producers::default();
-    let count = reader.array_count(false, ENTRY_SIZE)?.unwrap_or(0);
-    for _ in 0..count {
-        let id = ProducerId(reader.i64()?);
-        let epoch = ProducerEpoch(reader.i16()?);
-        let last_sequence = Sequence(reader.i32()?);
-        let last_offset = Offset(reader.i64()?);
-        let offset_delta = reader.i32()?;
-        let last_timestamp = Timestamp(reader.i64()?);
-        let coordinator_epoch = LeaderEpoch(reader.i32()?);
-        let transaction_start = Some(Offset(reader.i64()?)).filter(|start| start.0 >= 0);
-        let batch = ProducedBatch { last_sequence, last_offset, offset_delta, timestamp: last_timestamp };
-        let batches = if last_offset.0 >= 0 { smallvec![batch] } else { smallvec![] };
-        producers.restore(
-            id,
-            ProducerState { epoch, batches, last_timestamp, coordinator_epoch, transaction_start },
-        );
+    for entry in snapshot.producer_entries {
+        producers.restore(ProducerId(entry.producer_id), from_entry(&entry));
     }
     Ok(producers)
+}
+
+fn to_entry(id: ProducerId, state: &ProducerState) -> ProducerEntry {
+    let batch = state.batches.last();
+    ProducerEntry {
+        producer_id: id.0,
+        epoch: state.epoch.0,
+        last_sequence: state.last_sequence().0,
+        last_offset: batch.map_or(-1, |batch| batch.last_offset.0),
+        offset_delta: batch.map_or(0, |batch| batch.offset_delta),
+        timestamp: state.last_timestamp.0,
+        coordinator_epoch: state.coordinator_epoch.0,
+        current_txn_first_offset: state.transaction_start.map_or(-1, |start| start.0),
+    }
+}
+
+fn from_entry(entry: &ProducerEntry) -> ProducerState {
+    let batch = ProducedBatch {
+        last_sequence: Sequence(entry.last_sequence),
+        last_offset: Offset(entry.last_offset),
+        offset_delta: entry.offset_delta,
+        timestamp: Timestamp(entry.timestamp),
+    };
+    ProducerState {
+        epoch: ProducerEpoch(entry.epoch),
+        batches: if entry.last_offset >= 0 { smallvec![batch] } else { smallvec![] },
+        last_timestamp: Timestamp(entry.timestamp),
+        coordinator_epoch: LeaderEpoch(entry.coordinator_epoch),
+        transaction_start: Some(Offset(entry.current_txn_first_offset)).filter(|start| start.0 >= 0),
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +122,7 @@ mod tests {
     fn producers_survive_their_snapshot() {
         for producers in [Producers::default(), sample()] {
             let file = encode(&producers).unwrap();
-            assert_eq!(file.len(), CHECKED_START + 4 + producers.len() * ENTRY_SIZE);
+            assert_eq!(file.len(), CHECKED_START + 4 + producers.len() * 46);
             assert_eq!(decode(&file), Ok(producers));
         }
     }
