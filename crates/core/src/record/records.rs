@@ -176,8 +176,47 @@ pub(super) struct Shape<P> {
 /// Reads one record and checks that its parts fill exactly the size it claims.
 #[inline]
 pub(super) fn walk_record<S: Source>(source: &mut S) -> Result<Shape<S::Piece>, RecordError> {
-    let size = length(source)?.ok_or(RecordError::Structure("a record has a negative size"))?;
+    let size = record_length(source)?;
     let end = source.position().saturating_add(size);
+    walk_body(source, end)
+}
+
+/// What validation wants to know of a record.
+pub(super) struct Glance {
+    pub(super) timestamp_delta: i64,
+    pub(super) offset_delta: i32,
+    pub(super) has_key: bool,
+}
+
+/// As [`walk_record`], without the parts. A record that lies within the bytes at hand is read from there: a stream asks
+/// at every byte whether its chunk has ended.
+#[inline]
+pub(super) fn glance<S: Source>(source: &mut S) -> Result<Glance, RecordError> {
+    let mut slice = Slice::new(source.at_hand());
+    if let Ok(size) = record_length(&mut slice)
+        && size <= slice.left()
+    {
+        let end = slice.position() + size;
+        let glance = Glance::of(&walk_body(&mut slice, end)?);
+        source.advance(end);
+        return Ok(glance);
+    }
+    walk_record(source).map(|shape| Glance::of(&shape))
+}
+
+impl Glance {
+    fn of<P>(shape: &Shape<P>) -> Self {
+        let Shape { timestamp_delta, offset_delta, .. } = *shape;
+        Self { timestamp_delta, offset_delta, has_key: shape.key.is_some() }
+    }
+}
+
+fn record_length(source: &mut impl Source) -> Result<usize, RecordError> {
+    length(source)?.ok_or(RecordError::Structure("a record has a negative size"))
+}
+
+#[inline]
+fn walk_body<S: Source>(source: &mut S, end: usize) -> Result<Shape<S::Piece>, RecordError> {
     let _attributes = source.byte()?;
     let timestamp_delta = varlong(source)?;
     let offset_delta = varint(source)?;

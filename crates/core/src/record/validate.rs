@@ -11,7 +11,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::codec::{self, Codec, DECOMPRESSED_SIZE_MAX};
-use super::records::{record_timestamp, walk_record};
+use super::records::{glance, record_timestamp};
 use super::varint::{Slice, Source};
 use super::{Batch, BatchBuilder, BatchHeader, Compression, RecordError, TimestampType};
 use crate::error::ErrorCode;
@@ -307,11 +307,11 @@ impl<'a> Inspector<'a> {
 
     fn inspect_all(&mut self, source: &mut impl Source) -> Result<(), RecordError> {
         for index in 0..self.header.records_count {
-            let shape = walk_record(source)?;
-            let timestamp = record_timestamp(self.header, shape.timestamp_delta);
+            let glance = glance(source)?;
+            let timestamp = record_timestamp(self.header, glance.timestamp_delta);
             self.survey.max_timestamp = self.survey.max_timestamp.max(timestamp);
-            self.survey.offsets_ascend &= shape.offset_delta == index;
-            self.judge(index, shape.key.is_some(), timestamp);
+            self.survey.offsets_ascend &= glance.offset_delta == index;
+            self.judge(index, glance.has_key, timestamp);
         }
         Ok(())
     }

@@ -15,6 +15,12 @@ pub(super) trait Source {
 
     /// Bytes read so far.
     fn position(&self) -> usize;
+
+    /// The bytes that can be read without fetching more; all that are left, for a slice.
+    fn at_hand(&self) -> &[u8];
+
+    /// Moves past bytes at hand.
+    fn advance(&mut self, count: usize);
 }
 
 /// Bytes at hand.
@@ -29,7 +35,11 @@ impl<'a> Slice<'a> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.position >= self.bytes.len()
+        self.left() == 0
+    }
+
+    pub(super) fn left(&self) -> usize {
+        self.bytes.len().saturating_sub(self.position)
     }
 
     /// What lies between an earlier position and this one.
@@ -59,6 +69,16 @@ impl<'a> Source for Slice<'a> {
     #[inline]
     fn position(&self) -> usize {
         self.position
+    }
+
+    #[inline]
+    fn at_hand(&self) -> &[u8] {
+        self.bytes.get(self.position..).unwrap_or_default()
+    }
+
+    #[inline]
+    fn advance(&mut self, count: usize) {
+        self.position = self.position.saturating_add(count).min(self.bytes.len());
     }
 }
 

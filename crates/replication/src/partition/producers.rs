@@ -321,6 +321,7 @@ impl Producers {
     }
 
     /// How many producers are remembered.
+    #[cfg(test)]
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -230,6 +230,16 @@ impl Source for Stream<'_> {
     fn position(&self) -> usize {
         self.decoded + self.at
     }
+
+    #[inline]
+    fn at_hand(&self) -> &[u8] {
+        self.rest()
+    }
+
+    #[inline]
+    fn advance(&mut self, count: usize) {
+        self.at = self.at.saturating_add(count).min(self.chunk.filled);
+    }
 }
 
 /// Takes bytes off the front of an encoded stream.
