@@ -1,8 +1,10 @@
 //! The replicas of partitions: who leads, who is in sync, and where new ones go.
 
-use vltava_core::config::{Properties, TopicConfig};
+use std::cell::LazyCell;
+
+use vltava_core::config::{BrokerLayers, Properties, TopicConfig};
 use vltava_core::error::ErrorCode;
-use vltava_core::id::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex};
+use vltava_core::id::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
 use vltava_core::image::{ConfigResource, Partition, Topic};
 
 use super::Cluster;
@@ -60,6 +62,13 @@ struct Change {
     coming: Option<BrokerId>,
 }
 
+/// What a topic's configuration says about its leaders.
+#[derive(Clone, Copy)]
+struct Settings {
+    unclean_leaders: bool,
+    min_insync_replicas: usize,
+}
+
 impl Cluster {
     /// A new partition on these brokers; `None` when none of them can lead.
     pub(super) fn new_partition(&self, replicas: Vec<BrokerId>) -> Option<Partition> {
@@ -94,10 +103,12 @@ impl Cluster {
     }
 
     fn changed_partitions(&self, change: Change, concerned: impl Fn(&Partition) -> bool) -> Vec<Event> {
+        let layers = LazyCell::new(|| self.broker_layers());
         let mut events = Vec::new();
         for topic in self.image.topics.iter() {
+            let settings = LazyCell::new(|| self.settings_of(&topic.name, &layers));
             for (index, partition) in topic.numbered().filter(|(_, partition)| concerned(partition)) {
-                let changed = self.change_partition(topic, index, partition, change);
+                let changed = self.change_partition((topic.id, index), partition, change, || *settings);
                 events.extend((!changed.is_empty()).then_some(Event::PartitionChanged(changed)));
             }
         }
@@ -106,12 +117,12 @@ impl Cluster {
 
     fn change_partition(
         &self,
-        topic: &Topic,
-        index: PartitionIndex,
+        (topic, index): (TopicId, PartitionIndex),
         partition: &Partition,
         change: Change,
+        settings: impl Fn() -> Settings,
     ) -> PartitionChange {
-        let mut changed = PartitionChange::of(topic.id, index);
+        let mut changed = PartitionChange::of(topic, index);
         let stays = |id: &BrokerId| Some(*id) != change.leaving;
         let can_lead = |id: BrokerId| stays(&id) && (Some(id) == change.coming || self.is_active(id));
         let mut isr: Vec<BrokerId> = partition.isr.iter().copied().filter(stays).collect();
@@ -122,55 +133,31 @@ impl Cluster {
         let mut leader = partition.leader;
         if !safe(leader) {
             let elected = partition.replicas.iter().copied().find(|id| safe(*id));
-            let unclean = || self.unclean_leader(topic, partition, can_lead);
-            leader = match elected.or_else(unclean) {
-                None => BrokerId::NONE,
-                Some(elected) => {
-                    if !isr.contains(&elected) {
-                        changed.recovering = (!partition.eligible.contains(&elected)).then_some(true);
-                        isr = vec![elected];
-                    }
-                    elected
-                }
-            };
+            let elected = elected.or_else(|| unclean_leader(partition, can_lead, &settings));
+            if let Some(elected) = elected.filter(|elected| !isr.contains(elected)) {
+                changed.recovering = (!partition.eligible.contains(&elected)).then_some(true);
+                isr = vec![elected];
+            }
+            leader = elected.unwrap_or(BrokerId::NONE);
         }
         changed.leader = (leader != partition.leader).then_some(leader);
-        self.settle_eligible(topic, partition, &isr, &mut changed);
+        self.settle_eligible(partition, &isr, settings, &mut changed);
         changed.isr = (isr != partition.isr).then_some(isr);
         changed
-    }
-
-    fn unclean_leader(
-        &self,
-        topic: &Topic,
-        partition: &Partition,
-        can_lead: impl Fn(BrokerId) -> bool,
-    ) -> Option<BrokerId> {
-        let last_known = match partition.last_known_eligible.as_slice() {
-            [only] if partition.isr.is_empty() && partition.eligible.is_empty() => Some(*only),
-            _ => None,
-        };
-        let allowed = |id: &BrokerId| last_known == Some(*id) || self.allows_unclean_leaders(topic);
-        partition.replicas.iter().copied().find(|id| can_lead(*id) && allowed(id))
-    }
-
-    fn allows_unclean_leaders(&self, topic: &Topic) -> bool {
-        self.topic_config(&topic.name).is_some_and(|config| config.unclean_leader_election_enable)
     }
 
     /// Eligible leaders are needed only as long as too few replicas are in sync.
     fn settle_eligible(
         &self,
-        topic: &Topic,
         partition: &Partition,
         isr: &[BrokerId],
+        settings: impl Fn() -> Settings,
         changed: &mut PartitionChange,
     ) {
         if partition.eligible.is_empty() && partition.last_known_eligible.is_empty() {
             return;
         }
-        let minimum = self.topic_config(&topic.name).map_or(1, |config| config.min_insync_replicas);
-        let enough = isr.len() >= usize::try_from(minimum).unwrap_or(1).min(partition.replicas.len());
+        let enough = isr.len() >= settings().min_insync_replicas.min(partition.replicas.len());
         let keeps = self.image.feature(ELIGIBLE_LEADERS_FEATURE) > 0 && !enough;
         let eligible: Vec<BrokerId> =
             partition.eligible.iter().copied().filter(|id| keeps && !isr.contains(id)).collect();
@@ -256,10 +243,30 @@ impl Cluster {
         self.image.active_broker(broker).is_some()
     }
 
-    /// The effective configuration of a topic; `None` when what is stored does not fit, as a foreign record may.
-    fn topic_config(&self, name: &str) -> Option<TopicConfig> {
+    /// What a topic's configuration says about its leaders. Where what is stored does not fit, as a foreign record may
+    /// not, nothing may be lost.
+    fn settings_of(&self, topic: &str, layers: &BrokerLayers) -> Settings {
         let none = Properties::new();
-        let own = self.image.config(&ConfigResource::topic(name)).map_or(&none, AsRef::as_ref);
-        TopicConfig::resolve(own, &self.broker_layers()).ok()
+        let own = self.image.config(&ConfigResource::topic(topic)).map_or(&none, AsRef::as_ref);
+        let config = TopicConfig::resolve(own, layers).ok();
+        let minimum = config.as_ref().and_then(|config| usize::try_from(config.min_insync_replicas).ok());
+        Settings {
+            unclean_leaders: config.is_some_and(|config| config.unclean_leader_election_enable),
+            min_insync_replicas: minimum.unwrap_or(1),
+        }
     }
+}
+
+/// A leader that may lack records: the last one that was known to be eligible, or any where the topic allows it.
+fn unclean_leader(
+    partition: &Partition,
+    can_lead: impl Fn(BrokerId) -> bool,
+    settings: impl Fn() -> Settings,
+) -> Option<BrokerId> {
+    let last_known = match partition.last_known_eligible.as_slice() {
+        [only] if partition.isr.is_empty() && partition.eligible.is_empty() => Some(*only),
+        _ => None,
+    };
+    let allowed = |id: &BrokerId| last_known == Some(*id) || settings().unclean_leaders;
+    partition.replicas.iter().copied().find(|id| can_lead(*id) && allowed(id))
 }

@@ -3,12 +3,23 @@
 use vltava_core::id::{PartitionEpoch, PartitionIndex, ProducerId, TopicId, TopicName};
 use vltava_core::image::{ConfigResource, Controller, Partition};
 
+use vltava_core::testing::machine_suite;
+
 use super::*;
 use crate::cluster::command::{
     AlterOperation, ChangeConfigs, ConfigChange, CreatePartitions, CreateTopics, ElectLeaders, Election,
     MorePartitions, NewTopic, TopicReference,
 };
 use crate::cluster::event::{BrokerChange, PartitionChange, ProducerIds};
+
+/// The laws that hold for every machine; brokers are registered by the schedule itself.
+#[test]
+fn the_machine_keeps_the_laws() {
+    let new = || Cluster::new(ClusterOptions::new(BrokerId(1), CLUSTER));
+    machine_suite(0..40, 60, &Image::default(), new, |cluster, random| {
+        command(&mut Random::new(random.entropy()), cluster)
+    });
+}
 
 const SEEDS: u128 = 60;
 const STEPS: usize = 60;
@@ -20,7 +31,7 @@ fn replay_and_snapshot_equal_live_state() {
         let mut pair = Pair::of("1 2a 3b");
         pair.entropy = seed << 32;
         for _ in 0..STEPS {
-            let command = command(&mut random, &pair);
+            let command = command(&mut random, &pair.leader);
             pair.ask(command);
         }
         assert_eq!(pair.leader, pair.follower, "seed {seed}");
@@ -55,11 +66,11 @@ fn check_partitions(image: &Image, seed: u128) {
     }
 }
 
-fn command(random: &mut Random, pair: &Pair) -> Command {
+fn command(random: &mut Random, cluster: &Cluster) -> Command {
     let name = ["a.b", "a_b", "c", "d-e", "bad!"][random.below(5)].to_owned();
     let id = i32::try_from(1 + random.below(4)).unwrap();
     let broker = BrokerId(id);
-    let epoch = pair.leader.image().brokers.get(&broker).map_or(BrokerEpoch(-1), |known| known.epoch);
+    let epoch = cluster.image().brokers.get(&broker).map_or(BrokerEpoch(-1), |known| known.epoch);
     let count = i32::try_from(random.below(5)).unwrap();
     match random.below(10) {
         0 => Command::RegisterBroker(registration(id, random.below(3) as u128)),
