@@ -1,0 +1,140 @@
+//! The APIs: one file each, and the table that lists them.
+//!
+//! A row feeds dispatch, the answer to ApiVersions and the reference page. An API that is not in the table is not
+//! advertised, and a request for it closes the connection.
+//!
+//! Wire types stop here: a handler reads a request, calls partitions, coordinators and the controller in their own
+//! words, and writes a response. It never compares versions: what differs between versions and cannot be told from the
+//! fields is a [`Capability`] with a name.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use vltava_core::error::ErrorCode;
+use vltava_core::wire::{Reader, WireStr};
+use vltava_protocol::api::{Api, ApiKey};
+
+use crate::authorizer::{Action, Operation, Principal, Resource};
+use crate::node::Node;
+
+pub(crate) mod dispatch;
+
+mod operations;
+
+mod api_versions;
+mod fetch;
+mod init_producer_id;
+mod metadata;
+mod produce;
+
+use dispatch::{Handled, Unanswerable, direct, ordered};
+
+/// One API and who handles it.
+pub(crate) struct Row {
+    pub(crate) key: ApiKey,
+    pub(crate) handle: fn(Call<Reader>) -> Result<Handled, Unanswerable>,
+}
+
+impl Row {
+    /// The versions that are served, which are those that Kafka calls stable.
+    pub(crate) fn versions(&self) -> RangeInclusive<i16> {
+        self.key.api().stable_versions()
+    }
+}
+
+/// Every API that this broker serves, in the order of their keys.
+pub(crate) const TABLE: &[Row] = &[
+    Row { key: ApiKey::Produce, handle: |call| direct(call, produce::handle) },
+    Row { key: ApiKey::Fetch, handle: |call| direct(call, fetch::handle) },
+    Row { key: ApiKey::Metadata, handle: |call| ordered(call, metadata::handle) },
+    Row { key: ApiKey::InitProducerId, handle: |call| ordered(call, init_producer_id::handle) },
+    Row { key: ApiKey::ApiVersions, handle: |call| ordered(call, api_versions::handle) },
+];
+
+/// Something that an API can do from some version on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Capability {
+    since: i16,
+}
+
+impl Capability {
+    pub(crate) const fn since(version: i16) -> Capability {
+        Capability { since: version }
+    }
+}
+
+/// A request with what is known of who sent it.
+pub(crate) struct Call<R> {
+    pub(crate) node: Arc<Node>,
+    pub(crate) peer: Arc<Peer>,
+    pub(crate) api: &'static Api,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+    pub(crate) client_id: Option<WireStr>,
+    pub(crate) request: R,
+}
+
+impl<R> Call<R> {
+    /// Whether this request's version has a capability.
+    pub(crate) fn has(&self, capability: Capability) -> bool {
+        self.version >= capability.since
+    }
+
+    /// Whether the peer may do this.
+    pub(crate) fn allows(&self, operation: Operation, resource: Resource<'_>) -> bool {
+        self.node.authorizer.as_ref().is_none_or(|authorizer| {
+            authorizer.allows(&self.peer.principal, self.peer.address.ip(), Action { operation, resource })
+        })
+    }
+
+    /// Refuses what the peer may not do, with the code of the resource.
+    pub(crate) fn authorize(&self, operation: Operation, resource: Resource<'_>) -> Result<(), ErrorCode> {
+        if self.allows(operation, resource) { Ok(()) } else { Err(resource.refusal()) }
+    }
+
+    /// Whether the peer may write to any topic: then it may write idempotently as well (KIP-679).
+    pub(crate) fn may_write_somewhere(&self) -> bool {
+        self.node.authorizer.is_none()
+            || self
+                .node
+                .view
+                .load()
+                .image
+                .topics
+                .iter()
+                .any(|topic| self.allows(Operation::Write, Resource::Topic(&topic.name)))
+    }
+
+    /// The same call with another request.
+    pub(crate) fn with<T>(self, request: T) -> (Call<T>, R) {
+        let Call { node, peer, api, version, correlation_id, client_id, request: old } = self;
+        (Call { node, peer, api, version, correlation_id, client_id, request }, old)
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// The name of the listener it came in by.
+    pub(crate) listener: Arc<str>,
+    /// It came in by a listener of controllers.
+    pub(crate) controller_listener: bool,
+    pub(crate) principal: Principal,
+    /// Name and version of the client's software, as ApiVersions brings them (KIP-511).
+    pub(crate) software: Mutex<Option<(WireStr, WireStr)>>,
+}
+
+impl Peer {
+    pub(crate) fn new(address: SocketAddr, listener: Arc<str>, controller_listener: bool) -> Peer {
+        Peer {
+            address,
+            listener,
+            controller_listener,
+            principal: Principal::anonymous(),
+            software: Mutex::new(None),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A broker from start to shutdown.
+//!
+//! Two sets of threads: connections and their requests run on one, the controller and the coordinators on another, so
+//! that a stall of the page cache costs no session. Both are the broker's own: it fits into any program, twice.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use vltava_core::config::{BrokerConfig, ConfigError};
+use vltava_core::log::{LogError, LogStore};
+use vltava_storage::segments::StoreError;
+
+use crate::authorizer::Authorizer;
+use crate::builder::Builder;
+use crate::config::LoadError;
+use crate::node::Node;
+use crate::start;
+
+/// How long a shutdown waits for requests in flight.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A running broker. Dropping it ends it without the courtesy of [`Broker::shutdown`]: the next start recovers.
+#[derive(Debug)]
+pub struct Broker {
+    pub(crate) node: Arc<Node>,
+    pub(crate) listeners: Vec<Listening>,
+    /// Ends the accepting of connections and the background work.
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: JoinSet<()>,
+    /// Taken when the broker ends, because a runtime may not be dropped where others run.
+    pub(crate) runtimes: Option<Runtimes>,
+}
+
+/// A listener and where it is bound.
+#[derive(Clone, Debug)]
+pub(crate) struct Listening {
+    pub(crate) name: Arc<str>,
+    pub(crate) address: SocketAddr,
+    pub(crate) controller: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Runtimes {
+    data: Runtime,
+    control: Runtime,
+}
+
+/// Why a broker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The configuration cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A log directory cannot be used.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} ({listener}): {source}")]
+    Listen {
+        /// The listener's name.
+        listener: String,
+        /// The address.
+        address: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The log directories cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something went wrong that should not.
+    #[error("the start failed: {0}")]
+    Failed(String),
+    /// The controller did not accept this broker.
+    #[error("the controller did not register this broker: {0}")]
+    Registration(String),
+    /// The operating system gives no threads.
+    #[error("cannot start threads: {0}")]
+    Threads(std::io::Error),
+}
+
+impl Broker {
+    /// Composes a broker.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The address of the first listener for clients: their `bootstrap.servers`.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        let client = self.listeners.iter().find(|listener| !listener.controller);
+        client.map_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)), |listener| listener.address)
+    }
+
+    /// The address of a listener, by its name.
+    #[must_use]
+    pub fn listener(&self, name: &str) -> Option<SocketAddr> {
+        self.listeners.iter().find(|listener| &*listener.name == name).map(|listener| listener.address)
+    }
+
+    /// The identity of the cluster.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.node.cluster_id
+    }
+
+    pub(crate) async fn start(
+        config: BrokerConfig,
+        store: Option<Arc<dyn LogStore>>,
+        authorizer: Option<Arc<dyn Authorizer>>,
+    ) -> Result<Broker, StartError> {
+        let runtimes = Runtimes::new()?;
+        let control = runtimes.control.handle().clone();
+        let started = runtimes.data.spawn(start::start(config, store, authorizer, control)).await;
+        match started.unwrap_or_else(|panic| Err(StartError::Failed(panic.to_string()))) {
+            Ok(mut broker) => {
+                broker.runtimes = Some(runtimes);
+                Ok(broker)
+            }
+            Err(error) => {
+                runtimes.end();
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the broker: answers what has begun, closes the logs, and marks the shutdown as clean.
+    pub async fn shutdown(mut self) {
+        info!("shutting down");
+        self.stop.cancel();
+        self.node.connections.close_all();
+        if tokio::time::timeout(DRAIN_TIMEOUT, self.node.connections.drained()).await.is_err() {
+            warn!(left = self.node.connections.len(), "connections did not end in time");
+        }
+        self.tasks.shutdown().await;
+        self.node.groups.close();
+        let node = self.node.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || node.close()).await {
+            warn!(%error, "the logs could not be closed");
+        }
+        if let Some(runtimes) = self.runtimes.take() {
+            runtimes.end();
+        }
+        info!("bye");
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(runtimes) = self.runtimes.take() {
+            runtimes.end();
+        }
+    }
+}
+
+impl Runtimes {
+    fn new() -> Result<Runtimes, StartError> {
+        let build = |name: &str, threads: usize| {
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(threads)
+                .thread_name(name)
+                .enable_all()
+                .build()
+                .map_err(StartError::Threads)
+        };
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Ok(Runtimes { data: build("vltava-data", cores)?, control: build("vltava-control", 1)? })
+    }
+
+    /// Ends the threads without waiting for them: waiting is forbidden where other tasks run.
+    fn end(self) {
+        self.data.shutdown_background();
+        self.control.shutdown_background();
+    }
+}

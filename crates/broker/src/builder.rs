@@ -1,0 +1,100 @@
+//! Composing a broker: settings, and what of it is your own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use vltava_core::log::LogStore;
+
+use crate::authorizer::Authorizer;
+use crate::broker::{Broker, StartError};
+use crate::config::{self, LoadedConfig};
+
+/// Starts a broker with your own parts. Everything has a default: a builder that is only started is a broker in memory
+/// on a free port of this machine.
+///
+/// ```
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let broker = vltava_broker::Broker::builder().set("num.partitions", "3").start().await?;
+/// println!("bootstrap.servers={}", broker.address());
+/// broker.shutdown().await;
+/// # Ok::<(), vltava_broker::StartError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Builder {
+    settings: Vec<(String, String)>,
+    directory: Option<String>,
+    loaded: Option<LoadedConfig>,
+    store: Option<Arc<dyn LogStore>>,
+    authorizer: Option<Arc<dyn Authorizer>>,
+}
+
+impl Builder {
+    /// Keeps everything in files below this folder instead of in memory.
+    #[must_use]
+    pub fn directory(mut self, path: impl AsRef<Path>) -> Builder {
+        self.directory = Some(path.as_ref().to_string_lossy().into_owned());
+        self
+    }
+
+    /// Sets a key of the configuration; the reference lists them. The last value of a key counts.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: &str) -> Builder {
+        self.settings.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Uses a configuration that was read from a file and flags, instead of the defaults of an embedded broker.
+    #[must_use]
+    pub fn config(mut self, config: LoadedConfig) -> Builder {
+        self.loaded = Some(config);
+        self
+    }
+
+    /// Keeps every log in a store of your own. Check it with `vltava_core::testing::log_suite`.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn LogStore>) -> Builder {
+        self.store = Some(store);
+        self
+    }
+
+    /// Asks this authorizer before anything is done.
+    #[must_use]
+    pub fn authorizer(mut self, authorizer: Arc<dyn Authorizer>) -> Builder {
+        self.authorizer = Some(authorizer);
+        self
+    }
+
+    /// Starts the broker; returns when clients can use it.
+    ///
+    /// # Errors
+    /// [`StartError`] says which setting, address or folder is at fault.
+    pub async fn start(self) -> Result<Broker, StartError> {
+        let config = match self.loaded {
+            Some(loaded) => loaded.config,
+            None => embedded(self.directory.as_deref(), &self.settings)?,
+        };
+        Broker::start(config, self.store, self.authorizer).await
+    }
+}
+
+/// The settings of a broker within another program: a free port, no HTTP, nothing on disk unless a folder is named.
+fn embedded(
+    directory: Option<&str>,
+    settings: &[(String, String)],
+) -> Result<vltava_core::config::BrokerConfig, StartError> {
+    let mut flags = vec![
+        "listeners=PLAINTEXT://127.0.0.1:0".to_owned(),
+        "group.initial.rebalance.delay.ms=0".to_owned(),
+        "vltava.http.listeners=".to_owned(),
+        "vltava.registry.listeners=".to_owned(),
+        "vltava.connect.listeners=".to_owned(),
+    ];
+    flags.push(match directory {
+        Some(path) => format!("log.dirs={path}"),
+        None => "vltava.storage=memory".to_owned(),
+    });
+    flags.extend(settings.iter().map(|(key, value)| format!("{key}={value}")));
+    Ok(config::load(None, &flags)?.config)
+}

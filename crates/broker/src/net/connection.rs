@@ -1,0 +1,217 @@
+//! One connection: a task that reads requests, has them handled, and writes replies in the order of the requests.
+//!
+//! A Produce request *places* its records when it arrives, and its wait for the commit overlaps with the Produce requests
+//! behind it, up to [`PRODUCES_IN_FLIGHT_MAX`]. Every other request is a barrier: it starts once all earlier replies are
+//! queued, and nothing behind it starts before it has replied, as Kafka's clients expect.
+//!
+//! Nothing is read while a barrier waits or the peer does not take its replies: the peer's own socket is the queue.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::net::TcpStream;
+use tokio_util::io::poll_read_buf;
+
+use super::connections::Admission;
+use super::frame::{FrameBuffer, FrameError};
+use super::reply::Outbox;
+use crate::api::Peer;
+use crate::api::dispatch::{Handled, Incoming, Reply, Unanswerable};
+use crate::node::Node;
+
+/// The most Produce requests of one connection that wait for their commit at the same time. Java producers send 5.
+const PRODUCES_IN_FLIGHT_MAX: usize = 32;
+
+/// Everything that belongs to one connection.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    frames: FrameBuffer,
+    waiting: VecDeque<Waiting>,
+    /// A request that was taken off the buffer and may not start yet.
+    held: Option<Incoming>,
+    outbox: Outbox,
+    closing: bool,
+    peer: Arc<Peer>,
+    node: Arc<Node>,
+    /// Counts against the connection limits for as long as the connection lives.
+    admission: Admission,
+}
+
+/// A request that has started, in the order of arrival.
+struct Waiting {
+    reply: Progress,
+    barrier: bool,
+}
+
+enum Progress {
+    Done(Reply),
+    Pending(Pin<Box<dyn Future<Output = Reply> + Send>>),
+}
+
+/// Why a connection ended, for the log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ended {
+    #[error("the peer closed the connection")]
+    ByPeer,
+    #[error("the connection was idle for too long, or the broker is shutting down")]
+    Stopped,
+    #[error("the reply was an order to close")]
+    Closed,
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error(transparent)]
+    Request(#[from] Unanswerable),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, node: Arc<Node>, peer: Peer, admission: Admission) -> Connection {
+        Connection {
+            stream,
+            frames: FrameBuffer::new(node.limits.request_bytes_max),
+            waiting: VecDeque::new(),
+            held: None,
+            outbox: Outbox::default(),
+            closing: false,
+            peer: Arc::new(peer),
+            node,
+            admission,
+        }
+    }
+
+    /// Serves until either side ends it, or it is asked to stop and nothing is in flight any more.
+    pub(crate) async fn serve(mut self) -> Ended {
+        loop {
+            if let Err(ended) = self.turn().await {
+                return ended;
+            }
+        }
+    }
+
+    async fn turn(&mut self) -> Result<(), Ended> {
+        self.start_requests()?;
+        self.settle();
+        if !self.outbox.is_empty() {
+            self.outbox.write_to(&self.stream).await?;
+        }
+        if self.closing && self.waiting.is_empty() {
+            return Err(Ended::Closed);
+        }
+        if self.waiting.is_empty() && self.held.is_some() {
+            return Ok(());
+        }
+        self.wait().await
+    }
+
+    /// Starts every request that is here and may start.
+    fn start_requests(&mut self) -> Result<(), Ended> {
+        while !self.closing {
+            let Some(request) = self.next_request()? else { return Ok(()) };
+            if !self.may_start(&request) {
+                self.held = Some(request);
+                return Ok(());
+            }
+            let barrier = !request.overlaps();
+            let mut reply = match request.start()? {
+                Handled::Ready(reply) => Progress::Done(reply),
+                Handled::Pending(future) => Progress::Pending(future),
+            };
+            // A reply that is ready at once needs no turn of its own; one that is not is polled again by `wait`.
+            let _ready = reply.poll_once(&mut Context::from_waker(std::task::Waker::noop()));
+            self.waiting.push_back(Waiting { reply, barrier });
+            self.settle();
+        }
+        Ok(())
+    }
+
+    fn next_request(&mut self) -> Result<Option<Incoming>, Ended> {
+        if let Some(request) = self.held.take() {
+            return Ok(Some(request));
+        }
+        let Some(frame) = self.frames.next_frame()? else { return Ok(None) };
+        self.admission.touch(self.node.clock.now());
+        Ok(Some(Incoming::read(frame, &self.node, &self.peer)?))
+    }
+
+    fn may_start(&self, request: &Incoming) -> bool {
+        if request.overlaps() {
+            self.waiting.len() < PRODUCES_IN_FLIGHT_MAX && self.waiting.iter().all(|waiting| !waiting.barrier)
+        } else {
+            self.waiting.is_empty()
+        }
+    }
+
+    /// Moves the replies that are ready, in order, to the outbox.
+    fn settle(&mut self) {
+        while let Some(Waiting { reply: Progress::Done(_), .. }) = self.waiting.front() {
+            let Some(Waiting { reply: Progress::Done(reply), .. }) = self.waiting.pop_front() else { return };
+            self.send(reply);
+        }
+    }
+
+    fn send(&mut self, reply: Reply) {
+        self.closing |= reply.close;
+        self.outbox.push(reply.segments);
+    }
+
+    /// Waits for the next thing to do: a reply, bytes, or the order to stop.
+    async fn wait(&mut self) -> Result<(), Ended> {
+        let idle = self.waiting.is_empty();
+        if idle && self.frames.is_empty() {
+            self.frames.release();
+        }
+        let may_read = self.held.is_none() && !self.closing;
+        let admission = &self.admission;
+        tokio::select! {
+            biased;
+            () = first_reply(&mut self.waiting), if !idle => return Ok(()),
+            ready = self.stream.readable(), if may_read => ready?,
+            () = poll_fn(|context| admission.poll_stopping(context)), if idle => return Err(Ended::Stopped),
+        }
+        self.fill().await
+    }
+
+    async fn fill(&mut self) -> Result<(), Ended> {
+        let buffer = self.frames.room()?;
+        let stream = &mut self.stream;
+        let read = poll_fn(|context| match poll_read_buf(Pin::new(&mut *stream), context, buffer) {
+            Poll::Pending => Poll::Ready(Ok(None)),
+            Poll::Ready(result) => Poll::Ready(result.map(Some)),
+        })
+        .await?;
+        match read {
+            Some(0) => Err(Ended::ByPeer),
+            Some(bytes) => {
+                self.frames.filled(bytes);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Resolves when the oldest request has its reply.
+async fn first_reply(waiting: &mut VecDeque<Waiting>) {
+    poll_fn(|context| match waiting.front_mut() {
+        None => Poll::Ready(()),
+        Some(first) => first.reply.poll_once(context),
+    })
+    .await;
+}
+
+impl Progress {
+    fn poll_once(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Progress::Pending(future) = self {
+            match future.as_mut().poll(context) {
+                Poll::Ready(reply) => *self = Progress::Done(reply),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,219 @@
+//! Which connections there are: counted against the limits, closed when idle, drained at shutdown.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use vltava_core::clock::Moment;
+
+/// How many connections a broker takes, and for how long it keeps idle ones.
+#[derive(Clone, Debug)]
+pub struct ConnectionLimits {
+    /// `max.connections`: of all listeners together. At the limit new ones wait to be accepted.
+    pub connections_max: usize,
+    /// `max.connections.per.ip`, and `max.connections.per.ip.overrides`: beyond it a new one is closed at once.
+    pub per_address_max: usize,
+    /// The exceptions to it.
+    pub per_address_overrides: HashMap<IpAddr, usize>,
+    /// `connections.max.idle.ms`: a connection without a request for so long is closed.
+    pub idle_max: Duration,
+    /// `max.connection.creation.rate`: new connections a second; beyond it they wait to be accepted.
+    pub creations_per_second_max: u32,
+}
+
+impl Default for ConnectionLimits {
+    /// Kafka's defaults.
+    fn default() -> Self {
+        ConnectionLimits {
+            connections_max: i32::MAX as usize,
+            per_address_max: i32::MAX as usize,
+            per_address_overrides: HashMap::new(),
+            idle_max: Duration::from_secs(600),
+            creations_per_second_max: i32::MAX as u32,
+        }
+    }
+}
+
+/// The connections of a broker.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    limits: ConnectionLimits,
+    state: Mutex<State>,
+    freed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    open: HashMap<u64, Arc<Entry>>,
+    per_address: HashMap<IpAddr, usize>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// When the last request came, in milliseconds of the monotonic clock.
+    last_request_ms: AtomicU64,
+    stopping: AtomicBool,
+    waker: AtomicWaker,
+}
+
+/// The right of one connection to exist; given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    connections: Arc<Connections>,
+    entry: Arc<Entry>,
+    id: u64,
+    address: IpAddr,
+}
+
+impl Connections {
+    pub(crate) fn new(limits: ConnectionLimits) -> Arc<Connections> {
+        Arc::new(Connections { limits, state: Mutex::default(), freed: Notify::new() })
+    }
+
+    /// Waits until one more connection is allowed.
+    pub(crate) async fn room(&self) {
+        loop {
+            let freed = self.freed.notified();
+            if self.len() < self.limits.connections_max {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    /// Waits until there is no connection left.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let freed = self.freed.notified();
+            if self.len() == 0 {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    /// Counts a new connection; `None` when its address has too many.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, now: Moment) -> Option<Admission> {
+        let most = self.limits.per_address_overrides.get(&address).unwrap_or(&self.limits.per_address_max);
+        let mut state = self.state.lock();
+        let count = state.per_address.entry(address).or_default();
+        if *count >= *most {
+            return None;
+        }
+        *count += 1;
+        let entry = Arc::new(Entry::default());
+        entry.touch(now);
+        let id = state.next;
+        state.next += 1;
+        state.open.insert(id, entry.clone());
+        Some(Admission { connections: self.clone(), entry, id, address })
+    }
+
+    /// How many connections there are.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().open.len()
+    }
+
+    /// Asks those to close that have sent no request for too long.
+    pub(crate) fn close_idle(&self, now: Moment) {
+        let oldest = milliseconds(now).saturating_sub(milliseconds(Moment(self.limits.idle_max)));
+        self.stop_where(|entry| entry.last_request_ms.load(Ordering::Relaxed) < oldest);
+    }
+
+    /// Asks all to close once they have answered what they have begun.
+    pub(crate) fn close_all(&self) {
+        self.stop_where(|_| true);
+    }
+
+    fn stop_where(&self, condition: impl Fn(&Entry) -> bool) {
+        for entry in self.state.lock().open.values().filter(|entry| condition(entry)) {
+            entry.stopping.store(true, Ordering::Release);
+            entry.waker.wake();
+        }
+    }
+
+    /// The interval at which new connections are accepted at the most.
+    pub(crate) fn creation_interval(&self) -> Duration {
+        Duration::from_secs(1) / self.limits.creations_per_second_max.max(1)
+    }
+}
+
+impl Entry {
+    fn touch(&self, now: Moment) {
+        self.last_request_ms.store(milliseconds(now), Ordering::Relaxed);
+    }
+}
+
+fn milliseconds(moment: Moment) -> u64 {
+    u64::try_from(moment.0.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Admission {
+    /// A request has come.
+    pub(crate) fn touch(&self, now: Moment) {
+        self.entry.touch(now);
+    }
+
+    /// Ready once the connection is asked to close.
+    pub(crate) fn poll_stopping(&self, context: &Context<'_>) -> Poll<()> {
+        self.entry.waker.register(context.waker());
+        if self.entry.stopping.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        let mut state = self.connections.state.lock();
+        state.open.remove(&self.id);
+        if let Some(count) = state.per_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                state.per_address.remove(&self.address);
+            }
+        }
+        drop(state);
+        self.connections.freed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn at(seconds: u64) -> Moment {
+        Moment(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn an_address_gets_no_more_than_its_share() {
+        let connections = Connections::new(ConnectionLimits { per_address_max: 2, ..Default::default() });
+        let first = connections.admit(HERE, at(0)).expect("first");
+        let _second = connections.admit(HERE, at(0)).expect("second");
+        assert!(connections.admit(HERE, at(0)).is_none());
+        drop(first);
+        assert!(connections.admit(HERE, at(0)).is_some());
+    }
+
+    #[test]
+    fn only_idle_connections_are_asked_to_close() {
+        let connections = Connections::new(ConnectionLimits::default());
+        let idle = connections.admit(HERE, at(0)).expect("idle");
+        let busy = connections.admit(HERE, at(0)).expect("busy");
+        busy.touch(at(100));
+        connections.close_idle(at(650));
+        let context = Context::from_waker(std::task::Waker::noop());
+        assert_eq!(idle.poll_stopping(&context), Poll::Ready(()));
+        assert_eq!(busy.poll_stopping(&context), Poll::Pending);
+        connections.close_all();
+        assert_eq!(busy.poll_stopping(&context), Poll::Ready(()));
+    }
+}

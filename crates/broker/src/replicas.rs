@@ -1,0 +1,261 @@
+//! Follows the metadata: opens, leads and closes the partitions that an image gives to this broker.
+//!
+//! A new image becomes visible to requests only when the partitions that it brings are open, so that whoever learns of a
+//! topic can use it at once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tracing::{error, info};
+use vltava_core::config::{BrokerLayers, Properties, TopicConfig};
+use vltava_core::id::{
+    BrokerId, DirectoryId, GROUP_OFFSETS_TOPIC, PartitionIndex, TopicId, TopicIdPartition, TopicPartition,
+};
+use vltava_core::image::{ConfigKind, ConfigResource, Image, ImageDelta, Partition as Replicas, Topic};
+use vltava_core::log::{LogId, LogSettings};
+use vltava_replication::partition::{
+    Background, Job, Partition, PartitionParts, PartitionSettings, Retention,
+};
+
+use crate::node::Node;
+use crate::partitions::{Hosted, Slot, View};
+
+/// Applies images to the node, one after another, until there are no more.
+pub(crate) async fn follow(node: Arc<Node>, mut images: watch::Receiver<Arc<Image>>) {
+    loop {
+        let image = images.borrow_and_update().clone();
+        let applier = node.clone();
+        if let Err(error) = spawn_blocking(move || apply(&applier, image)).await {
+            error!(%error, "an image of the cluster could not be applied");
+        }
+        if images.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Makes `image` the one that requests see. *Blocks.*
+fn apply(node: &Arc<Node>, image: Arc<Image>) {
+    let before = node.view.load_full();
+    let delta = ImageDelta::between(&before.image, &image);
+    let layers = node.layers(&image);
+    let changed: HashSet<TopicId> = delta.partitions.iter().map(|partition| partition.topic.id).collect();
+    for topic in image.topics.iter().filter(|topic| !changed.contains(&topic.id)) {
+        if touches(&delta, &topic.name) {
+            configure(node, &before, topic, &image, &layers);
+        }
+    }
+    let opened = open_changed(node, &before, &delta, &image, &layers);
+    let view = View::next(&before, image.clone(), &changed, opened);
+    node.view.store(Arc::new(view));
+    node.images.send_replace(image);
+    lead_coordinators(node, &delta);
+    close_deleted(node, &before, &delta);
+}
+
+/// Whether a change of settings concerns a topic.
+fn touches(delta: &ImageDelta, topic: &str) -> bool {
+    delta.configs.iter().any(|resource| match resource.kind {
+        ConfigKind::Topic => resource.name == topic,
+        ConfigKind::Broker => true,
+        _ => false,
+    })
+}
+
+fn configure(node: &Node, before: &View, topic: &Topic, image: &Image, layers: &BrokerLayers) {
+    let Some(lookup) = before.by_id(topic.id) else { return };
+    let settings = match settings(node, topic, image, layers) {
+        Ok(settings) => settings,
+        Err(problem) => {
+            error!(topic = %topic.name, %problem, "the settings of a topic cannot be used; the old ones stay");
+            return;
+        }
+    };
+    for slot in lookup.slots() {
+        if let Slot::Here(hosted) = slot {
+            hosted.partition.configure(settings.partition.clone());
+        }
+    }
+}
+
+fn open_changed(
+    node: &Arc<Node>,
+    before: &View,
+    delta: &ImageDelta,
+    image: &Image,
+    layers: &BrokerLayers,
+) -> HashMap<TopicIdPartition, Slot> {
+    let mut settings_of: HashMap<TopicId, Result<TopicSettings, String>> = HashMap::new();
+    let mut slots = HashMap::with_capacity(delta.partitions.len());
+    for change in delta.replicas_of(node.id) {
+        let topic = &change.topic;
+        let settings =
+            settings_of.entry(topic.id).or_insert_with(|| settings(node, topic, image, layers)).clone();
+        let known = before.by_id(topic.id).and_then(|lookup| lookup.partition(change.index).ok());
+        let slot = match (known, settings) {
+            (Some(hosted), Ok(settings)) => {
+                hosted.partition.configure(settings.partition);
+                Slot::Here(hosted)
+            }
+            (Some(hosted), Err(_)) => Slot::Here(hosted),
+            (None, Ok(settings)) => open(node, topic, change.index, &change.after, settings),
+            (None, Err(problem)) => {
+                error!(topic = %topic.name, %problem, "the settings of a topic cannot be used");
+                Slot::Failed
+            }
+        };
+        if let Slot::Here(hosted) = &slot {
+            follow_leadership(node.id, &hosted.partition, &change.after);
+        }
+        slots.insert(TopicIdPartition { topic: topic.id, partition: change.index }, slot);
+    }
+    slots
+}
+
+fn open(
+    node: &Arc<Node>,
+    topic: &Topic,
+    index: PartitionIndex,
+    replicas: &Replicas,
+    settings: TopicSettings,
+) -> Slot {
+    let id = TopicPartition { topic: topic.name.clone(), partition: index };
+    let log_id = LogId { topic: topic.id, partition: id.clone() };
+    let directory = assigned_directory(node.id, replicas);
+    let high_watermark = node.high_watermarks.lock().remove(&log_id).unwrap_or_default();
+    let store = node.stores.named(&settings.storage).clone();
+    let settings = settings.partition;
+    let opened = store.open(&log_id, settings.log, directory).and_then(|log| {
+        Partition::open(PartitionParts {
+            id: id.clone(),
+            log,
+            high_watermark,
+            settings,
+            clock: node.clock.clone(),
+            background: background(),
+        })
+    });
+    match opened {
+        Ok(partition) => {
+            Slot::Here(Arc::new(Hosted { partition, store, meters: node.metrics.topic(&topic.name) }))
+        }
+        Err(problem) => {
+            error!(partition = %id, %problem, "a partition cannot be opened");
+            Slot::Failed
+        }
+    }
+}
+
+/// Where the metadata says that the replica is; nothing when that is open.
+fn assigned_directory(broker: BrokerId, replicas: &Replicas) -> Option<DirectoryId> {
+    let place = replicas.replicas.iter().position(|replica| *replica == broker)?;
+    let directory = *replicas.directories.get(place)?;
+    let open = [DirectoryId::UNASSIGNED, DirectoryId::LOST, DirectoryId::MIGRATING];
+    (!open.contains(&directory)).then_some(directory)
+}
+
+fn follow_leadership(broker: BrokerId, partition: &Partition, replicas: &Replicas) {
+    if replicas.leader != broker {
+        partition.resign(replicas.leader_epoch);
+        return;
+    }
+    if let Err(error) = partition.lead(replicas.leader_epoch) {
+        error!(partition = %partition.id(), %error, "the leader epoch cannot be written down");
+    }
+}
+
+/// Runs what blocks on tokio's blocking pool.
+pub(crate) fn background() -> Background {
+    let runtime = tokio::runtime::Handle::current();
+    Arc::new(move |job: Job| {
+        runtime.spawn_blocking(job);
+    })
+}
+
+fn lead_coordinators(node: &Node, delta: &ImageDelta) {
+    for change in delta.replicas_of(node.id).filter(|change| &*change.topic.name == GROUP_OFFSETS_TOPIC) {
+        let hosted = node.lookup_id(change.topic.id).and_then(|lookup| lookup.partition(change.index));
+        match hosted {
+            Ok(hosted) if change.is_led_by(node.id) => {
+                node.groups.lead(change.index, hosted.partition.clone());
+            }
+            _ => node.groups.resign(change.index),
+        }
+    }
+}
+
+fn close_deleted(node: &Node, before: &View, delta: &ImageDelta) {
+    for topic in &delta.topics_deleted {
+        let Some(lookup) = before.by_id(topic.id) else { continue };
+        for (slot, (index, _)) in lookup.slots().iter().zip(topic.numbered()) {
+            if &*topic.name == GROUP_OFFSETS_TOPIC {
+                node.groups.resign(index);
+            }
+            if !matches!(slot, Slot::Elsewhere) {
+                remove(node, topic, index, slot);
+            }
+        }
+        let renewed = node.view.load().by_name(&topic.name).is_some();
+        if !renewed {
+            node.metrics.forget_topic(&topic.name);
+        }
+    }
+}
+
+fn remove(node: &Node, topic: &Topic, index: PartitionIndex, slot: &Slot) {
+    let id =
+        LogId { topic: topic.id, partition: TopicPartition { topic: topic.name.clone(), partition: index } };
+    let store = match slot {
+        Slot::Here(hosted) => &hosted.store,
+        Slot::Elsewhere | Slot::Failed => node.stores.main(),
+    };
+    match store.remove(&id) {
+        Ok(()) => info!(partition = %id.partition, "deleted"),
+        Err(problem) => error!(partition = %id.partition, %problem, "a deleted partition's log stays"),
+    }
+}
+
+/// What a topic's configuration says of its partitions here.
+#[derive(Clone, Debug)]
+struct TopicSettings {
+    /// The storage backend.
+    storage: String,
+    partition: PartitionSettings,
+}
+
+/// The settings of a topic's partitions, from its own, the broker's and the cluster's settings.
+fn settings(
+    node: &Node,
+    topic: &Topic,
+    image: &Image,
+    layers: &BrokerLayers,
+) -> Result<TopicSettings, String> {
+    let none = Properties::new();
+    let own = image.config(&ConfigResource::topic(&topic.name)).map_or(&none, |own| &**own);
+    let config = TopicConfig::resolve(own, layers).map_err(|error| error.to_string())?;
+    let positive = |value: i64| u64::try_from(value).ok();
+    let partition = PartitionSettings {
+        rules: config.validation_rules(),
+        retention: Retention {
+            delete: config.cleanup_policy.delete,
+            time_ms: Some(config.retention_ms).filter(|time| *time >= 0),
+            bytes: positive(config.retention_bytes),
+        },
+        log: LogSettings {
+            span_bytes_max: u32::try_from(config.segment_bytes).unwrap_or(u32::MAX),
+            span_age_ms_max: config.segment_ms,
+            span_age_jitter_ms_max: config.segment_jitter_ms,
+            index_bytes_max: u32::try_from(config.segment_index_bytes).unwrap_or(u32::MAX),
+            index_interval_bytes: u32::try_from(config.index_interval_bytes).unwrap_or(0),
+            delete_delay_ms: config.file_delete_delay_ms,
+            preallocate: config.preallocate,
+        },
+        min_insync_replicas: u32::try_from(config.min_insync_replicas).unwrap_or(1),
+        flush_records: config.flush_messages,
+        flush_ms: Some(config.flush_ms).filter(|time| *time != i64::MAX),
+        producer_expiry_ms: i64::from(node.config.transactions.producer_id_expiration_ms),
+    };
+    Ok(TopicSettings { storage: config.storage, partition })
+}

@@ -1,0 +1,41 @@
+//! Running a broker as a process: until it is told to stop.
+
+use std::io::Write;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::broker::{Broker, StartError};
+use crate::config::LoadedConfig;
+
+/// Starts a broker, says where clients find it, and runs it until SIGTERM or SIGINT; then shuts it down in order.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn serve(loaded: LoadedConfig) -> Result<(), StartError> {
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Threads)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Threads)?;
+    let broker = Broker::builder().config(loaded).start().await?;
+    announce(&broker);
+    tokio::select! {
+        _ = terminate.recv() => info!("SIGTERM"),
+        _ = interrupt.recv() => info!("SIGINT"),
+    }
+    broker.shutdown().await;
+    Ok(())
+}
+
+/// Says where to point a client, on standard output; a closed one is no reason to stop.
+fn announce(broker: &Broker) {
+    let mut out = std::io::stdout().lock();
+    let _closed = writeln!(
+        out,
+        "Vltava is ready. Point Kafka clients at bootstrap.servers={} (cluster {}). Ctrl-C stops it.",
+        broker.address(),
+        broker.cluster_id()
+    )
+    .and_then(|()| out.flush());
+}

@@ -1,0 +1,419 @@
+//! Bringing a broker up: storage, controller, registration, listeners, in this order.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+use vltava_coordinator::cluster::brokers::BrokerError;
+use vltava_coordinator::cluster::command::{BrokerState, RegisterBroker};
+use vltava_coordinator::cluster::{Answer, Cluster, ClusterOptions, Command, supported_features};
+use vltava_coordinator::group::{GroupCoordinator, GroupSettings};
+use vltava_core::clock::Clock;
+use vltava_core::config::{BrokerConfig, NetworkLimits};
+use vltava_core::error::ErrorCode;
+use vltava_core::id::{Offset, PartitionIndex, Uuid, uuid_to_base64};
+use vltava_core::image::{Endpoint, Image};
+use vltava_core::log::{LogId, LogStore};
+use vltava_core::replicated::ReplicatedLog;
+use vltava_replication::runtime::{
+    Entropy, Limits, Phase, Replica, Shard, ShardHandle, Shards, Start, Surroundings,
+};
+use vltava_storage::files::SystemFiles;
+use vltava_storage::memory::MemoryStore;
+use vltava_storage::segments::{SegmentStore, SegmentStoreOptions};
+
+use crate::authorizer::Authorizer;
+use crate::broker::{Broker, Listening, StartError};
+use crate::clock::SystemClock;
+use crate::fetch_session::FetchSessions;
+use crate::metrics::Metrics;
+use crate::net::connections::{ConnectionLimits, Connections};
+use crate::net::listener::Listener;
+use crate::node::{Node, Random, RequestLimits};
+use crate::partitions::View;
+use crate::producer_ids::ProducerIds;
+use crate::stores::Stores;
+use crate::{housekeeping, replicas};
+
+/// How long a fetch session must be idle before another takes its slot.
+const SESSION_IDLE_MIN: Duration = Duration::from_secs(120);
+
+/// How long a start waits for a controller.
+const ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
+
+pub(crate) async fn start(
+    config: BrokerConfig,
+    store: Option<Arc<dyn LogStore>>,
+    authorizer: Option<Arc<dyn Authorizer>>,
+    control: Handle,
+) -> Result<Broker, StartError> {
+    let clock: Arc<dyn Clock> = SystemClock::new();
+    let storage = open_storage(&config, store, clock.clone()).await?;
+    let random = Arc::new(Random::new(seed()));
+    let (images, image) = watch::channel(Arc::new(Image::default()));
+    let surroundings = Surroundings { clock: clock.clone(), image, entropy: entropy(random.clone()) };
+    let quorum = metadata_log(&storage, clock.clone()).await?;
+    let controller = start_controller(&config, &storage, &quorum, &surroundings, &control);
+    let committed = follow_metadata(&config, &storage, &quorum, &surroundings, &control);
+    let groups = group_shards(&config, &surroundings, &control);
+    let node = Arc::new(Node {
+        id: config.identity.node,
+        cluster_id: storage.cluster_id.as_str().into(),
+        limits: request_limits(&config),
+        clock,
+        stores: storage.stores,
+        authorizer,
+        connections: Connections::new(connection_limits(&config.network)),
+        fetch_sessions: FetchSessions::new(
+            usize::try_from(config.network.fetch_sessions_max).unwrap_or(0),
+            SESSION_IDLE_MIN,
+        ),
+        view: ArcSwap::from_pointee(View::default()),
+        images,
+        controller,
+        groups,
+        producer_ids: ProducerIds::default(),
+        metadata: quorum.watch(),
+        high_watermarks: Mutex::new(storage.high_watermarks),
+        metrics: Arc::new(Metrics::default()),
+        random,
+        config,
+    });
+    bring_up(node, committed).await
+}
+
+/// Binds the listeners, registers the broker, and serves once it sees itself in the metadata.
+async fn bring_up(node: Arc<Node>, committed: watch::Receiver<Arc<Image>>) -> Result<Broker, StartError> {
+    let stop = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let listeners = bind(&node).await?;
+    let listening: Vec<Listening> = listeners.iter().map(Listener::listening).collect();
+    tasks.spawn(replicas::follow(node.clone(), committed));
+    elected(&node).await?;
+    register(&node, &listening).await?;
+    node.caught_up().await;
+    for listener in listeners {
+        tasks.spawn(listener.serve(node.clone(), stop.clone()));
+    }
+    tasks.spawn(housekeeping::run(node.clone(), stop.clone()));
+    Ok(Broker { node, listeners: listening, stop, tasks, runtimes: None })
+}
+
+/// Waits until there is a controller to register with.
+async fn elected(node: &Node) -> Result<(), StartError> {
+    let mut phase = node.controller.phase();
+    let leading = phase.wait_for(|phase| matches!(phase, Phase::Leading(_)));
+    match tokio::time::timeout(ELECTION_TIMEOUT, leading).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) => Err(StartError::Registration("the controller ended".to_owned())),
+        Err(_) => Err(StartError::Registration("no controller was elected in time".to_owned())),
+    }
+}
+
+/// The stores, and what they remember.
+struct Storage {
+    cluster_id: String,
+    stores: Stores,
+    high_watermarks: HashMap<LogId, Offset>,
+}
+
+async fn open_storage(
+    config: &BrokerConfig,
+    own: Option<Arc<dyn LogStore>>,
+    clock: Arc<dyn Clock>,
+) -> Result<Storage, StartError> {
+    let logs = config.logs.clone();
+    let node_id = config.identity.node;
+    let opened = spawn_blocking(move || -> Result<Storage, StartError> {
+        if let Some(store) = own {
+            return Storage::of(Stores::of("custom", store), None);
+        }
+        if logs.storage == Stores::MEMORY {
+            return Storage::of(Stores::of(Stores::MEMORY, Arc::new(MemoryStore::new())), None);
+        }
+        let options = SegmentStoreOptions {
+            recovery_bytes_max: u64::try_from(logs.recovery_bytes_max).unwrap_or(u64::MAX),
+            ..SegmentStoreOptions::new(logs.dirs.iter().map(PathBuf::from).collect(), node_id, seed())
+        };
+        let store = SegmentStore::open(options, Arc::new(SystemFiles), clock)?;
+        let cluster_id = store.cluster_id().to_owned();
+        let stores =
+            Stores::of(Stores::SEGMENTS, Arc::new(store)).with(Stores::MEMORY, Arc::new(MemoryStore::new()));
+        Storage::of(stores, Some(cluster_id))
+    });
+    opened.await.unwrap_or_else(|panic| Err(StartError::Failed(panic.to_string())))
+}
+
+impl Storage {
+    fn of(stores: Stores, cluster_id: Option<String>) -> Result<Storage, StartError> {
+        let high_watermarks =
+            stores.main().list()?.into_iter().map(|log| (log.id, log.high_watermark)).collect();
+        let cluster_id = cluster_id.unwrap_or_else(|| uuid_to_base64(Uuid::new_v4()));
+        Ok(Storage { cluster_id, stores, high_watermarks })
+    }
+}
+
+fn start_controller(
+    config: &BrokerConfig,
+    storage: &Storage,
+    quorum: &Arc<dyn ReplicatedLog>,
+    surroundings: &Surroundings,
+    control: &Handle,
+) -> ShardHandle<Cluster> {
+    let options = cluster_options(config, &storage.cluster_id);
+    // The controller decides nothing that the broker has to carry out.
+    let (effects, _) = mpsc::channel(1);
+    let shard = Shard {
+        partition: PartitionIndex(0),
+        log: quorum.clone(),
+        snapshots: None,
+        new: Arc::new(move || Cluster::new(options.clone())),
+        surroundings: surroundings.clone(),
+        limits: Limits::default(),
+        effects,
+    };
+    let (controller, task) = shard.start();
+    control.spawn(task);
+    controller
+}
+
+/// Follows the committed metadata: each change makes an image.
+fn follow_metadata(
+    config: &BrokerConfig,
+    storage: &Storage,
+    quorum: &Arc<dyn ReplicatedLog>,
+    surroundings: &Surroundings,
+    control: &Handle,
+) -> watch::Receiver<Arc<Image>> {
+    let options = cluster_options(config, &storage.cluster_id);
+    let node = config.identity.node;
+    let (sender, receiver) = watch::channel(Arc::new(Image::default()));
+    let replica = Replica {
+        log: quorum.clone(),
+        snapshots: None,
+        new: Box::new(move || Cluster::new(options.clone())),
+        surroundings: surroundings.clone(),
+        load_bytes: Limits::default().load_bytes,
+    };
+    control.spawn(async move {
+        let followed = replica.follow(|cluster: &Cluster, applied| {
+            if applied.caught_up {
+                let mut image = cluster.image().clone();
+                image.offset = applied.end.plus(-1);
+                image.epoch = applied.epoch;
+                image.controller = node;
+                sender.send_replace(Arc::new(image));
+            }
+        });
+        if let Err(error) = followed.await {
+            error!(%error, "the metadata of the cluster cannot be followed any longer");
+        }
+    });
+    receiver
+}
+
+fn cluster_options(config: &BrokerConfig, cluster: &str) -> ClusterOptions {
+    ClusterOptions {
+        default_partitions: config.topics.partitions,
+        default_replication_factor: i16::try_from(config.topics.replication_factor).unwrap_or(i16::MAX),
+        delete_topics: config.topics.delete_enable,
+        file: config.layers.file.clone(),
+        ..ClusterOptions::new(config.identity.node, cluster)
+    }
+}
+
+fn group_shards(
+    config: &BrokerConfig,
+    surroundings: &Surroundings,
+    control: &Handle,
+) -> Shards<GroupCoordinator> {
+    let settings = group_settings(config);
+    // A classic group decides nothing that the broker has to carry out.
+    let (effects, _) = mpsc::channel(1);
+    Shards::new(Start {
+        new: Arc::new(move |_| GroupCoordinator::new(settings.clone())),
+        surroundings: surroundings.clone(),
+        limits: Limits {
+            commit_timeout: milliseconds(i64::from(config.groups.offsets_commit_timeout_ms)),
+            ..Limits::default()
+        },
+        effects,
+        runtime: control.clone(),
+    })
+}
+
+fn group_settings(config: &BrokerConfig) -> GroupSettings {
+    let groups = &config.groups;
+    GroupSettings {
+        session_timeout_min: milliseconds(i64::from(groups.session_timeout_ms_min)),
+        session_timeout_max: milliseconds(i64::from(groups.session_timeout_ms_max)),
+        initial_rebalance_delay: milliseconds(i64::from(groups.initial_rebalance_delay_ms)),
+        group_size_max: usize::try_from(groups.size_max).unwrap_or(usize::MAX),
+        offset_metadata_length_max: usize::try_from(groups.offset_metadata_bytes_max).unwrap_or(0),
+        offsets_retention: milliseconds(groups.offsets_retention_ms),
+        offsets_retention_check_interval: milliseconds(groups.offsets_retention_check_interval_ms),
+    }
+}
+
+fn milliseconds(count: i64) -> Duration {
+    Duration::from_millis(u64::try_from(count).unwrap_or(0))
+}
+
+fn request_limits(config: &BrokerConfig) -> RequestLimits {
+    let size = |bytes: Option<i32>| bytes.and_then(|bytes| usize::try_from(bytes).ok());
+    RequestLimits {
+        request_bytes_max: usize::try_from(config.network.request_bytes_max).unwrap_or(0),
+        fetch_bytes_max: config.network.fetch_bytes_max,
+        // Kafka's default of 100 KiB would turn off the system's own tuning; only what was asked for is set.
+        socket_send_bytes: asked(config, "socket.send.buffer.bytes")
+            .then(|| size(config.network.send_buffer_bytes))
+            .flatten(),
+        socket_receive_bytes: asked(config, "socket.receive.buffer.bytes")
+            .then(|| size(config.network.receive_buffer_bytes))
+            .flatten(),
+    }
+}
+
+fn asked(config: &BrokerConfig, key: &str) -> bool {
+    config.layers.get(key).is_some()
+}
+
+fn connection_limits(network: &NetworkLimits) -> ConnectionLimits {
+    let count = |value: i32| usize::try_from(value).unwrap_or(0);
+    let overrides = network.connections_per_ip_overrides.iter().flat_map(|(host, limit)| {
+        let addresses = (host.as_str(), 0).to_socket_addrs().into_iter().flatten();
+        addresses.map(|address| (address.ip(), count(*limit)))
+    });
+    ConnectionLimits {
+        connections_max: count(network.connections_max),
+        per_address_max: count(network.connections_per_ip_max),
+        per_address_overrides: overrides.collect::<HashMap<IpAddr, usize>>(),
+        idle_max: network.idle_ms_max.map_or(Duration::MAX, milliseconds),
+        creations_per_second_max: u32::try_from(network.connection_creation_rate_max).unwrap_or(0),
+    }
+}
+
+async fn bind(node: &Node) -> Result<Vec<Listener>, StartError> {
+    let listeners = &node.config.listeners;
+    let mut bound = Vec::with_capacity(listeners.bound.len());
+    for listener in &listeners.bound {
+        let host = listener.host.as_deref().unwrap_or("0.0.0.0");
+        let name = listener.name.as_str();
+        let refused = |source| StartError::Listen {
+            listener: name.to_owned(),
+            address: format!("{host}:{}", listener.port),
+            source,
+        };
+        let address = resolve(host, listener.port).map_err(refused)?;
+        let backlog = u32::try_from(node.config.network.listen_backlog).unwrap_or(50);
+        let controller = listeners.is_controller(&listener.name);
+        bound.push(Listener::bind(name, address, controller, backlog).await.map_err(refused)?);
+    }
+    Ok(bound)
+}
+
+fn resolve(host: &str, port: u16) -> std::io::Result<SocketAddr> {
+    let unknown = || std::io::Error::new(std::io::ErrorKind::NotFound, "the host name has no address");
+    (host, port).to_socket_addrs()?.next().ok_or_else(unknown)
+}
+
+/// Registers this broker, with the ports that were bound, and makes it active.
+async fn register(node: &Node, listening: &[Listening]) -> Result<(), StartError> {
+    let registration = RegisterBroker {
+        id: node.id,
+        cluster: node.cluster_id.to_string(),
+        incarnation: Uuid::new_v4(),
+        endpoints: endpoints(node, listening),
+        rack: node.config.identity.rack.clone(),
+        features: supported_features(),
+        directories: node.stores.main().directories().iter().map(|directory| directory.id).collect(),
+        cordoned: Vec::new(),
+    };
+    let refused = |error: BrokerError| StartError::Registration(error.to_string());
+    let lost = |code: ErrorCode| StartError::Registration(code.to_string());
+    let epoch = match node.ask_controller(Command::RegisterBroker(registration)).await.map_err(lost)? {
+        Answer::RegisterBroker(epoch) => epoch.map_err(refused)?,
+        other => return Err(StartError::Registration(format!("{other:?}"))),
+    };
+    let activate = Command::MoveBroker { broker: node.id, epoch, state: BrokerState::Active };
+    match node.ask_controller(activate).await.map_err(lost)? {
+        Answer::MoveBroker(moved) => moved.map_err(refused)?,
+        other => return Err(StartError::Registration(format!("{other:?}"))),
+    }
+    info!(node = %node.id, cluster = %node.cluster_id, "registered");
+    Ok(())
+}
+
+/// What clients are told: the advertised addresses, with the ports that were bound in the place of 0.
+fn endpoints(node: &Node, listening: &[Listening]) -> Vec<Endpoint> {
+    let advertised = node.config.listeners.advertised.iter();
+    advertised
+        .map(|listener| {
+            let name = listener.name.as_str();
+            let bound =
+                listening.iter().find(|bound| &*bound.name == name).map_or(0, |bound| bound.address.port());
+            Endpoint {
+                listener: name.to_owned(),
+                host: listener.host.clone().unwrap_or_else(machine_name),
+                port: if listener.port == 0 { bound } else { listener.port },
+                security_protocol: listener.protocol.id(),
+            }
+        })
+        .collect()
+}
+
+fn machine_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn entropy(random: Arc<Random>) -> Entropy {
+    Arc::new(move || u128::from(random.next()) << 64 | u128::from(random.next()))
+}
+
+/// A seed that differs for every process.
+fn seed() -> u64 {
+    Uuid::new_v4().as_u64_pair().1
+}
+
+/// The log of the controller.
+async fn metadata_log(
+    storage: &Storage,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn ReplicatedLog>, StartError> {
+    use vltava_core::id::{CLUSTER_METADATA_TOPIC, LeaderEpoch, TopicId, TopicName, TopicPartition};
+    use vltava_replication::partition::{Partition, PartitionParts, PartitionSettings};
+    let store = storage.stores.main().clone();
+    let id = LogId {
+        topic: TopicId::METADATA,
+        partition: TopicPartition {
+            topic: TopicName::new(CLUSTER_METADATA_TOPIC).map_err(|e| StartError::Failed(e.to_string()))?,
+            partition: PartitionIndex(0),
+        },
+    };
+    let background = crate::replicas::background();
+    let opened = spawn_blocking(move || -> Result<Arc<Partition>, StartError> {
+        let settings = PartitionSettings { flush_records: 1, ..Default::default() };
+        let log = store.open(&id, settings.log, None)?;
+        let partition = Partition::open(PartitionParts {
+            id: id.partition,
+            log,
+            high_watermark: Offset(0),
+            settings,
+            clock,
+            background,
+        })?;
+        let epoch = partition.watermarks().epoch;
+        partition.lead(LeaderEpoch(epoch.0.max(0) + 1))?;
+        Ok(partition)
+    });
+    Ok(opened.await.unwrap_or_else(|panic| Err(StartError::Failed(panic.to_string())))?)
+}
