@@ -531,7 +531,8 @@ impl Emitter<'_> {
             Type::Bytes => format!("reader.{prefix}bytes({flexible})?"),
             Type::Records => format!("reader.{prefix}payload({flexible})?"),
             Type::Struct(name) if nullable => {
-                format!("if reader.presence()? {{ Some({name}::read(reader, version)?) }} else {{ None }}")
+                let presence = presence(field, versions);
+                format!("if reader.{presence}()? {{ Some({name}::read(reader, version)?) }} else {{ None }}")
             }
             Type::Struct(name) => format!("{name}::read(reader, version)?"),
             Type::Array(item) => {
@@ -638,7 +639,7 @@ impl Emitter<'_> {
         if !self.is_nullable(field) {
             return self.write_value(field, &this, &format!("&{this}"));
         }
-        let nullable = self.write_nullable(field, &this)?;
+        let nullable = self.write_nullable(field, &this, versions)?;
         let path = self.path(field);
         let required = format!(
             "let Some(value) = &{this} else {{
@@ -654,15 +655,16 @@ impl Emitter<'_> {
         })
     }
 
-    fn write_nullable(&self, field: &Field, this: &str) -> anyhow::Result<String> {
+    fn write_nullable(&self, field: &Field, this: &str, versions: Versions) -> anyhow::Result<String> {
         let flexible = self.flexibility(field);
         Ok(match field.kind()? {
             Type::String => format!("writer.nullable_string({this}.as_deref(), {flexible})?;"),
             Type::Bytes => format!("writer.nullable_bytes({this}.as_ref(), {flexible})?;"),
             Type::Records => format!("writer.nullable_payload({this}.as_ref(), {flexible})?;"),
             Type::Struct(_) => format!(
-                "writer.presence({this}.is_some());
-                if let Some(value) = &{this} {{ value.write(writer, version)?; }}"
+                "writer.{}({this}.is_some());
+                if let Some(value) = &{this} {{ value.write(writer, version)?; }}",
+                presence(field, versions)
             ),
             Type::Array(item) => {
                 format!(
@@ -734,6 +736,12 @@ impl Emitter<'_> {
             }
         })
     }
+}
+
+/// The method for what stands before a nullable structure in `versions`.
+fn presence(field: &Field, versions: Versions) -> &'static str {
+    let tagged = versions.0.is_some_and(|(first, _)| field.tagged_versions.contains(first));
+    if tagged { "tagged_presence" } else { "presence" }
 }
 
 fn prefixed(prefix: &str, code: &str) -> String {

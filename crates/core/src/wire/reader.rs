@@ -275,6 +275,12 @@ impl Reader {
         }
     }
 
+    /// The same before a structure that is a tagged field, where it is an unsigned varint and 0 is null.
+    #[inline]
+    pub fn tagged_presence(&mut self) -> Result<bool, WireError> {
+        Ok(self.unsigned_varint()? != 0)
+    }
+
     /// The tagged fields at the end of a flexible structure.
     ///
     /// `field` reads the content of one tag and returns true, or returns false for a tag that it does not know, which

@@ -300,6 +300,12 @@ impl Writer {
         self.i8(if present { 1 } else { -1 });
     }
 
+    /// The same before a structure that is a tagged field, where it is an unsigned varint and 0 is null.
+    #[inline]
+    pub fn tagged_presence(&mut self, present: bool) {
+        self.unsigned_varint(u32::from(present));
+    }
+
     /// One tagged field: its tag, its size, and what `content` writes.
     pub fn tagged_field(
         &mut self,

@@ -61,7 +61,7 @@ impl ConsumerGroupMemberMetadataValue {
         reader.tagged_fields(|reader, tag| {
             match tag {
                 0 => {
-                    value.classic_member_metadata = if reader.presence()? {
+                    value.classic_member_metadata = if reader.tagged_presence()? {
                         Some(ClassicMemberMetadata::read(reader, version)?)
                     } else {
                         None
@@ -89,7 +89,7 @@ impl ConsumerGroupMemberMetadataValue {
         writer.unsigned_varint(u32::from(has_classic_member_metadata));
         if has_classic_member_metadata {
             writer.tagged_field(0, |writer| {
-                writer.presence(self.classic_member_metadata.is_some());
+                writer.tagged_presence(self.classic_member_metadata.is_some());
                 if let Some(value) = &self.classic_member_metadata {
                     value.write(writer, version)?;
                 }

@@ -6,6 +6,7 @@
 //!
 //! Samples are canonical: a tagged field is there only if it differs from its default.
 
+mod exchange;
 mod sample;
 mod table;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
+pub use exchange::exchange;
 pub use sample::{Density, sample};
 pub use table::Table;
 

@@ -88,7 +88,7 @@ impl Sampler<'_> {
 
     fn null(&self, field: &Field) -> Vec<u8> {
         if is_structure(&field.type_name) {
-            vec![0xff]
+            vec![if field.tagged.contains(self.version) { 0 } else { 0xff }]
         } else if self.flexible(field) {
             vec![0]
         } else if field.type_name == "string" {
