@@ -385,3 +385,13 @@ impl Sidecars for MemorySidecars {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_in_memory_keep_the_contract() {
+        vltava_core::testing::log_suite(&mut || Arc::new(MemoryStore::new()));
+    }
+}

@@ -5,6 +5,7 @@
 
 mod allocation;
 mod clock;
+mod log;
 mod machine;
 pub mod messages;
 mod random;
@@ -12,6 +13,7 @@ mod replicated;
 
 pub use allocation::PeakAllocator;
 pub use clock::ManualClock;
+pub use log::{Reopen, all_batches, bytes_of, durable_log_suite, log_suite, plain_batch};
 pub use machine::machine_suite;
 pub use random::Random;
 pub use replicated::{FakeCluster, FakeLog, REPLICAS};

@@ -39,7 +39,28 @@ pub(super) struct Loaded {
     pub reindexed: bool,
 }
 
-/// Loads a segment whose batches lie below `ceiling` (the next segment's base, if there is one).
+/// Loads a segment whose batches lie below `ceiling` (the next segment's base, if there is one), and cuts off what
+/// follows its last whole batch. Nobody may be reading it.
+pub(super) fn recover(
+    segment: &Segment,
+    trust: Trust,
+    index_interval: u64,
+    ceiling: Option<Offset>,
+) -> Result<Loaded, LogError> {
+    let mut loaded = load(segment, trust, index_interval, ceiling)?;
+    let log = segment.log_file()?;
+    let path = segment.path(names::LOG);
+    let length = log.size().map_err(|error| failed("find the size of", &path, error))?;
+    if loaded.size < length {
+        tracing::warn!(path = %path.display(), from = length, to = loaded.size, "cut off bytes that are no whole batch");
+        log.truncate(loaded.size).map_err(|error| failed("truncate", &path, error))?;
+        log.sync().map_err(|error| failed("sync", &path, error))?;
+        loaded.cut = true;
+    }
+    Ok(loaded)
+}
+
+/// Loads a segment without changing its log.
 pub(super) fn load(
     segment: &Segment,
     trust: Trust,
@@ -63,12 +84,6 @@ pub(super) fn load(
         Trust::Below(_) => walk_batches(&*log, length, index_interval, ceiling, &mut loaded),
     };
     walked.map_err(|error| failed("read", &path, error))?;
-    if loaded.size < length {
-        tracing::warn!(path = %path.display(), from = length, to = loaded.size, "cut off bytes that are no whole batch");
-        log.truncate(loaded.size).map_err(|error| failed("truncate", &path, error))?;
-        log.sync().map_err(|error| failed("sync", &path, error))?;
-        loaded.cut = true;
-    }
     if loaded.reindexed {
         cut_index_files(segment, &loaded.indexer)?;
     }

@@ -138,6 +138,9 @@ impl Segment {
     /// Where to start looking for `offset`: the start of a batch at or below it. `entries` is how many the index holds,
     /// `None` for all that its file has.
     pub(super) fn floor(&self, offset: Offset, entries: Option<u64>) -> io::Result<u64> {
+        if entries == Some(0) {
+            return Ok(0);
+        }
         let file = self.index_file(Open::Existing)?;
         let count = match entries {
             Some(count) => count,
@@ -150,6 +153,9 @@ impl Segment {
 
     /// The last offset that is known to come before the first batch at or after `timestamp`.
     pub(super) fn time_floor(&self, timestamp: Timestamp, entries: Option<u64>) -> io::Result<Offset> {
+        if entries == Some(0) {
+            return Ok(self.base);
+        }
         let file = self.time_file(Open::Existing)?;
         let count = match entries {
             Some(count) => count,

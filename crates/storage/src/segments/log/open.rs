@@ -13,7 +13,7 @@ use super::{Active, Sealed, SegmentLog, Shared, State, age_ms_max};
 use crate::files::{Files, Open};
 use crate::segments::directory::LogDirectory;
 use crate::segments::names;
-use crate::segments::recovery::{Loaded, Trust, load};
+use crate::segments::recovery::{Loaded, Trust, recover};
 use crate::segments::segment::{Segment, failed};
 use crate::segments::sidecar::SidecarFolder;
 
@@ -167,7 +167,7 @@ impl Opening {
                 continue;
             }
             let trust = if self.clean { Trust::Everything } else { Trust::Below(self.recovery_point) };
-            let mut loaded = load(&segment, trust, self.interval, next)?;
+            let mut loaded = recover(&segment, trust, self.interval, next)?;
             if loaded.reindexed {
                 self.reindexed.push(Arc::clone(&segment));
             }

@@ -237,22 +237,19 @@ impl SegmentLog {
         spans
     }
 
-    /// Makes the indexes of a sealed segment anew, because they do not fit its log.
+    /// Makes the indexes of a segment anew, because they do not fit its log.
     fn reindex(&self, view: &View) -> Result<(), LogError> {
         let _turn = self.upkeep.lock();
+        let mut state = self.state.lock();
         let path = view.segment.path(names::INDEX);
-        if !view.sealed {
-            return Err(LogError::Corrupt {
-                path,
-                position: 0,
-                what: "the index of the active segment does not fit the log; restart the broker to have it made anew".into(),
-            });
-        }
         tracing::warn!(path = %path.display(), "the index is missing or does not fit the log; it is made anew");
-        let interval = u64::from(self.state.lock().settings.index_interval_bytes);
+        let interval = u64::from(state.settings.index_interval_bytes);
+        // Appends may have begun meanwhile, but only to the segment that was active, and it is locked now.
+        let active = Arc::ptr_eq(&state.active.segment, &view.segment);
+        let expected = if active { state.active.size } else { view.size };
         view.segment.forget_indexes(&*self.directory.files)?;
         let mut loaded = load(&view.segment, Trust::Everything, interval, None)?;
-        if loaded.size < view.size {
+        if loaded.size < expected {
             return Err(LogError::Corrupt {
                 path: view.segment.path(names::LOG),
                 position: loaded.size,
@@ -260,6 +257,10 @@ impl SegmentLog {
                     "there is no whole batch here, though others follow; restore the segment from a replica"
                         .into(),
             });
+        }
+        if active {
+            state.active.indexer = loaded.indexer;
+            return Ok(());
         }
         loaded.indexer.note_time();
         view.segment.write_indexes(&mut loaded.indexer)
