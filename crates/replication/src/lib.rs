@@ -5,3 +5,5 @@ pub mod generated;
 pub mod partition;
 
 pub mod runtime;
+
+pub mod quorum;

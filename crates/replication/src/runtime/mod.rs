@@ -39,6 +39,7 @@ mod timers;
 
 pub use error::AskError;
 pub use replay::ReplayError;
+pub(crate) use replay::gather;
 pub use replica::{Applied, Replica};
 pub use settings::{Entropy, Limits, Surroundings};
 pub use shard::{Phase, Shard, ShardHandle};
@@ -46,4 +47,4 @@ pub use shards::{Shards, Start};
 pub use snapshot::{MachineSnapshot, NewSnapshot, Snapshots};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

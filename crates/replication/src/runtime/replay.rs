@@ -75,7 +75,7 @@ pub(super) async fn replay_some<M: StateMachine>(
 }
 
 /// The records in one piece, wherever they are.
-pub(super) async fn gather(data: LogData) -> Result<Bytes, ReplayError> {
+pub(crate) async fn gather(data: LogData) -> Result<Bytes, ReplayError> {
     match data {
         LogData::Bytes(mut slices) if slices.len() <= 1 => Ok(slices.pop().unwrap_or_default()),
         LogData::Bytes(slices) => {

@@ -14,7 +14,7 @@ use vltava_core::testing::{FakeCluster, ManualClock, REPLICAS, Random, machine_s
 use super::*;
 use ledger::{Answer, Command, Ledger, WAIT};
 
-mod ledger;
+pub(crate) mod ledger;
 
 type Asked = JoinHandle<Result<Answer, AskError>>;
 

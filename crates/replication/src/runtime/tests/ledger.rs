@@ -11,11 +11,11 @@ use vltava_core::machine::{
 };
 
 /// How long somebody waits for a key at most.
-pub(super) const WAIT: Duration = Duration::from_secs(30);
+pub(crate) const WAIT: Duration = Duration::from_secs(30);
 
 /// Texts under keys, for which one may wait.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     entries: BTreeMap<String, String>,
     open: BTreeMap<ProducerId, Vec<(String, String)>>,
     waiting: BTreeSet<String>,
@@ -23,7 +23,7 @@ pub(super) struct Ledger {
 }
 
 #[derive(Debug)]
-pub(super) enum Command {
+pub(crate) enum Command {
     Put(String, String),
     PutIn(ProducerId, String, String),
     End(ProducerId, bool),
@@ -35,14 +35,14 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Done,
     Text(Option<String>),
     Touched(usize),
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Event {
+pub(crate) enum Event {
     Put(String, String),
     Removed(String),
     End(TransactionEnd),
