@@ -590,6 +590,11 @@ fn identify(
     let properties = MetaProperties { cluster_id: cluster_id.to_owned(), node_id, directory_id: Some(id) };
     let file = path.join(names::META_PROPERTIES);
     replace_whole(files, &file, &properties.print()).map_err(|error| failed("write", &file, error))?;
+    // The directory may be new itself: without its own name durable, nothing in it is.
+    if let Some(parent) = path.parent() {
+        let parent = if parent.as_os_str().is_empty() { std::path::Path::new(".") } else { parent };
+        files.sync_folder(parent).map_err(|error| failed("sync", parent, error))?;
+    }
     Ok(id)
 }
 
