@@ -11,6 +11,7 @@
 mod cache;
 mod catalogue;
 mod clients;
+mod messages;
 mod program;
 mod report;
 mod server;
@@ -74,6 +75,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         for suite in SUITES {
             println!("{:<8} {}", suite.name, suite.about);
         }
+        println!("{:<8} {}", messages::NAME, messages::ABOUT);
         return Ok(());
     }
     let suites = choose(&options.suites)?;
@@ -86,6 +88,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             report.fail("start", &format!("{error:#}"), &[]);
         }
     }
+    if wants(&options.suites, messages::NAME) {
+        report.suite(messages::NAME);
+        if let Err(error) = messages::run(&cache, &mut report, options.keep) {
+            report.fail("start", &format!("{error:#}"), &[]);
+        }
+    }
     if report.finish() {
         Ok(())
     } else {
@@ -95,13 +103,19 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Suite>> {
-    if let Some(unknown) = names.iter().find(|name| SUITES.iter().all(|suite| suite.name != **name)) {
+    if let Some(unknown) = names.iter().find(|name| !is_suite(name)) {
         bail!("there is no suite {unknown:?}; `cargo xtask conformance --list` shows all");
     }
-    Ok(SUITES
-        .iter()
-        .filter(|suite| names.is_empty() || names.iter().any(|name| name == suite.name))
-        .collect())
+    Ok(SUITES.iter().filter(|suite| wants(names, suite.name)).collect())
+}
+
+fn is_suite(name: &str) -> bool {
+    name == messages::NAME || SUITES.iter().any(|suite| suite.name == name)
+}
+
+/// Whether `suite` was named, or none was.
+fn wants(names: &[String], suite: &str) -> bool {
+    names.is_empty() || names.iter().any(|name| name == suite)
 }
 
 /// One suite on one fresh server, so that no suite sees what another one left behind.
