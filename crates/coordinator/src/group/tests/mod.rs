@@ -3,6 +3,8 @@
 mod groups;
 mod members;
 mod offsets;
+mod records;
+mod schedules;
 mod script;
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,6 +34,7 @@ enum Logged {
 struct Shard {
     machine: GroupCoordinator,
     settings: GroupSettings,
+    image: Image,
     now: Duration,
     tickets: Ticket,
     log: Vec<Logged>,
@@ -46,6 +49,7 @@ impl Shard {
         let mut shard = Shard {
             machine: GroupCoordinator::new(settings.clone()),
             settings,
+            image: Image::default(),
             now: Duration::from_secs(1000),
             tickets: 0,
             log: Vec::new(),
@@ -67,14 +71,13 @@ impl Shard {
     }
 
     fn decide(&self, command: GroupCommand) -> Decision<GroupCoordinator> {
-        let image = Image::default();
-        self.machine.decide(&self.context(&image), command)
+        self.machine.decide(&self.context(), command)
     }
 
-    fn context<'a>(&self, image: &'a Image) -> Context<'a> {
+    fn context(&self) -> Context<'_> {
         let wall = Timestamp(i64::try_from(self.now.as_millis()).unwrap());
         // Only requests make ids, and each its own.
-        Context { now: Moment(self.now), wall, entropy: self.tickets as u128, image }
+        Context { now: Moment(self.now), wall, entropy: self.tickets as u128, image: &self.image }
     }
 
     fn carry_out(&mut self, decision: Decision<GroupCoordinator>, asker: Option<Ticket>) -> Vec<GroupEvent> {
@@ -115,7 +118,7 @@ impl Shard {
     /// Logs an event if it is a record, and applies it.
     fn append(&mut self, event: &GroupEvent, producer: Option<ProducerId>) {
         let offset = Offset(self.log.len() as i64);
-        match self.machine.encode(event, &Image::default()) {
+        match self.machine.encode(event, &self.image) {
             Encoded::Volatile => {}
             Encoded::Record { key, value } => {
                 self.log.push(Logged::Record { key: key.unwrap(), value, producer });
@@ -130,12 +133,9 @@ impl Shard {
         let until = Moment(self.now + time);
         let mut events = Vec::new();
         for _ in 0..100_000 {
-            let due = self
-                .timers
-                .iter()
-                .map(|(key, (at, order, _))| (*at, *order, key.clone()))
-                .min_by_key(|due| (due.0, due.1));
-            let Some((at, _, key)) = due.filter(|due| due.0 <= until) else {
+            let due = self.timers.iter().min_by_key(|(_, (at, order, _))| (*at, *order));
+            let due = due.filter(|(_, (at, ..))| *at <= until).map(|(key, (at, ..))| (key.clone(), *at));
+            let Some((key, at)) = due else {
                 self.now = until.0;
                 return events;
             };
@@ -156,8 +156,7 @@ impl Shard {
     }
 
     fn lead(&mut self) {
-        let image = Image::default();
-        let decision = self.machine.loaded(&self.context(&image));
+        let decision = self.machine.loaded(&self.context());
         self.carry_out(decision, None);
     }
 }

@@ -88,7 +88,7 @@ fn pending(shard: &mut Shard, words: &Words<'_>, topic: &CommitTopic) -> Vec<Gro
             offset: partition.offset,
             leader_epoch: LeaderEpoch::NONE,
             metadata: "".into(),
-            commit_timestamp: shard.context(&Default::default()).wall,
+            commit_timestamp: shard.context().wall,
             expire_timestamp: None,
             topic_id: topic.id,
         },
