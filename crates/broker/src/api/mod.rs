@@ -24,9 +24,15 @@ pub(crate) mod dispatch;
 mod operations;
 
 mod api_versions;
+mod delete_records;
+mod describe_log_dirs;
+mod describe_producers;
 mod fetch;
+mod find_coordinator;
 mod init_producer_id;
+mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
 
 use dispatch::{Handled, Unanswerable, direct, ordered};
@@ -48,9 +54,15 @@ impl Row {
 pub(crate) const TABLE: &[Row] = &[
     Row { key: ApiKey::Produce, handle: |call| direct(call, produce::handle) },
     Row { key: ApiKey::Fetch, handle: |call| direct(call, fetch::handle) },
+    Row { key: ApiKey::ListOffsets, handle: |call| ordered(call, list_offsets::handle) },
     Row { key: ApiKey::Metadata, handle: |call| ordered(call, metadata::handle) },
-    Row { key: ApiKey::InitProducerId, handle: |call| ordered(call, init_producer_id::handle) },
+    Row { key: ApiKey::FindCoordinator, handle: |call| ordered(call, find_coordinator::handle) },
     Row { key: ApiKey::ApiVersions, handle: |call| ordered(call, api_versions::handle) },
+    Row { key: ApiKey::DeleteRecords, handle: |call| ordered(call, delete_records::handle) },
+    Row { key: ApiKey::InitProducerId, handle: |call| ordered(call, init_producer_id::handle) },
+    Row { key: ApiKey::OffsetForLeaderEpoch, handle: |call| ordered(call, offset_for_leader_epoch::handle) },
+    Row { key: ApiKey::DescribeLogDirs, handle: |call| ordered(call, describe_log_dirs::handle) },
+    Row { key: ApiKey::DescribeProducers, handle: |call| ordered(call, describe_producers::handle) },
 ];
 
 /// Something that an API can do from some version on.
