@@ -42,8 +42,8 @@ pub enum ConfigChangeError {
     #[error("Default {0} resources are not allowed.")]
     DefaultResource(&'static str),
     /// The name of a broker is no number.
-    #[error("Unable to parse broker name as a base 10 number.")]
-    BrokerName,
+    #[error("Node id must be an integer, but it is: {0}")]
+    BrokerName(String),
     /// The name of a broker is a negative number.
     #[error("Invalid negative broker ID.")]
     NegativeBroker,
@@ -68,6 +68,20 @@ pub enum ConfigChangeError {
     /// A key or value that a broker cannot use.
     #[error(transparent)]
     Broker(ConfigError),
+    /// A broker's key that is no list cannot be appended to or subtracted from.
+    #[error("Config value {operation} is not allowed for config key: {key}")]
+    NotAList {
+        /// What was asked for.
+        operation: &'static str,
+        /// The key.
+        key: String,
+    },
+    /// A metrics subscription has no such key.
+    #[error("Unknown client metrics configuration: {0}")]
+    UnknownSubscriptionKey(String),
+    /// Clients would push too often or too rarely.
+    #[error("Invalid value {0} for interval.ms, interval must be between 100 and 3600000 (1 hour)")]
+    PushInterval(i32),
     /// The request would take too many records; all of it is refused.
     #[error("Unable to perform excessively large batch operation.")]
     TooLarge,
@@ -83,12 +97,14 @@ impl ConfigChangeError {
             | Self::DuplicateKeys
             | Self::NullValues(_)
             | Self::DefaultResource(_)
-            | Self::BrokerName
+            | Self::BrokerName(_)
             | Self::NegativeBroker
             | Self::SubscriptionName
             | Self::Kind(_)
-            | Self::Broker(_) => ErrorCode::INVALID_REQUEST,
-            Self::ValueTooLong => ErrorCode::INVALID_CONFIG,
+            | Self::Broker(_)
+            | Self::UnknownSubscriptionKey(_)
+            | Self::PushInterval(_) => ErrorCode::INVALID_REQUEST,
+            Self::ValueTooLong | Self::NotAList { .. } => ErrorCode::INVALID_CONFIG,
             Self::TopicName(name) => name.code(),
             Self::UnknownTopic(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             Self::UnknownNode(_) => ErrorCode::BROKER_ID_NOT_REGISTERED,
@@ -114,7 +130,7 @@ impl Cluster {
                 let mut new = old.clone();
                 for change in changes {
                     alter(table, &mut new, &change.key, change.operation, change.value.as_deref())
-                        .map_err(list_error)?;
+                        .map_err(|error| list_error(resource.kind, change, error))?;
                 }
                 Ok((new, changes.iter().map(|change| change.key.clone()).collect()))
             },
@@ -158,9 +174,6 @@ impl Cluster {
         for (resource, changes) in resources {
             let old = self.image.config(&resource).map_or(&none, AsRef::as_ref);
             let result = if duplicates.contains(&resource) {
-                if results.iter().any(|(seen, _)| *seen == resource) {
-                    continue;
-                }
                 Err(ConfigChangeError::DuplicateResource)
             } else {
                 change(&resource, old, &changes)
@@ -204,7 +217,7 @@ impl Cluster {
             ConfigKind::Group if name.is_empty() => Err(ConfigChangeError::DefaultResource("group")),
             ConfigKind::Group => Ok(check_group(new, layers).map(drop)?),
             ConfigKind::ClientMetrics if name.is_empty() => Err(ConfigChangeError::SubscriptionName),
-            ConfigKind::ClientMetrics => Ok(client_metrics_keys().check(new)?),
+            ConfigKind::ClientMetrics => check_subscription(new),
             ConfigKind::BrokerLogger => Err(ConfigChangeError::Kind(resource.kind)),
         }
     }
@@ -213,7 +226,7 @@ impl Cluster {
         if name.is_empty() {
             return check_broker(new, BrokerScope::Cluster).map_err(ConfigChangeError::Broker);
         }
-        let node = BrokerId(name.parse().map_err(|_| ConfigChangeError::BrokerName)?);
+        let node = BrokerId(name.parse().map_err(|_| ConfigChangeError::BrokerName(name.to_owned()))?);
         if node.0 < 0 {
             return Err(ConfigChangeError::NegativeBroker);
         }
@@ -263,12 +276,31 @@ fn keys_of(kind: ConfigKind) -> Result<&'static ConfigTable, ConfigChangeError> 
     }
 }
 
-/// Appending to what is no list is an invalid configuration, whatever carries it.
-fn list_error(error: ConfigError) -> ConfigChangeError {
-    match error {
-        ConfigError::NotUpdatable(why) => ConfigChangeError::Config(ConfigError::Conflict(why)),
-        other => ConfigChangeError::Config(other),
+/// Appending to what is no list is an invalid configuration; what Kafka says depends on what carries it.
+fn list_error(kind: ConfigKind, change: &ConfigChange, error: ConfigError) -> ConfigChangeError {
+    let operation = match change.operation {
+        AlterOperation::Append => "append",
+        AlterOperation::Subtract => "subtract",
+        AlterOperation::Set | AlterOperation::Delete => return ConfigChangeError::Config(error),
+    };
+    match kind {
+        ConfigKind::Broker => ConfigChangeError::NotAList { operation, key: change.key.clone() },
+        _ => ConfigChangeError::Config(error),
     }
+}
+
+fn check_subscription(new: &Properties) -> Result<(), ConfigChangeError> {
+    let table = client_metrics_keys();
+    if let Some(unknown) = new.keys().find(|key| table.get(key).is_none()) {
+        return Err(ConfigChangeError::UnknownSubscriptionKey(unknown.clone()));
+    }
+    let interval = new.get("interval.ms").and_then(|text| text.trim().parse::<i32>().ok());
+    table.check(new).map_err(|error| match (error, interval) {
+        (ConfigError::Invalid { key, .. }, Some(interval)) if key == "interval.ms" => {
+            ConfigChangeError::PushInterval(interval)
+        }
+        (error, _) => ConfigChangeError::Config(error),
+    })
 }
 
 fn check_keys<'a>(keys: impl Iterator<Item = &'a String>) -> Result<(), ConfigChangeError> {

@@ -1,7 +1,5 @@
 //! Which levels of the cluster's features are in use, and how they may change (KIP-584, KIP-778).
 
-use std::collections::BTreeMap;
-
 use vltava_core::error::ErrorCode;
 use vltava_core::image::{FeatureRange, Image};
 
@@ -79,19 +77,13 @@ pub enum FeatureError {
         /// Why.
         why: &'static str,
     },
-    /// The request names a feature twice.
-    #[error("Feature {0} is updated twice in one request. Name each feature once.")]
-    Duplicate(String),
 }
 
 impl FeatureError {
     /// Kafka's code.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
-        match self {
-            Self::Invalid { .. } | Self::Downgrade { .. } => ErrorCode::INVALID_UPDATE_VERSION,
-            Self::Duplicate(_) => ErrorCode::INVALID_REQUEST,
-        }
+        ErrorCode::INVALID_UPDATE_VERSION
     }
 
     fn invalid(update: &FeatureUpdate, why: impl Into<String>) -> FeatureError {
@@ -103,11 +95,7 @@ impl Cluster {
     /// Decides an update of feature levels: all of it, or nothing.
     pub(super) fn update_features(&self, request: &UpdateFeatures) -> (Vec<Event>, Result<(), FeatureError>) {
         let mut events = Vec::with_capacity(request.updates.len());
-        let mut seen = BTreeMap::new();
         for update in &request.updates {
-            if seen.insert(update.name.as_str(), ()).is_some() {
-                return (Vec::new(), Err(FeatureError::Duplicate(update.name.clone())));
-            }
             match self.update_feature(update) {
                 Ok(event) => events.push(event),
                 Err(error) => return (Vec::new(), Err(error)),

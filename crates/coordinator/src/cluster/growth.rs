@@ -41,7 +41,7 @@ impl Cluster {
     }
 
     fn grow_topic(&self, request: &MorePartitions, random: &mut Random) -> Result<Vec<Event>, TopicError> {
-        let topic = self.image.topics.by_name(&request.name).ok_or(TopicError::UnknownName)?;
+        let topic = self.image.topics.by_name(&request.name).ok_or(TopicError::UnknownToGrow)?;
         let now = topic.partitions.len();
         let wanted = usize::try_from(request.count).unwrap_or(0);
         if wanted == now && request.count >= 0 {

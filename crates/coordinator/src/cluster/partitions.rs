@@ -45,12 +45,6 @@ impl ElectionError {
             Self::NoEligibleLeader => ErrorCode::ELIGIBLE_LEADERS_NOT_AVAILABLE,
         }
     }
-
-    /// What Kafka says besides the code, where it says anything.
-    #[must_use]
-    pub fn message(&self) -> Option<String> {
-        matches!(self, Self::UnknownTopic(_) | Self::UnknownPartition(..)).then(|| self.to_string())
-    }
 }
 
 /// What a change of the brokers means for partitions.

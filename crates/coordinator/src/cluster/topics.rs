@@ -57,6 +57,9 @@ pub enum TopicError {
     /// No topic of this name.
     #[error("This server does not host this topic-partition.")]
     UnknownName,
+    /// No topic of this name, when it is to grow.
+    #[error("This server does not host this topic-partition.")]
+    UnknownToGrow,
     /// No topic of this identity.
     #[error("This server does not host this topic ID.")]
     UnknownId,
@@ -143,7 +146,7 @@ impl TopicError {
             | Self::AssignmentAndPartitions => ErrorCode::INVALID_REQUEST,
             Self::AlreadyExists(_) => ErrorCode::TOPIC_ALREADY_EXISTS,
             Self::Collision { .. } => ErrorCode::INVALID_TOPIC_EXCEPTION,
-            Self::UnknownName => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            Self::UnknownName | Self::UnknownToGrow => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             Self::UnknownId => ErrorCode::UNKNOWN_TOPIC_ID,
             Self::DeletionDisabled => ErrorCode::TOPIC_DELETION_DISABLED,
             Self::NullConfigs(_) => ErrorCode::INVALID_CONFIG,
@@ -166,7 +169,7 @@ impl TopicError {
     #[must_use]
     pub fn message(&self) -> Option<String> {
         match self {
-            Self::UnknownName | Self::UnknownId | Self::DeletionDisabled | Self::NotAReplica(_) => None,
+            Self::UnknownToGrow | Self::NotAReplica(_) => None,
             _ => Some(self.to_string()),
         }
     }

@@ -96,6 +96,10 @@ impl Bound {
     }
 
     fn check(&self, value: i64, low: i64, high: i64) -> Result<(), ConfigError> {
+        if !(low..=high).contains(&value) && !self.low.is_empty() && !self.high.is_empty() {
+            let (key, range) = (self.key, format!("{low} to {high}"));
+            return Err(ConfigError::Conflict(format!("{key} must be in the range {range} inclusive.")));
+        }
         let problem = if value < low {
             format!("{} must be greater than or equal to {}", self.key, self.low)
         } else if value > high {

@@ -374,7 +374,7 @@ fn a_group_is_held_within_the_brokers_bounds() {
         (
             "consumer.session.timeout.ms",
             "90000",
-            "must be less than or equal to group.consumer.max.session.timeout.ms",
+            "must be in the range 45000 to 60000 inclusive.",
         ),
         ("share.delivery.count.limit", "1", "Value must be at least 2"),
         ("share.auto.offset.reset", "by_duration:1h", "by_duration:PT1H"),

@@ -107,12 +107,28 @@ fn brokers_are_configured() {
     use ConfigKind::Broker;
     check(Broker, "", &["log.retention.ms=7200000"], "ok", "log.retention.ms=7200000");
     check(Broker, "1", &["log.retention.ms=7200000"], "ok", "log.retention.ms=7200000");
+    check(
+        Broker,
+        "1",
+        &["log.retention.ms=x"],
+        "INVALID_REQUEST: Invalid value x for configuration log.retention.ms: Not a number of type LONG",
+        "",
+    );
+    check(
+        Broker,
+        "1",
+        &["log.retention.ms+=5"],
+        "INVALID_CONFIG: Config value append is not allowed for config key: log.retention.ms",
+        "",
+    );
+    check(Broker, "", &["log.cleanup.policy+=compact"], "ok", "log.cleanup.policy=delete,compact");
+    check(Broker, "", &["plugin.key=5"], "ok", "plugin.key=5");
     check(Broker, "7", &["log.retention.ms=1"], "BROKER_ID_NOT_REGISTERED: No node with id 7 found.", "");
     check(
         Broker,
         "x",
         &["log.retention.ms=1"],
-        "INVALID_REQUEST: Unable to parse broker name as a base 10 number.",
+        "INVALID_REQUEST: Node id must be an integer, but it is: x",
         "",
     );
     check(Broker, "-1", &["log.retention.ms=1"], "INVALID_REQUEST: Invalid negative broker ID.", "");
@@ -135,6 +151,26 @@ fn groups_and_subscriptions_are_configured() {
         "",
     );
     check(ConfigKind::ClientMetrics, "s", &["interval.ms=1000"], "ok", "interval.ms=1000");
+    let metrics = |change: &str, expected| check(ConfigKind::ClientMetrics, "s", &[change], expected, "");
+    metrics("zzz=1", "INVALID_REQUEST: Unknown client metrics configuration: zzz");
+    metrics(
+        "interval.ms=1",
+        "INVALID_REQUEST: Invalid value 1 for interval.ms, interval must be between 100 and 3600000 (1 hour)",
+    );
+    metrics(
+        "interval.ms=x",
+        "INVALID_CONFIG: Invalid value x for configuration interval.ms: Not a number of type INT",
+    );
+    let group = |change: &str, expected| check(ConfigKind::Group, "g", &[change], expected, "");
+    group("zzzzzzzzzzzzzzzzz=1", "INVALID_CONFIG: Unknown group config name: zzzzzzzzzzzzzzzzz");
+    group(
+        "consumer.session.timeout.ms=x",
+        "INVALID_CONFIG: Invalid value x for configuration consumer.session.timeout.ms: Not a number of type INT",
+    );
+    group(
+        "consumer.session.timeout.ms=1",
+        "INVALID_CONFIG: consumer.session.timeout.ms must be in the range 45000 to 60000 inclusive.",
+    );
     check(
         ConfigKind::ClientMetrics,
         "",
@@ -185,5 +221,11 @@ fn a_resource_is_named_once() {
     let request = ChangeConfigs { resources: vec![resource(), resource()], validate_only: false };
     let answer = pair.ask(Command::ChangeConfigs(request));
     let refused = Err(ConfigChangeError::DuplicateResource);
-    assert_eq!(answer, Answer::ChangeConfigs(vec![(ConfigResource::topic("t"), refused)]));
+    assert_eq!(
+        answer,
+        Answer::ChangeConfigs(vec![
+            (ConfigResource::topic("t"), refused.clone()),
+            (ConfigResource::topic("t"), refused)
+        ])
+    );
 }
