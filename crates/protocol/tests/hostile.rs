@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use vltava_core::testing::PeakAllocator;
+use bytes::Bytes;
 use vltava_core::testing::messages::{check_hostile_input, subjects};
+use vltava_core::testing::{PeakAllocator, Random};
 use vltava_core::wire::{MessageRow, Reader};
 use vltava_protocol::OTHER_MESSAGES;
-use vltava_protocol::api::APIS;
+use vltava_protocol::api::{APIS, RequestKind};
+use vltava_protocol::frame::RequestFrame;
 
 #[global_allocator]
 static ALLOCATOR: PeakAllocator = PeakAllocator;
@@ -30,6 +32,34 @@ fn malformed_messages_neither_panic_nor_cost_more_than_their_bytes() {
     let responses = APIS.iter().map(|api| api.response.clone()).chain(OTHER_MESSAGES.iter().cloned());
     check(&requests, REQUEST_AMPLIFICATION_MAX);
     check(&responses.collect::<Vec<_>>(), RESPONSE_AMPLIFICATION_MAX);
+}
+
+/// A frame as it comes from a socket, with a header that may be as wrong as the rest.
+#[test]
+fn malformed_frames_neither_panic_nor_cost_more_than_their_bytes() {
+    let mut random = Random::new(SEED);
+    for _ in 0..20_000 {
+        let length = random.below(120);
+        let mut frame: Vec<u8> = (0..length).map(|_| random.bits() as u8).collect();
+        let api = random.pick(&APIS);
+        let version = random.bits() as i16 % 16;
+        // Most begin like a request, so that the body is reached.
+        if length > 14 && !random.once_in(8) {
+            frame[..2].copy_from_slice(&api.key.code().to_be_bytes());
+            frame[2..4].copy_from_slice(&version.to_be_bytes());
+            frame[8..10].copy_from_slice(&[0xff, 0xff]);
+            frame[10] = 0;
+        }
+        let frame = Bytes::from(frame);
+        let (_, peak) = PeakAllocator::peak_of(|| {
+            RequestFrame::decode(frame.clone())
+                .map(|mut request| RequestKind::decode(request.api.key, request.version(), &mut request.body))
+        });
+        assert!(
+            peak <= REQUEST_AMPLIFICATION_MAX * frame.len() + FRAME_COST_BYTES,
+            "{frame:?}: {peak} bytes"
+        );
+    }
 }
 
 fn check(rows: &[MessageRow], amplification_max: usize) {

@@ -5,67 +5,83 @@ use super::*;
 
 type Check = Box<dyn Fn(&mut Reader) -> Result<String, WireError>>;
 
-/// Every row writes a value, says which bytes that are, and reads it back.
-fn check(name: &str, bytes: &[u8], write: impl FnOnce(&mut Writer), read: impl Fn(&mut Reader) -> String) {
+/// Every row writes a value, says which bytes that are, and reads the same value back.
+fn check<T: std::fmt::Debug + PartialEq>(
+    value: T,
+    bytes: &[u8],
+    write: impl FnOnce(&mut Writer, &T) -> Result<(), WireError>,
+    read: impl FnOnce(&mut Reader) -> Result<T, WireError>,
+) {
     let mut writer = Writer::contiguous();
-    write(&mut writer);
+    write(&mut writer, &value).unwrap();
     let written = writer.into_bytes().unwrap();
-    assert_eq!(written, bytes, "{name}");
+    assert_eq!(written, bytes, "{value:?}");
     let mut reader = Reader::new(written);
-    let _ = read(&mut reader);
-    reader.finish("the value").unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(read(&mut reader).as_ref(), Ok(&value));
+    assert_eq!(reader.left(), 0, "{value:?}");
 }
 
 #[test]
-fn values_have_kafkas_bytes() {
-    check("i16", &[0xff, 0xfe], |w| w.i16(-2), |r| format!("{:?}", r.i16()));
-    check("u16", &[0xff, 0xfe], |w| w.u16(65534), |r| format!("{:?}", r.u16()));
-    check("u32", &[0xff, 0xff, 0xff, 0xfe], |w| w.u32(u32::MAX - 1), |r| format!("{:?}", r.u32()));
-    check("uvarint", &[0xac, 0x02], |w| w.unsigned_varint(300), |r| format!("{:?}", r.unsigned_varint()));
-    check("varint", &[0x01], |w| w.varint(-1), |r| format!("{:?}", r.varint()));
-    check("varlong", &[0xd8, 0x04], |w| w.varlong(300), |r| format!("{:?}", r.varlong()));
-    check(
-        "string",
-        &[0, 2, b'h', b'i'],
-        |w| w.string("hi", false).unwrap(),
-        |r| format!("{:?}", r.string(false)),
-    );
-    check(
-        "compact string",
-        &[3, b'h', b'i'],
-        |w| w.string("hi", true).unwrap(),
-        |r| format!("{:?}", r.string(true)),
-    );
-    check(
-        "null string",
-        &[0xff, 0xff],
-        |w| w.nullable_string(None, false).unwrap(),
-        |r| format!("{:?}", r.nullable_string(false)),
-    );
-    check(
-        "null compact string",
-        &[0],
-        |w| w.nullable_string(None, true).unwrap(),
-        |r| format!("{:?}", r.nullable_string(true)),
-    );
-    check(
-        "null bytes",
-        &[0xff; 4],
-        |w| w.nullable_bytes(None, false).unwrap(),
-        |r| format!("{:?}", r.nullable_bytes(false)),
-    );
-    check(
-        "array",
-        &[0, 0, 0, 1, 0, 7],
-        |w| {
-            w.array(&[7i16], false, |w, item| {
+fn numbers_have_kafkas_bytes() {
+    fn number<T: Copy>(write: fn(&mut Writer, T)) -> impl FnOnce(&mut Writer, &T) -> Result<(), WireError> {
+        move |writer, value| {
+            write(writer, *value);
+            Ok(())
+        }
+    }
+    check(true, &[1], number(Writer::bool), Reader::bool);
+    check(-2i16, &[0xff, 0xfe], number(Writer::i16), Reader::i16);
+    check(65534u16, &[0xff, 0xfe], number(Writer::u16), Reader::u16);
+    check(u32::MAX - 1, &[0xff, 0xff, 0xff, 0xfe], number(Writer::u32), Reader::u32);
+    check(1.5f64, &[0x3f, 0xf8, 0, 0, 0, 0, 0, 0], number(Writer::f64), Reader::f64);
+    check(300u32, &[0xac, 0x02], number(Writer::unsigned_varint), Reader::unsigned_varint);
+    check(-1i32, &[0x01], number(Writer::varint), Reader::varint);
+    check(300i64, &[0xd8, 0x04], number(Writer::varlong), Reader::varlong);
+    check(Uuid::nil(), &[0; 16], number(Writer::uuid), Reader::uuid);
+}
+
+#[test]
+fn texts_bytes_and_arrays_have_kafkas_bytes() {
+    let text = |flexible: bool| move |r: &mut Reader| r.nullable_string(flexible);
+    let write_text = |flexible: bool| {
+        move |w: &mut Writer, text: &Option<WireStr>| w.nullable_string(text.as_deref(), flexible)
+    };
+    check(Some("hi".into()), &[0, 2, b'h', b'i'], write_text(false), text(false));
+    check(Some("hi".into()), &[3, b'h', b'i'], write_text(true), text(true));
+    check(Some("".into()), &[1], write_text(true), text(true));
+    check(None, &[0xff, 0xff], write_text(false), text(false));
+    check(None, &[0], write_text(true), text(true));
+
+    let bytes = |flexible: bool| move |r: &mut Reader| r.nullable_bytes(flexible);
+    let write_bytes = |flexible: bool| {
+        move |w: &mut Writer, bytes: &Option<Bytes>| w.nullable_bytes(bytes.as_ref(), flexible)
+    };
+    check(Some(Bytes::from_static(&[7])), &[0, 0, 0, 1, 7], write_bytes(false), bytes(false));
+    check(Some(Bytes::new()), &[1], write_bytes(true), bytes(true));
+    check(None, &[0xff; 4], write_bytes(false), bytes(false));
+
+    let array = |flexible: bool| move |r: &mut Reader| r.nullable_array(flexible, 2, Reader::i16);
+    let write_array = |flexible: bool| {
+        move |w: &mut Writer, items: &Option<Vec<i16>>| {
+            w.nullable_array(items.as_deref(), flexible, |w, item| {
                 w.i16(*item);
                 Ok(())
             })
-            .unwrap();
-        },
-        |r| format!("{:?}", r.array(false, 2, Reader::i16)),
-    );
+        }
+    };
+    check(Some(vec![7]), &[0, 0, 0, 1, 0, 7], write_array(false), array(false));
+    check(Some(vec![7]), &[2, 0, 7], write_array(true), array(true));
+    check(None, &[0], write_array(true), array(true));
+}
+
+#[test]
+fn a_string_beyond_the_protocols_limit_is_refused() {
+    let text = "x".repeat(STRING_BYTES_MAX + 1);
+    for flexible in [false, true] {
+        let refused = Writer::contiguous().string(&text, flexible);
+        assert_eq!(refused, Err(WireError::TooLong { what: "string", length: text.len() }));
+        assert_eq!(Writer::contiguous().string(&text[1..], flexible), Ok(()));
+    }
 }
 
 #[test]

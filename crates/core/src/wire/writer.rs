@@ -8,6 +8,9 @@ use crate::log::FileRange;
 /// describe to the kernel.
 pub const PAYLOAD_SEGMENT_BYTES_MIN: usize = 1024;
 
+/// What a frame's envelope reserves at first, in bytes: enough for most answers.
+const ENVELOPE_BYTES_INITIAL: usize = 256;
+
 /// Builds a frame: an envelope of everything small, and the payloads that stand in it.
 ///
 /// The envelope is one growing buffer, and a large payload is only remembered with its place in it. Nothing but the
@@ -32,7 +35,8 @@ impl Writer {
     /// A writer whose large payloads stay what they are.
     #[must_use]
     pub fn segmented() -> Self {
-        Self { segmented: true, ..Self::default() }
+        let envelope = BytesMut::with_capacity(ENVELOPE_BYTES_INITIAL);
+        Self { envelope, segmented: true, ..Self::default() }
     }
 
     /// A writer that copies everything into one buffer.
