@@ -6,6 +6,7 @@
 pub mod authorizer;
 mod broker;
 mod builder;
+pub mod cli;
 pub mod clock;
 pub mod config;
 

@@ -1,15 +1,16 @@
-//! The `vltava` binary.
+//! The `vltava` binary: the command line of [`vltava_broker::cli`], with a node behind `serve`.
 
-fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .init();
-    let flags: Vec<String> = std::env::args().skip(1).collect();
-    let loaded = vltava_broker::config::load(None, &flags)?;
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(vltava_broker::serve(loaded))?;
-    Ok(())
+use std::process::ExitCode;
+
+use vltava_broker::config::LoadedConfig;
+
+fn main() -> ExitCode {
+    vltava_broker::cli::run(|loaded| serve(loaded).map_err(|error| format!("{error:#}")))
+}
+
+fn serve(loaded: LoadedConfig) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(vltava_broker::serve(loaded))?)
 }
