@@ -10,6 +10,7 @@ mod machine;
 pub mod messages;
 mod random;
 mod replicated;
+mod replicated_suite;
 mod volatile_log;
 
 pub use allocation::PeakAllocator;
@@ -18,4 +19,5 @@ pub use log::{Reopen, all_batches, bytes_of, durable_log_suite, log_suite, plain
 pub use machine::machine_suite;
 pub use random::Random;
 pub use replicated::{FakeCluster, FakeLog, REPLICAS};
+pub use replicated_suite::{Led, leadership_suite, replicated_suite};
 pub use volatile_log::VolatileLog;

@@ -190,6 +190,10 @@ impl Partition {
         let leads = {
             let mut shared = self.shared.lock();
             let leads = shared.state.lead(epoch);
+            if !leads {
+                let current = shared.state.epoch;
+                tracing::warn!(partition = %self.id, %epoch, %current, "refuses to lead in an epoch that is over");
+            }
             shared.publish();
             leads
         };

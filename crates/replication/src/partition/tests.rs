@@ -8,7 +8,7 @@ use vltava_core::record::{
     BatchBuilder, Compression, EndTransactionMarker, TimestampType, TransactionResult,
 };
 use vltava_core::replicated::{CommitError, Isolation, Origin, committed};
-use vltava_core::testing::ManualClock;
+use vltava_core::testing::{Led, ManualClock, leadership_suite, replicated_suite};
 
 use super::fake::FakeLog;
 use super::*;
@@ -340,6 +340,20 @@ fn damaged_sidecars_are_replaced_by_the_log() {
     bench.log.damage(SidecarKind::ProducerSnapshot, 8);
     let reopened = Bench::on(bench.log.clone(), PartitionSettings::default());
     assert_eq!(reopened.partition.producers()[0].1.last_sequence(), Sequence(8));
+}
+
+fn led() -> Led {
+    Led { log: Bench::new(PartitionSettings::default()).partition, settle: Box::new(drop) }
+}
+
+#[test]
+fn a_partition_keeps_the_contract_of_replicated_logs() {
+    replicated_suite(&mut led);
+    leadership_suite(&mut || {
+        let partition = Bench::new(PartitionSettings::default()).partition;
+        let led = Led { log: partition.clone(), settle: Box::new(drop) };
+        (led, Box::new(move || assert!(partition.resign(LeaderEpoch(1)))))
+    });
 }
 
 /// One act of a schedule.
