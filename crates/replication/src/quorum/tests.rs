@@ -7,7 +7,7 @@ use vltava_core::image::Image;
 use vltava_core::machine::{Encoded, StateMachine};
 use vltava_core::record::{BatchBuilder, Compression, ControlRecordType};
 use vltava_core::replicated::{CommitError, Origin, committed};
-use vltava_core::testing::{ManualClock, Random, VolatileLog};
+use vltava_core::testing::{Led, ManualClock, Random, VolatileLog, replicated_suite};
 
 use super::*;
 use crate::runtime::tests::ledger::{Answer, Command, Ledger};
@@ -368,4 +368,18 @@ async fn a_machine_over_the_quorum_keeps_what_it_has_answered() {
         disk = disk.after_power_loss();
     }
     assert!(disk.files.list().unwrap().iter().any(|name| name.ends_with(".checkpoint")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_quorum_keeps_the_contract_of_replicated_logs() {
+    let runtime = tokio::runtime::Handle::current();
+    let suite = move || {
+        replicated_suite(&mut || {
+            let quorum = runtime.block_on(async { Disk::new().open().await });
+            let (runtime, settling) = (runtime.clone(), quorum.clone());
+            let settle = move |placed| runtime.block_on(committed(settling.watch(), placed)).unwrap();
+            Led { log: quorum, settle: Box::new(settle) }
+        });
+    };
+    tokio::task::spawn_blocking(suite).await.unwrap();
 }
