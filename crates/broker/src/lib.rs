@@ -19,6 +19,7 @@ mod net;
 mod node;
 mod partitions;
 mod producer_ids;
+mod quorum;
 mod replicas;
 mod serve;
 mod start;

@@ -18,6 +18,7 @@ use vltava_core::image::{ConfigResource, Image};
 use vltava_core::log::LogId;
 use vltava_core::replicated::Watermarks;
 use vltava_core::wire::WireStr;
+use vltava_replication::quorum::Quorum;
 use vltava_replication::runtime::{ShardHandle, Shards};
 
 use crate::authorizer::Authorizer;
@@ -48,6 +49,8 @@ pub(crate) struct Node {
     pub(crate) controller: ShardHandle<Cluster>,
     pub(crate) groups: Shards<GroupCoordinator>,
     pub(crate) producer_ids: ProducerIds,
+    /// The controller quorum.
+    pub(crate) quorum: Arc<Quorum>,
     /// How far the metadata log is committed.
     pub(crate) metadata: watch::Receiver<Watermarks>,
     /// The high watermarks of logs that were there at the start and are not open yet.

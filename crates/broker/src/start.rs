@@ -24,6 +24,7 @@ use vltava_core::id::{Offset, PartitionIndex, Uuid, uuid_to_base64};
 use vltava_core::image::{Endpoint, Image};
 use vltava_core::log::{LogId, LogStore};
 use vltava_core::replicated::ReplicatedLog;
+use vltava_replication::quorum::Quorum;
 use vltava_replication::runtime::{
     Entropy, Limits, Phase, Replica, Shard, ShardHandle, Shards, Start, Surroundings,
 };
@@ -41,6 +42,7 @@ use crate::net::listener::Listener;
 use crate::node::{Node, Random, RequestLimits};
 use crate::partitions::View;
 use crate::producer_ids::ProducerIds;
+use crate::quorum::Place;
 use crate::stores::Stores;
 use crate::{housekeeping, replicas};
 
@@ -57,11 +59,13 @@ pub(crate) async fn start(
     control: Handle,
 ) -> Result<Broker, StartError> {
     let clock: Arc<dyn Clock> = SystemClock::new();
+    let place = quorum_place(&config, store.is_some());
     let storage = open_storage(&config, store, clock.clone()).await?;
     let random = Arc::new(Random::new(seed()));
     let (images, image) = watch::channel(Arc::new(Image::default()));
     let surroundings = Surroundings { clock: clock.clone(), image, entropy: entropy(random.clone()) };
-    let quorum = metadata_log(&storage, clock.clone()).await?;
+    let main = storage.stores.main().clone();
+    let quorum = crate::quorum::open(&config, main, place, clock.clone(), &control).await?;
     let controller = start_controller(&config, &storage, &quorum, &surroundings, &control);
     let committed = follow_metadata(&config, &storage, &quorum, &surroundings, &control);
     let groups = group_shards(&config, &surroundings, &control);
@@ -83,6 +87,7 @@ pub(crate) async fn start(
         groups,
         producer_ids: ProducerIds::default(),
         metadata: quorum.watch(),
+        quorum,
         high_watermarks: Mutex::new(storage.high_watermarks),
         metrics: Arc::new(Metrics::default()),
         random,
@@ -116,6 +121,14 @@ async fn elected(node: &Node) -> Result<(), StartError> {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) => Err(StartError::Registration("the controller ended".to_owned())),
         Err(_) => Err(StartError::Registration("no controller was elected in time".to_owned())),
+    }
+}
+
+fn quorum_place(config: &BrokerConfig, own_store: bool) -> Place {
+    match config.logs.storage.as_str() {
+        _ if own_store => Place::MemoryAlone,
+        Stores::MEMORY => Place::Memory,
+        _ => Place::Folder,
     }
 }
 
@@ -165,7 +178,7 @@ impl Storage {
 fn start_controller(
     config: &BrokerConfig,
     storage: &Storage,
-    quorum: &Arc<dyn ReplicatedLog>,
+    quorum: &Arc<Quorum>,
     surroundings: &Surroundings,
     control: &Handle,
 ) -> ShardHandle<Cluster> {
@@ -175,7 +188,7 @@ fn start_controller(
     let shard = Shard {
         partition: PartitionIndex(0),
         log: quorum.clone(),
-        snapshots: None,
+        snapshots: Some(quorum.clone()),
         new: Arc::new(move || Cluster::new(options.clone())),
         surroundings: surroundings.clone(),
         limits: Limits::default(),
@@ -190,7 +203,7 @@ fn start_controller(
 fn follow_metadata(
     config: &BrokerConfig,
     storage: &Storage,
-    quorum: &Arc<dyn ReplicatedLog>,
+    quorum: &Arc<Quorum>,
     surroundings: &Surroundings,
     control: &Handle,
 ) -> watch::Receiver<Arc<Image>> {
@@ -199,7 +212,7 @@ fn follow_metadata(
     let (sender, receiver) = watch::channel(Arc::new(Image::default()));
     let replica = Replica {
         log: quorum.clone(),
-        snapshots: None,
+        snapshots: Some(quorum.clone()),
         new: Box::new(move || Cluster::new(options.clone())),
         surroundings: surroundings.clone(),
         load_bytes: Limits::default().load_bytes,
@@ -382,38 +395,4 @@ fn entropy(random: Arc<Random>) -> Entropy {
 /// A seed that differs for every process.
 fn seed() -> u64 {
     Uuid::new_v4().as_u64_pair().1
-}
-
-/// The log of the controller.
-async fn metadata_log(
-    storage: &Storage,
-    clock: Arc<dyn Clock>,
-) -> Result<Arc<dyn ReplicatedLog>, StartError> {
-    use vltava_core::id::{CLUSTER_METADATA_TOPIC, LeaderEpoch, TopicId, TopicName, TopicPartition};
-    use vltava_replication::partition::{Partition, PartitionParts, PartitionSettings};
-    let store = storage.stores.main().clone();
-    let id = LogId {
-        topic: TopicId::METADATA,
-        partition: TopicPartition {
-            topic: TopicName::new(CLUSTER_METADATA_TOPIC).map_err(|e| StartError::Failed(e.to_string()))?,
-            partition: PartitionIndex(0),
-        },
-    };
-    let background = crate::replicas::background();
-    let opened = spawn_blocking(move || -> Result<Arc<Partition>, StartError> {
-        let settings = PartitionSettings { flush_records: 1, ..Default::default() };
-        let log = store.open(&id, settings.log, None)?;
-        let partition = Partition::open(PartitionParts {
-            id: id.partition,
-            log,
-            high_watermark: Offset(0),
-            settings,
-            clock,
-            background,
-        })?;
-        let epoch = partition.watermarks().epoch;
-        partition.lead(LeaderEpoch(epoch.0.max(0) + 1))?;
-        Ok(partition)
-    });
-    Ok(opened.await.unwrap_or_else(|panic| Err(StartError::Failed(panic.to_string())))?)
 }

@@ -39,7 +39,7 @@ pub use layers::{BrokerLayers, ConfigSource, Synonym};
 pub use nearest::nearest;
 pub use node::{
     BrokerConfig, GroupSettings, HttpListener, HttpListeners, Identity, Listeners, LogSettings,
-    NetworkLimits, TopicDefaults, TransactionSettings,
+    MetadataLogSettings, NetworkLimits, TopicDefaults, TransactionSettings,
 };
 pub use quota::{client_quota_keys, ip_quota_keys};
 pub use table::{ConfigTable, Properties};

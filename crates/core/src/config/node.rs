@@ -110,6 +110,25 @@ pub struct NetworkLimits {
     pub described_partitions_max: i32,
 }
 
+/// How the metadata log is kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MetadataLogSettings {
+    /// `metadata.log.segment.bytes`, or below its floor `internal.metadata.log.segment.bytes`.
+    pub segment_bytes: i32,
+    /// `metadata.log.segment.ms`.
+    pub segment_ms: i64,
+    /// `metadata.log.max.record.bytes.between.snapshots`.
+    pub snapshot_bytes: i64,
+    /// `metadata.log.max.snapshot.interval.ms`; 0 is never.
+    pub snapshot_interval_ms: i64,
+    /// `metadata.max.retention.bytes`.
+    pub retention_bytes: i64,
+    /// `metadata.max.retention.ms`.
+    pub retention_ms: i64,
+    /// `internal.metadata.max.batch.size.in.bytes`.
+    pub batch_bytes_max: i32,
+}
+
 /// Where and how logs are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogSettings {
@@ -117,6 +136,8 @@ pub struct LogSettings {
     pub dirs: Vec<String>,
     /// `metadata.log.dir`, else the first of `dirs`.
     pub metadata_dir: String,
+    /// The log of the controller.
+    pub metadata: MetadataLogSettings,
     /// `vltava.storage`: the backend of topics that name none.
     pub storage: String,
     /// `vltava.recovery.bytes.max`: unsynced bytes a directory may hold.
@@ -425,6 +446,7 @@ fn logs(values: &ConfigValues) -> Result<LogSettings, ConfigError> {
     })?;
     Ok(LogSettings {
         metadata_dir: values.optional_text("metadata.log.dir")?.map_or(first, str::to_owned),
+        metadata: metadata_log(values)?,
         dirs,
         storage: values.text("vltava.storage")?.to_owned(),
         recovery_bytes_max: values.long("vltava.recovery.bytes.max")?,
@@ -437,6 +459,21 @@ fn logs(values: &ConfigValues) -> Result<LogSettings, ConfigError> {
         high_watermark_checkpoint_interval_ms: values
             .long("replica.high.watermark.checkpoint.interval.ms")?,
         dir_failure_timeout_ms: values.long("log.dir.failure.timeout.ms")?,
+    })
+}
+
+fn metadata_log(values: &ConfigValues) -> Result<MetadataLogSettings, ConfigError> {
+    Ok(MetadataLogSettings {
+        segment_bytes: match values.optional_int("internal.metadata.log.segment.bytes")? {
+            Some(bytes) => bytes,
+            None => values.int("metadata.log.segment.bytes")?,
+        },
+        segment_ms: values.long("metadata.log.segment.ms")?,
+        snapshot_bytes: values.long("metadata.log.max.record.bytes.between.snapshots")?,
+        snapshot_interval_ms: values.long("metadata.log.max.snapshot.interval.ms")?,
+        retention_bytes: values.long("metadata.max.retention.bytes")?,
+        retention_ms: values.long("metadata.max.retention.ms")?,
+        batch_bytes_max: values.int("internal.metadata.max.batch.size.in.bytes")?,
     })
 }
 

@@ -426,11 +426,13 @@ impl Found {
         let mut entries = read_entries(&*storage.raft, start, end).await.map_err(|error| raft(&error))?;
         if entries.is_empty() && purged.is_none() {
             let term = highest_epoch(&*storage.metadata, &checkpoints, vote).await?;
-            if vote.is_none_or(|vote| vote.leader_id.term < term) {
-                let leader_id = openraft::LeaderId { term, voted_for: None };
-                vote = Some(Vote { leader_id, committed: false });
-            }
             entries.push(found_quorum(storage, id, settings, term).await?);
+        }
+        // No vote may be older than what was written under it, even where the file of votes is not kept.
+        let written = entries.last().map(|entry| entry.log_id).max(purged.as_ref().map(|purged| purged.last));
+        let term = written.map_or(0, |id| id.leader_id.term);
+        if vote.is_none_or(|vote| vote.leader_id.term < term) {
+            vote = Some(Vote { leader_id: openraft::LeaderId { term, voted_for: None }, committed: false });
         }
         let progress = Progress::derive(purged.as_ref(), entries.iter(), storage.metadata.bounds().end);
         let epochs = read_epochs(&*storage.metadata)?;
