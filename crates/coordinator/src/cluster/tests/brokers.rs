@@ -1,11 +1,12 @@
 //! Registration, fencing, producer ids.
 
-use vltava_core::id::{LeaderEpoch, PartitionIndex, ProducerId};
+use vltava_core::id::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicIdPartition};
 use vltava_core::image::Controller;
 
 use super::*;
 use crate::cluster::brokers::BrokerError;
 use crate::cluster::command::{CreateTopics, NewTopic, ProducerIdBlock};
+use crate::cluster::topics::TopicError;
 
 /// Given broker 1, when this registers, then that is the answer.
 fn check(change: impl Fn(&mut RegisterBroker), expected: &str) {
@@ -87,6 +88,49 @@ fn what_a_broker_led_is_led_by_others_when_it_leaves() {
         // Nothing is left to say.
         assert_eq!(pair.move_broker(1, state), []);
     }
+}
+
+#[test]
+fn brokers_with_several_directories_say_where_replicas_are() {
+    let mut pair = Pair::of("2");
+    let mut request = registration(1, 1);
+    let directory = |id: u128| DirectoryId(Uuid::from_u128(id));
+    request.directories = vec![directory(500), directory(501)];
+    let Answer::RegisterBroker(Ok(epoch)) = pair.ask(Command::RegisterBroker(request)) else { panic!() };
+    pair.move_broker(1, BrokerState::Active);
+    let assignments = vec![(PartitionIndex(0), vec![BrokerId(1), BrokerId(2)])];
+    let topics = vec![NewTopic { assignments, ..NewTopic::named("t") }];
+    pair.ask(Command::CreateTopics(CreateTopics { topics, validate_only: false }));
+    let topic = pair.leader.image().topics.by_name("t").unwrap().clone();
+    assert_eq!(topic.partitions[0].directories, [DirectoryId::UNASSIGNED, directory(1002)]);
+
+    let at = |topic, partition| TopicIdPartition { topic, partition: PartitionIndex(partition) };
+    let unknown = TopicId(Uuid::from_u128(1));
+    let directories = vec![
+        (at(topic.id, 0), directory(501)),
+        (at(topic.id, 7), directory(501)),
+        (at(unknown, 0), directory(501)),
+    ];
+    let request = Command::AssignDirectories { broker: BrokerId(1), epoch, directories };
+    let Answer::AssignDirectories(Ok(results)) = pair.ask(request.clone()) else { panic!() };
+    let results: Vec<_> = results.into_iter().map(|(_, result)| result).collect();
+    assert_eq!(results, [Ok(()), Err(TopicError::UnknownName), Err(TopicError::UnknownId)]);
+    let partition = pair.leader.image().partition("t", PartitionIndex(0)).unwrap();
+    assert_eq!(partition.directories, [directory(501), directory(1002)]);
+    assert_eq!(pair.decide(request).0, [], "it is known");
+}
+
+#[test]
+fn cordoned_brokers_get_no_replicas() {
+    let mut pair = Pair::of("1");
+    let mut request = registration(2, 1);
+    request.cordoned.clone_from(&request.directories);
+    pair.ask(Command::RegisterBroker(request));
+    pair.move_broker(2, BrokerState::Active);
+    let topics = vec![NewTopic { partitions: 6, ..NewTopic::named("t") }];
+    pair.ask(Command::CreateTopics(CreateTopics { topics, validate_only: false }));
+    let topic = pair.leader.image().topics.by_name("t").unwrap();
+    assert!(topic.partitions.iter().all(|partition| partition.replicas == [BrokerId(1)]));
 }
 
 #[test]
