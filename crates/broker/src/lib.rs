@@ -13,6 +13,7 @@ pub mod config;
 mod api;
 mod auto_create;
 mod fetch_session;
+mod groups;
 mod housekeeping;
 mod metrics;
 mod net;

@@ -22,18 +22,29 @@ use crate::node::Node;
 pub(crate) mod dispatch;
 
 mod operations;
+mod text;
 
 mod api_versions;
+mod delete_groups;
 mod delete_records;
+mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod fetch;
 mod find_coordinator;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_delete;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 
 use dispatch::{Handled, Unanswerable, direct, ordered};
 
@@ -56,12 +67,22 @@ pub(crate) const TABLE: &[Row] = &[
     Row { key: ApiKey::Fetch, handle: |call| direct(call, fetch::handle) },
     Row { key: ApiKey::ListOffsets, handle: |call| ordered(call, list_offsets::handle) },
     Row { key: ApiKey::Metadata, handle: |call| ordered(call, metadata::handle) },
+    Row { key: ApiKey::OffsetCommit, handle: |call| ordered(call, offset_commit::handle) },
+    Row { key: ApiKey::OffsetFetch, handle: |call| ordered(call, offset_fetch::handle) },
     Row { key: ApiKey::FindCoordinator, handle: |call| ordered(call, find_coordinator::handle) },
+    Row { key: ApiKey::JoinGroup, handle: |call| ordered(call, join_group::handle) },
+    Row { key: ApiKey::Heartbeat, handle: |call| ordered(call, heartbeat::handle) },
+    Row { key: ApiKey::LeaveGroup, handle: |call| ordered(call, leave_group::handle) },
+    Row { key: ApiKey::SyncGroup, handle: |call| ordered(call, sync_group::handle) },
+    Row { key: ApiKey::DescribeGroups, handle: |call| ordered(call, describe_groups::handle) },
+    Row { key: ApiKey::ListGroups, handle: |call| ordered(call, list_groups::handle) },
     Row { key: ApiKey::ApiVersions, handle: |call| ordered(call, api_versions::handle) },
     Row { key: ApiKey::DeleteRecords, handle: |call| ordered(call, delete_records::handle) },
     Row { key: ApiKey::InitProducerId, handle: |call| ordered(call, init_producer_id::handle) },
     Row { key: ApiKey::OffsetForLeaderEpoch, handle: |call| ordered(call, offset_for_leader_epoch::handle) },
     Row { key: ApiKey::DescribeLogDirs, handle: |call| ordered(call, describe_log_dirs::handle) },
+    Row { key: ApiKey::DeleteGroups, handle: |call| ordered(call, delete_groups::handle) },
+    Row { key: ApiKey::OffsetDelete, handle: |call| ordered(call, offset_delete::handle) },
     Row { key: ApiKey::DescribeProducers, handle: |call| ordered(call, describe_producers::handle) },
 ];
 

@@ -1,0 +1,32 @@
+//! From a group's name to its coordinator.
+
+use vltava_coordinator::group::{GroupAnswer, GroupCommand, partition_for};
+use vltava_core::error::ErrorCode;
+use vltava_core::id::{GROUP_OFFSETS_TOPIC, PartitionIndex};
+
+use crate::node::Node;
+
+impl Node {
+    /// The partition of `__consumer_offsets` that holds a group.
+    ///
+    /// # Errors
+    /// `NOT_COORDINATOR` when there is no such topic: clients then look for the coordinator, which creates it.
+    pub(crate) fn group_partition(&self, group: &str) -> Result<PartitionIndex, ErrorCode> {
+        let lookup = self.lookup_name(GROUP_OFFSETS_TOPIC).map_err(|_| ErrorCode::NOT_COORDINATOR)?;
+        let count = i32::try_from(lookup.topic().partitions.len()).unwrap_or(i32::MAX);
+        Ok(partition_for(group, count))
+    }
+
+    /// Asks the coordinator of a group.
+    ///
+    /// # Errors
+    /// Kafka's code when it is not here, is loading, or cannot write.
+    pub(crate) async fn ask_group(
+        &self,
+        group: &str,
+        command: GroupCommand,
+    ) -> Result<GroupAnswer, ErrorCode> {
+        let partition = self.group_partition(group)?;
+        self.groups.ask(partition, command).await.map_err(|error| error.code())
+    }
+}
