@@ -503,7 +503,10 @@ impl OpenFile for DiskFile {
         let mut world = self.world()?;
         world.check(DiskFault::Write, &self.path)?;
         let crashed = world.step()?;
-        let mut bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        let mut bytes = Vec::new();
+        for slice in slices.iter() {
+            bytes.extend_from_slice(slice);
+        }
         let wanted = bytes.len() as u64;
         let room = world.room.unwrap_or(u64::MAX);
         bytes.truncate(usize::try_from(room).unwrap_or(usize::MAX));

@@ -90,6 +90,9 @@ struct Sealed {
 struct Active {
     segment: Arc<Segment>,
     size: u64,
+    /// The offset after its last batch: the base of the next segment, even if the log's end is higher. So segments follow
+    /// each other without a gap, and a gap that recovery meets tells that something was lost.
+    end: Offset,
     indexer: Indexer,
     created: Timestamp,
     /// The largest timestamp of the first batch, once known.
@@ -116,11 +119,20 @@ const STACK_BATCHES: usize = 16;
 
 impl Active {
     fn new(segment: Arc<Segment>, loaded: Option<Loaded>, created: Timestamp, age_ms_max: i64) -> Active {
-        let (size, indexer) = match loaded {
-            Some(loaded) => (loaded.size, loaded.indexer),
-            None => (0, Indexer::new(segment.base)),
+        let (size, end, indexer) = match loaded {
+            Some(loaded) => (loaded.size, loaded.end, loaded.indexer),
+            None => (0, segment.base, Indexer::new(segment.base)),
         };
-        Active { segment, size, indexer, created, first_timestamp: None, age_ms_max, tail: VecDeque::new() }
+        Active {
+            segment,
+            size,
+            end,
+            indexer,
+            created,
+            first_timestamp: None,
+            age_ms_max,
+            tail: VecDeque::new(),
+        }
     }
 
     fn note(&mut self, header: &BatchHeader, interval: u64) {
@@ -137,6 +149,7 @@ impl Active {
             position: self.size,
         });
         self.size += header.size() as u64;
+        self.end = header.next_offset();
     }
 
     /// The largest timestamp of the first batch; [`Timestamp::NONE`] while there is none.
@@ -161,6 +174,7 @@ impl Active {
 /// What a run of batches brings, as far as rolling is concerned.
 #[derive(Clone, Copy, Debug)]
 struct Arrival {
+    /// What the base of a new segment would be.
     base: Offset,
     last: Offset,
     bytes: u64,
@@ -432,7 +446,7 @@ impl Log for SegmentLog {
         let mut rolled = None;
         let mut rest = batches;
         while !rest.is_empty() {
-            let (count, arrival) = next_run(rest);
+            let (count, arrival) = next_run(rest, state.active.end);
             let (run, after) = rest.split_at(count);
             let appended = self.append_run(state, run, arrival);
             rolled = self.watch(state, appended)?.or(rolled);
@@ -477,7 +491,7 @@ impl Log for SegmentLog {
         if state.active.size == 0 {
             return Ok(());
         }
-        let started = self.start_segment(state, state.end);
+        let started = self.start_segment(state, state.active.end);
         self.watch(state, started)
     }
 
@@ -496,17 +510,15 @@ impl Log for SegmentLog {
     }
 }
 
-/// The longest run of batches that one segment can hold: nearly always all of them.
-fn next_run(batches: &[Batch]) -> (usize, Arrival) {
+/// The longest run of batches that one segment, begun at `base`, can hold: nearly always all of them.
+fn next_run(batches: &[Batch], base: Offset) -> (usize, Arrival) {
     let mut count = 0;
-    let mut arrival =
-        Arrival { base: Offset::ZERO, last: Offset::ZERO, bytes: 0, largest_timestamp: Timestamp::NONE };
+    let mut arrival = Arrival { base, last: base, bytes: 0, largest_timestamp: Timestamp::NONE };
     for Batch { header, .. } in batches {
-        if count == 0 {
+        let too_far = header.last_offset().since(arrival.base) > i64::from(i32::MAX);
+        if count == 0 && too_far {
             arrival.base = header.base_offset;
-        } else if header.last_offset().since(arrival.base) > i64::from(i32::MAX)
-            || arrival.bytes + header.size() as u64 > SEGMENT_BYTES_MAX
-        {
+        } else if too_far || arrival.bytes + header.size() as u64 > SEGMENT_BYTES_MAX {
             break;
         }
         arrival.last = header.last_offset();

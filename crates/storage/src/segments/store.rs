@@ -530,7 +530,11 @@ enum Candidate {
 
 impl Opening {
     fn lock(&mut self, path: PathBuf, files: &dyn Files) -> Result<Candidate, StoreError> {
-        let lock = match files.create_folder(&path).and_then(|()| files.lock(&path.join(names::LOCK))) {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let created = files
+            .create_folder(&path)
+            .and_then(|()| files.sync_folder(parent.unwrap_or(std::path::Path::new("."))));
+        let lock = match created.and_then(|()| files.lock(&path.join(names::LOCK))) {
             Ok(Some(lock)) => lock,
             Ok(None) => return Err(StoreError::Locked(path)),
             Err(error) => {
@@ -626,6 +630,10 @@ fn find_logs(directories: &[Place]) -> Result<BTreeMap<TopicPartition, Arc<Known
 fn find_folders(directory: &Arc<LogDirectory>) -> Result<Vec<(TopicPartition, Known)>, LogError> {
     let files = &directory.files;
     let entries = files.list(&directory.path).map_err(|error| failed("list", &directory.path, error))?;
+    if directory.clean.is_none() {
+        // A process that was killed may have made folders whose names are not durable.
+        files.sync_folder(&directory.path).map_err(|error| failed("sync", &directory.path, error))?;
+    }
     let mut found = Vec::new();
     for entry in entries.into_iter().filter(|entry| entry.folder) {
         let folder = directory.path.join(&entry.name);

@@ -65,6 +65,10 @@ impl SegmentLog {
         let segment =
             Arc::new(Segment::new(base, Arc::clone(&self.folder), Arc::clone(&self.shared.open_files)));
         let beyond = base > state.end;
+        // Where nothing of that name can be in the way the new segment comes first: a crash never leaves no segment.
+        if beyond {
+            segment.open_log(Open::OrCreate)?;
+        }
         let mut old: Vec<Arc<Segment>> = state.sealed.drain(..).map(|sealed| sealed.segment).collect();
         old.push(Arc::clone(&state.active.segment));
         // The last ones first, so that a crash leaves the beginning of the log; unless it goes on beyond its end.
@@ -151,7 +155,7 @@ impl SegmentLog {
     /// Gives up the segments that lie wholly below `start`.
     fn drop_below(&self, state: &mut State, start: Offset) -> Result<(), LogError> {
         if start == state.end && state.active.size > 0 {
-            self.start_segment(state, start)?;
+            self.start_segment(state, state.active.end)?;
         }
         let dead: VecDeque<Sealed> = {
             let kept = state.number_of(start);

@@ -14,7 +14,7 @@ use crate::files::{Files, Open};
 use crate::segments::directory::LogDirectory;
 use crate::segments::names;
 use crate::segments::recovery::{Loaded, Trust, recover};
-use crate::segments::segment::{Segment, failed};
+use crate::segments::segment::{HeaderScan, ScanError, Segment, failed};
 use crate::segments::sidecar::SidecarFolder;
 
 /// What a partition's folder holds.
@@ -51,7 +51,8 @@ impl SegmentLog {
         };
         let segment = |base| Segment::new(base, Arc::clone(&folder), Arc::clone(&shared.open_files));
         let mut bases: Vec<Offset> = found.bases.into_iter().collect();
-        let mut names_dirty = false;
+        // A process that was killed may have made names that are not durable.
+        let mut names_dirty = directory.clean.is_none();
         if bases.is_empty() {
             let first = segment(start);
             first.open_log(Open::New)?;
@@ -59,15 +60,18 @@ impl SegmentLog {
             names_dirty = true;
         }
         let mut opening = Opening {
+            files: Arc::clone(&files),
+            folder: Arc::clone(&folder),
             clean: directory.clean.is_some(),
             recovery_point,
             interval: u64::from(settings.index_interval_bytes),
             sealed: VecDeque::new(),
             reindexed: Vec::new(),
+            unsynced: Vec::new(),
         };
         let (active, loaded) =
             opening.segments(bases.into_iter().map(|base| Arc::new(segment(base))).collect())?;
-        let Opening { sealed, reindexed, .. } = opening;
+        let Opening { sealed, reindexed, unsynced, .. } = opening;
         let end = loaded.end;
         let first = sealed.front().map_or(active.base, |sealed| sealed.segment.base);
         let age = age_ms_max(&shared, &settings);
@@ -76,11 +80,7 @@ impl SegmentLog {
             start: start.max(first).min(end),
             end,
             flushed: if directory.clean.is_some() { end } else { recovery_point.min(end) },
-            unsynced: sealed
-                .iter()
-                .filter(|s| !s.clean(recovery_point, directory.clean.is_some()))
-                .map(|s| Arc::clone(&s.segment))
-                .collect(),
+            unsynced,
             unsynced_indexes: reindexed,
             dirty_bytes: 0,
             names_dirty,
@@ -99,13 +99,6 @@ impl SegmentLog {
             upkeep: Mutex::default(),
             generation: AtomicU64::new(0),
         })
-    }
-}
-
-impl Sealed {
-    /// Whether its log is known to be durable.
-    fn clean(&self, recovery_point: Offset, clean: bool) -> bool {
-        clean || self.segment.base < recovery_point
     }
 }
 
@@ -146,11 +139,15 @@ fn is_leftover(suffix: &str) -> bool {
 
 /// The segments while they are being opened.
 struct Opening {
+    files: Arc<dyn Files>,
+    folder: Arc<Path>,
     clean: bool,
     recovery_point: Offset,
     interval: u64,
     sealed: VecDeque<Sealed>,
     reindexed: Vec<Arc<Segment>>,
+    /// Read again, so perhaps not durable.
+    unsynced: Vec<Arc<Segment>>,
 }
 
 impl Opening {
@@ -171,19 +168,41 @@ impl Opening {
             if loaded.reindexed {
                 self.reindexed.push(Arc::clone(&segment));
             }
-            if next.is_none() || loaded.cut {
+            let complete = match rest.peek() {
+                Some(next) => !loaded.cut && (loaded.end >= next.base || is_far(next, loaded.end)?),
+                None => false,
+            };
+            if !complete {
                 // What follows a cut is not part of the log any more: offsets would be missing in between.
-                for dead in rest {
+                let dead: Vec<Arc<Segment>> = rest.collect();
+                for dead in &dead {
                     tracing::warn!(path = %dead.path(names::LOG).display(), "removed, because the log ends before it");
                     dead.remove_files()?;
+                }
+                if !dead.is_empty() {
+                    // Else they could come back behind what is appended from now on.
+                    let sync = self.files.sync_folder(&self.folder);
+                    sync.map_err(|error| failed("sync", &self.folder, error))?;
                 }
                 return Ok((segment, loaded));
             }
             loaded.indexer.note_time();
             segment.write_indexes(&mut loaded.indexer)?;
             let largest = Some(loaded.indexer.largest.timestamp);
+            self.unsynced.push(Arc::clone(&segment));
             self.sealed.push_back(Sealed { segment, size: loaded.size, largest });
         }
         Err(LogError::Corrupt { path: PathBuf::new(), position: 0, what: "a log without a segment".into() })
+    }
+}
+
+/// Whether a segment begins so far behind the end of the one before it that a gap had to be left.
+fn is_far(segment: &Segment, end: Offset) -> Result<bool, LogError> {
+    let path = segment.path(names::LOG);
+    let size = segment.stored_size().map_err(|error| failed("find the size of", &path, error))?;
+    match HeaderScan::new(&*segment.log_file()?, 0, size).next() {
+        Ok(Some((_, header))) => Ok(header.last_offset().since(end) > i64::from(i32::MAX)),
+        Ok(None) | Err(ScanError::Broken(..)) => Ok(false),
+        Err(ScanError::Io(error)) => Err(failed("read", &path, error)),
     }
 }

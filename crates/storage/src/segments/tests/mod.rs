@@ -7,6 +7,9 @@ use vltava_core::log::LogStore;
 use vltava_core::testing::{ManualClock, Reopen, durable_log_suite, log_suite};
 
 use super::*;
+
+mod crash;
+mod damage;
 use crate::files::{Files, SeededDisk, SystemFiles};
 
 fn store_on(files: Arc<dyn Files>, folder: &Path) -> SegmentStore {
