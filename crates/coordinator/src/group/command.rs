@@ -104,7 +104,8 @@ pub struct Join {
 pub struct Protocol {
     /// Its name: for consumers, the name of an assignor.
     pub name: Arc<str>,
-    /// What the member says to the leader; for consumers, its subscription.
+    /// What the member says to the leader; for consumers, its subscription. It outlives the request, so it should be a
+    /// copy that keeps no frame in memory.
     pub metadata: Bytes,
 }
 

@@ -13,7 +13,7 @@ use super::command::{DeleteOffsets, DeletedTopic, GroupCommand};
 use super::error::GroupError;
 use super::event::{CommittedOffset, GroupEvent, GroupKey, OffsetKey};
 use super::name::GroupId;
-use super::settings::TOMBSTONES_MAX;
+use super::settings::TOMBSTONES_BYTES_MAX;
 
 impl GroupCoordinator {
     pub(super) fn delete_offsets(&self, delete: &DeleteOffsets) -> Decision<Self> {
@@ -117,19 +117,39 @@ impl GroupCoordinator {
         let committed = self.offsets.committed();
         let committed = committed.iter().map(|(key, offset)| (key, *offset));
         let pending = self.offsets.pending().map(|(_, key, offset)| (key, offset));
-        let keys: BTreeSet<&OffsetKey> = committed
-            .chain(pending)
-            .filter(|(key, offset)| deleted(&key.topic, offset))
-            .map(|(key, _)| key)
-            .take(TOMBSTONES_MAX)
-            .collect();
-        let more = keys.len() == TOMBSTONES_MAX;
-        let events = keys.into_iter().map(|key| GroupEvent::OffsetForgotten { key: key.clone() }).collect();
+        let lost = committed.chain(pending).filter(|(key, offset)| deleted(&key.topic, offset));
+        let keys: BTreeSet<&OffsetKey> = lost.map(|(key, _)| key).collect();
+        let mut tombstones = Tombstones::default();
+        let taken: Vec<&OffsetKey> = keys.iter().copied().take_while(|key| tombstones.admit(key)).collect();
+        let more = taken.len() < keys.len();
+        let events = taken.into_iter().map(|key| GroupEvent::OffsetForgotten { key: key.clone() }).collect();
         let decision = Decision::with(events, Reply::Committed(GroupAnswer::TopicsDeleted));
         if !more {
             return decision;
         }
         let key = GroupKey::TopicsDeleted(topics.iter().map(|topic| topic.id).collect());
         decision.set_timer(key, context.now, GroupCommand::TopicsDeleted(topics.clone()))
+    }
+}
+
+/// Counts the tombstones of one decision.
+#[derive(Debug, Default)]
+pub(super) struct Tombstones {
+    bytes: usize,
+}
+
+impl Tombstones {
+    /// Whether the tombstone of this offset still belongs into the decision. The first always does.
+    pub(super) fn admit(&mut self, key: &OffsetKey) -> bool {
+        // Besides the names: lengths, partition and type in the key, and what a record has around it.
+        const REST: usize = 48;
+        let first = self.bytes == 0;
+        self.bytes += key.group.len() + key.topic.len() + REST;
+        first || self.bytes <= TOMBSTONES_BYTES_MAX
+    }
+
+    /// Whether the decision is full.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes > TOMBSTONES_BYTES_MAX
     }
 }

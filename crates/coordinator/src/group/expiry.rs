@@ -8,9 +8,9 @@ use vltava_core::machine::{Context, Decision, Reply};
 use super::GroupCoordinator;
 use super::classic::{ClassicGroup, ClassicState};
 use super::command::{GroupCommand, GroupTimer};
+use super::delete::Tombstones;
 use super::event::{CommittedOffset, GroupEvent, GroupKey, OffsetKey};
 use super::name::GroupId;
-use super::settings::TOMBSTONES_MAX;
 
 /// Since when the offsets of a group are not used.
 #[derive(Clone, Copy)]
@@ -35,18 +35,25 @@ impl GroupCoordinator {
         let groups: BTreeSet<&GroupId> =
             self.offsets.groups().into_iter().chain(self.groups.keys()).collect();
         let mut decision = Decision::with(Vec::new(), Reply::Nobody);
+        let mut tombstones = Tombstones::default();
         for group in groups {
-            if decision.events.len() >= TOMBSTONES_MAX {
+            self.expire_group(context, group, &mut tombstones, &mut decision);
+            if tombstones.is_full() {
                 let again = GroupCommand::TimerFired(GroupTimer::Expiry);
                 return decision.set_timer(GroupKey::Expiry, context.now, again);
             }
-            self.expire_group(context, group, &mut decision);
         }
         self.await_expiry(context, decision)
     }
 
-    fn expire_group(&self, context: &Context<'_>, group: &GroupId, decision: &mut Decision<Self>) {
-        let (expired, nothing_left) = self.expired_offsets(context.wall, group);
+    fn expire_group(
+        &self,
+        context: &Context<'_>,
+        group: &GroupId,
+        tombstones: &mut Tombstones,
+        decision: &mut Decision<Self>,
+    ) {
+        let (expired, nothing_left) = self.expired_offsets(context.wall, group, tombstones);
         decision.events.extend(expired.into_iter().map(|key| GroupEvent::OffsetForgotten { key }));
         let empty = self.classic(group).is_some_and(|group| group.state == ClassicState::Empty);
         if nothing_left && empty && !self.offsets.is_pending_in(group) {
@@ -55,8 +62,13 @@ impl GroupCoordinator {
         }
     }
 
-    /// The offsets of a group that have expired, at most so many, and whether those are all it has.
-    fn expired_offsets(&self, now: Timestamp, group: &GroupId) -> (Vec<OffsetKey>, bool) {
+    /// The offsets of a group that have expired, as many as there is room for, and whether those are all it has.
+    fn expired_offsets(
+        &self,
+        now: Timestamp,
+        group: &GroupId,
+        tombstones: &mut Tombstones,
+    ) -> (Vec<OffsetKey>, bool) {
         let classic = self.classic(group);
         let unused = classic.map_or(Unused::SinceCommit, unused);
         let mut expired = Vec::new();
@@ -66,9 +78,9 @@ impl GroupCoordinator {
             for (partition, offset) in offsets {
                 let key = OffsetKey { group: group.clone(), topic: topic.clone(), partition };
                 let keep = subscribed
-                    || expired.len() >= TOMBSTONES_MAX
                     || !self.is_expired(offset, unused, now)
-                    || self.offsets.is_pending(&key);
+                    || self.offsets.is_pending(&key)
+                    || !tombstones.admit(&key);
                 if keep {
                     nothing_left = false;
                 } else {

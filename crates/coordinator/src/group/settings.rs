@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use vltava_core::config;
+
 /// How long a member that has joined for the first time waits for its generation before it is removed. Such a member
 /// does not know its id, so it can send no heartbeats that keep it alive; Kafka has no key for this.
 pub const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
-/// How many offsets one decision removes at most, when offsets expire or a topic is deleted. One decision is one batch,
-/// and a batch has a largest size; the rest follows in the next decision.
-pub const TOMBSTONES_MAX: usize = 1000;
+/// How many bytes of tombstones one decision writes at most, when offsets expire or a topic is deleted. One decision is
+/// one batch, and a batch has a largest size (`max.message.bytes`, 1 MiB unless set); the rest follows in the next one.
+pub const TOMBSTONES_BYTES_MAX: usize = 512 * 1024;
 
 /// The settings of a group coordinator. The default of each is Kafka's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,22 @@ pub struct GroupSettings {
     pub offsets_retention: Duration,
     /// `offsets.retention.check.interval.ms`: how often expired offsets are looked for.
     pub offsets_retention_check_interval: Duration,
+}
+
+impl From<&config::GroupSettings> for GroupSettings {
+    /// The settings as the node's configuration has them; what cannot be negative is zero there.
+    fn from(config: &config::GroupSettings) -> Self {
+        let milliseconds = |value: i64| Duration::from_millis(u64::try_from(value).unwrap_or_default());
+        GroupSettings {
+            session_timeout_min: milliseconds(config.session_timeout_ms_min.into()),
+            session_timeout_max: milliseconds(config.session_timeout_ms_max.into()),
+            initial_rebalance_delay: milliseconds(config.initial_rebalance_delay_ms.into()),
+            group_size_max: usize::try_from(config.size_max).unwrap_or_default(),
+            offset_metadata_length_max: usize::try_from(config.offset_metadata_bytes_max).unwrap_or_default(),
+            offsets_retention: milliseconds(config.offsets_retention_ms),
+            offsets_retention_check_interval: milliseconds(config.offsets_retention_check_interval_ms),
+        }
+    }
 }
 
 impl Default for GroupSettings {

@@ -67,7 +67,10 @@ impl Draft<'_> {
     /// forgotten gets an empty one.
     fn assign(&mut self, sync: Sync) {
         self.await_assignment(&sync.member);
-        let assignments: HashMap<MemberId, Bytes> = sync.assignments.into_iter().collect();
+        // Copies, so that a member does not keep the leader's whole request in memory.
+        let assignments =
+            sync.assignments.into_iter().map(|(member, bytes)| (member, Bytes::copy_from_slice(&bytes)));
+        let assignments: HashMap<MemberId, Bytes> = assignments.collect();
         let assignment = |member: &MemberId| assignments.get(member).cloned().unwrap_or_default();
         for (member, session_timeout) in self.awaiting_sync() {
             self.answer_sync(&member, Ok(assignment(&member)));

@@ -375,15 +375,20 @@ fn another_broker_takes_over() {
                  join a#1 => a#1 UNKNOWN_MEMBER_ID
                  describe => Empty / []",
             ),
+            (
+                "a group that has become too large loses the last to join again",
+                "join - client=a v3 => parked; log g 0 - []
+                 join - client=b v3 => parked
+                 wait 6000 => a#1: a#1 1 range leads [a#1 b#2]; b#2: b#2 1 range follows a#1
+                 sync a#1 gen=1 a#1:x b#2:y => range:'x'; log g 1 range [*a#1=x b#2=y]
+                 limit 1 =>
+                 reload =>
+                 beat a#1 gen=1 => REBALANCE_IN_PROGRESS
+                 join b#2 => parked
+                 join a#1 => - GROUP_MAX_SIZE_REACHED
+                 describe => PreparingRebalance consumer/ [b#2=y]
+                 wait 60000 => b#2: b#2 2 range leads [b#2]",
+            ),
         ],
-    );
-    let small = GroupSettings { group_size_max: 1, ..GroupSettings::default() };
-    check(
-        &small,
-        &[(
-            "a group that is full",
-            "join - client=a v3 => parked; log g 0 - []
-             join - client=b v3 => - GROUP_MAX_SIZE_REACHED",
-        )],
     );
 }

@@ -6,6 +6,7 @@ mod offsets;
 mod records;
 mod schedules;
 mod script;
+mod told;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;

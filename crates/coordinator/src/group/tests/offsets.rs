@@ -1,8 +1,13 @@
 //! Committing, fetching and losing offsets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::GroupSettings;
+use vltava_core::id::{Generation, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
+
+use super::super::command::{CommitOffsets, CommitPartition, CommitTopic, DeletedTopic};
+use super::super::{GroupCommand, GroupSettings};
+use super::Shard;
 use super::script::check;
 
 #[test]
@@ -204,4 +209,42 @@ fn unused_offsets_expire() {
             ),
         ],
     );
+}
+
+#[test]
+fn many_offsets_expire_in_portions() {
+    let settings = GroupSettings {
+        offsets_retention: Duration::from_secs(1),
+        offsets_retention_check_interval: Duration::from_secs(60),
+        ..GroupSettings::default()
+    };
+    let mut shard = Shard::new(settings);
+    let partitions: Vec<CommitPartition> = (0..20_000)
+        .map(|partition| CommitPartition {
+            partition: PartitionIndex(partition),
+            offset: Offset(1),
+            leader_epoch: LeaderEpoch::NONE,
+            metadata: None,
+        })
+        .collect();
+    for topic in ["t", "u"] {
+        let topic = CommitTopic {
+            name: TopicName::new(topic).unwrap(),
+            id: TopicId::ZERO,
+            partitions: partitions.clone(),
+        };
+        let commit = CommitOffsets {
+            group: "g".into(),
+            generation: Generation(-1),
+            topics: vec![topic],
+            ..CommitOffsets::default()
+        };
+        shard.ask(GroupCommand::CommitOffsets(commit));
+    }
+    let deleted = DeletedTopic { name: TopicName::new("t").unwrap(), id: TopicId::ZERO };
+    let (_, first) = shard.ask(GroupCommand::TopicsDeleted(Arc::new([deleted])));
+    let rest = shard.wait(Duration::ZERO);
+    assert!(first.len() < 20_000 && first.len() + rest.len() == 20_000, "{} {}", first.len(), rest.len());
+    assert_eq!(shard.wait(Duration::from_secs(60)).len(), 20_000);
+    assert_eq!(shard.machine.group_count(), 0);
 }

@@ -13,12 +13,10 @@ use vltava_core::id::{
 };
 use vltava_core::machine::TransactionEnd;
 
-use super::super::answer::{JoinAnswer, TopicOutcomes};
 use super::super::command::*;
-use super::super::event::{CommittedOffset, OffsetKey, StoredGroup};
-use super::super::{
-    GroupAnswer, GroupCommand, GroupError, GroupEvent, GroupId, GroupKey, GroupSettings, InstanceId, MemberId,
-};
+use super::super::event::{CommittedOffset, OffsetKey};
+use super::super::{GroupCommand, GroupEvent, GroupId, GroupKey, GroupSettings, InstanceId, MemberId};
+use super::told::{answer, record, short};
 use super::{Shard, subscription};
 
 /// Runs scripts, each on a coordinator of its own, and compares line by line.
@@ -44,6 +42,10 @@ fn run(shard: &mut Shard, line: &str) -> String {
     let mut said = Vec::new();
     let events = match words.verb {
         "wait" => shard.wait(Duration::from_millis(words.first().parse().unwrap())),
+        "limit" => {
+            shard.settings.group_size_max = words.first().parse().unwrap();
+            Vec::new()
+        }
         "reload" => {
             shard.reload();
             Vec::new()
@@ -291,133 +293,4 @@ fn long(id: &str) -> MemberId {
         None if id == "-" => MemberId::default(),
         None => MemberId::from(id),
     }
-}
-
-fn short(id: &str) -> String {
-    let Some((at, number)) =
-        id.len().checked_sub(36).and_then(|at| Some((at, Uuid::parse_str(id.get(at..)?).ok()?)))
-    else {
-        return if id.is_empty() { "-".to_owned() } else { id.to_owned() };
-    };
-    // The bits that every UUID of this version has are no part of the number.
-    let number = number.as_u128() & !(0xf << 76) & !(0x3 << 62);
-    format!("{}#{number}", &id[..at - 1])
-}
-
-fn record(event: &GroupEvent) -> Option<String> {
-    Some(match event {
-        GroupEvent::GroupStored { group, stored } => format!("log {group} {}", stored_group(stored)),
-        GroupEvent::GroupForgotten { group } => format!("log {group} gone"),
-        GroupEvent::OffsetCommitted { key, offset } => {
-            format!("log {}/{}={}", key.topic, key.partition, offset.offset)
-        }
-        GroupEvent::OffsetForgotten { key } => format!("log {}/{} gone", key.topic, key.partition),
-        GroupEvent::TransactionEnded(_) | GroupEvent::Volatile { .. } => return None,
-    })
-}
-
-fn stored_group(stored: &StoredGroup) -> String {
-    let members: Vec<String> = stored
-        .members
-        .iter()
-        .map(|one| {
-            format!(
-                "{}{}={}",
-                if stored.leader.as_ref() == Some(&one.id) { "*" } else { "" },
-                short(&one.id),
-                text(&one.assignment)
-            )
-        })
-        .collect();
-    format!("{} {} [{}]", stored.generation, stored.protocol.as_deref().unwrap_or("-"), members.join(" "))
-}
-
-fn text(bytes: &Bytes) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn answer(answer: &GroupAnswer) -> String {
-    match answer {
-        GroupAnswer::Join(joined) => join_answer(joined),
-        GroupAnswer::Sync(Ok(synced)) => {
-            format!("{}:'{}'", synced.protocol.as_deref().unwrap_or("-"), text(&synced.assignment))
-        }
-        GroupAnswer::Heartbeat(outcome) | GroupAnswer::DeleteGroup(outcome) => result(*outcome),
-        GroupAnswer::Leave(Ok(left)) => {
-            let left: Vec<String> = left.iter().map(|left| result(left.outcome)).collect();
-            left.join(" ")
-        }
-        GroupAnswer::CommitOffsets(topics) | GroupAnswer::DeleteOffsets(Ok(topics)) => outcomes(topics),
-        GroupAnswer::FetchOffsets(fetched) => {
-            let topics = fetched.topics.iter().flat_map(|topic| {
-                topic.partitions.iter().map(move |(partition, offset)| (topic, partition, offset))
-            });
-            let told: Vec<String> = topics
-                .map(|(topic, partition, offset)| {
-                    let told = match offset {
-                        Ok(Some(offset)) => format!(
-                            "{}{}",
-                            offset.offset,
-                            if offset.metadata.is_empty() {
-                                String::new()
-                            } else {
-                                format!("({})", offset.metadata)
-                            }
-                        ),
-                        Ok(None) => "none".to_owned(),
-                        Err(error) => error.code().name().to_owned(),
-                    };
-                    format!("{}/{partition}={told}", topic.name)
-                })
-                .collect();
-            told.join(" ")
-        }
-        GroupAnswer::DescribeGroup(Ok(group)) => {
-            let members: Vec<String> = group
-                .members
-                .iter()
-                .map(|member| format!("{}={}", short(&member.member), text(&member.assignment)))
-                .collect();
-            format!("{} {}/{} [{}]", group.state, group.protocol_type, group.protocol, members.join(" "))
-        }
-        GroupAnswer::ListGroups(groups) => {
-            let mut listed: Vec<String> = groups
-                .iter()
-                .map(|group| format!("{}:{}:{}", group.group, group.state, group.protocol_type))
-                .collect();
-            listed.sort();
-            listed.join(" ")
-        }
-        GroupAnswer::TopicsDeleted => "ok".to_owned(),
-        GroupAnswer::Sync(Err(error))
-        | GroupAnswer::Leave(Err(error))
-        | GroupAnswer::DeleteOffsets(Err(error))
-        | GroupAnswer::DescribeGroup(Err(error)) => error.code().name().to_owned(),
-    }
-}
-
-fn join_answer(answer: &JoinAnswer) -> String {
-    match &answer.outcome {
-        Ok(joined) => {
-            let members: Vec<String> = joined.members.iter().map(|member| short(&member.member)).collect();
-            let skip = if joined.skip_assignment { " skip" } else { "" };
-            let protocol = joined.protocol.as_deref().unwrap_or("-");
-            let leader = if joined.leader == answer.member {
-                format!("leads [{}]{skip}", members.join(" "))
-            } else {
-                format!("follows {}", short(&joined.leader))
-            };
-            format!("{} {} {protocol} {leader}", short(&answer.member), joined.generation)
-        }
-        Err(error) => format!("{} {}", short(&answer.member), error.code().name()),
-    }
-}
-
-fn result(outcome: Result<(), GroupError>) -> String {
-    outcome.map_or_else(|error| error.code().name().to_owned(), |()| "ok".to_owned())
-}
-
-fn outcomes(topics: &[TopicOutcomes]) -> String {
-    let all = topics.iter().flat_map(|topic| topic.partitions.iter().map(|(_, outcome)| result(*outcome)));
-    all.collect::<Vec<String>>().join(" ")
 }
