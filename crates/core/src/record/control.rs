@@ -73,6 +73,9 @@ impl ControlRecordType {
     }
 }
 
+/// The version of the value of a transaction marker.
+const MARKER_VERSION: i16 = 0;
+
 /// How a transaction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TransactionResult {
@@ -106,9 +109,8 @@ impl EndTransactionMarker {
             .producer(producer_id, producer_epoch, Sequence::NONE)
             .transactional()
             .control();
-        let mut value = [0; 6];
-        let (_version, epoch) = value.split_at_mut(2);
-        epoch.copy_from_slice(&self.coordinator_epoch.0.to_be_bytes());
+        let epoch = self.coordinator_epoch.0.to_be_bytes();
+        let value = [MARKER_VERSION.to_be_bytes().as_slice(), &epoch].concat();
         let kind = match self.result {
             TransactionResult::Abort => ControlRecordType::Abort,
             TransactionResult::Commit => ControlRecordType::Commit,

@@ -63,7 +63,8 @@ impl State {
     pub(super) fn watermarks(&self) -> Watermarks {
         Watermarks {
             epoch: self.epoch,
-            leading: self.leading,
+            // Who waits for a commit, and every state machine on this log, must not go on after a failure; readers may.
+            leading: self.leading && self.failure.is_none(),
             start: self.start,
             stable: self.stable(),
             high: self.high,

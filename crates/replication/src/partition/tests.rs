@@ -305,6 +305,7 @@ async fn with_flush_messages_a_batch_waits_until_it_is_durable() {
     bench.log.fail_next();
     bench.run_jobs();
     assert_eq!(committed(waiting, fourth).await, Err(CommitError::Closed));
+    assert_eq!(committed(bench.partition.watch(), fourth).await, Err(CommitError::LeadershipLost));
     bench.check_code(plain(&["f"]), terms(Origin::Client), ErrorCode::KAFKA_STORAGE_ERROR);
     assert_eq!(bench.partition.admit().unwrap_err().code(), ErrorCode::KAFKA_STORAGE_ERROR);
 }
