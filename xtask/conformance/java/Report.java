@@ -40,6 +40,16 @@ final class Report {
         OUT.flush();
     }
 
+    /** Asks the runner to do something with the server, as {@code restart}. */
+    static String server(String verb) throws java.io.IOException {
+        say("@server " + verb);
+        StringBuilder line = new StringBuilder();
+        for (int next = System.in.read(); next >= 0 && next != '\n'; next = System.in.read()) {
+            line.append((char) next);
+        }
+        return line.toString();
+    }
+
     static void equal(String what, Object expected, Object got) {
         if (!Objects.equals(expected, got)) {
             throw new AssertionError(what + ": expected " + brief(expected) + ", got " + brief(got));

@@ -43,7 +43,7 @@ def attempt(name, function):
     try:
         function()
     except Exception as error:  # any failure is a finding
-        traceback.print_exc(file=sys.stdout)
+        traceback.print_exc(limit=-4, file=sys.stdout)
         reason = f"{type(error).__name__}: {error}".replace("\n", " ")
         say(f"@fail {reason[:400]}")
         return False

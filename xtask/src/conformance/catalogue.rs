@@ -8,6 +8,8 @@ use super::Options;
 pub enum Program {
     /// A script of `xtask/conformance/sh`.
     Shell(&'static str),
+    /// A script of `xtask/conformance/python` that needs the standard library alone.
+    Python(&'static str),
     /// A script of `xtask/conformance/python` that needs the packages of `requirements.txt`.
     PythonWithPackages(&'static str),
     /// A class of `xtask/conformance/java`, on the class path of Kafka's tools.
@@ -71,12 +73,15 @@ const fn suite(name: &'static str, about: &'static str, program: Program, check_
 
 /// All suites, in the order in which they run.
 pub const SUITES: &[Suite] = &[
-    suite(
-        "kcat",
-        "kcat: metadata, codecs, keys, headers, offsets by time, groups",
-        Program::Shell("kcat.sh"),
-        60,
-    ),
+    Suite {
+        controls_server: true,
+        ..suite(
+            "kcat",
+            "kcat: metadata, codecs, keys, headers, offsets by time, groups",
+            Program::Shell("kcat.sh"),
+            60,
+        )
+    },
     suite(
         "confluent",
         "confluent-kafka (Python on librdkafka): producer, consumer, admin client, groups",
@@ -89,6 +94,15 @@ pub const SUITES: &[Suite] = &[
         Program::PythonWithPackages("kafka_python.py"),
         90,
     ),
+    Suite {
+        needs_oracle: true,
+        ..suite(
+            "corpus",
+            "requests of every API and version, compared with Kafka's answers",
+            Program::Python("corpus.py"),
+            60,
+        )
+    },
     suite("tools", "Kafka's command line tools, all in one JVM", Program::Java("Tools"), 120),
     suite("java", "the Java client: producer, consumer, admin client, groups", Program::Java("Clients"), 120),
     suite("franz", "franz-go: producer, consumer, admin client, groups", Program::Go("franz"), 90),
@@ -104,4 +118,32 @@ pub const SUITES: &[Suite] = &[
         Program::Node("kafkajs.js"),
         90,
     ),
+    Suite {
+        controls_server: true,
+        ..suite(
+            "job",
+            "events through every codec and a group, a kill and a restart",
+            Program::Java("Job"),
+            120,
+        )
+    },
+    Suite {
+        controls_server: true,
+        ..suite(
+            "kill",
+            "the broker killed under load, round after round",
+            Program::PythonWithPackages("kill.py"),
+            120,
+        )
+    },
+    Suite {
+        controls_server: true,
+        takes_budget: true,
+        ..suite(
+            "hostile",
+            "mutated, half and slow frames, false claims, idle connections",
+            Program::Python("hostile.py"),
+            90,
+        )
+    },
 ];

@@ -21,6 +21,7 @@ pub fn prepare(suite: &Suite, cache: &Cache) -> anyhow::Result<Command> {
             command.arg(programs.join("sh").join(script));
             Ok(command)
         }
+        Program::Python(script) => Ok(python("python3", &programs, script)),
         Program::PythonWithPackages(script) => {
             let interpreter = python_environment(cache, &programs)?;
             Ok(python(interpreter, &programs, script))

@@ -192,6 +192,8 @@ impl Server {
         let process = launch
             .command()
             .current_dir(&self.folder)
+            // The error alone: where it was made is of no use in a report.
+            .env("RUST_LIB_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
