@@ -91,8 +91,8 @@ pub fn describe_cluster_defaults(broker: &BrokerLayers) -> Result<Vec<Descriptio
 }
 
 fn is_shown(key: &ConfigKey, broker: &BrokerLayers) -> bool {
-    !super::quota::DYNAMIC_BROKER_KEYS.iter().any(|dynamic| dynamic.name == key.name)
-        || broker.get(key.name).is_some()
+    let dynamic_only = super::quota::DYNAMIC_BROKER_KEYS.iter().any(|dynamic| dynamic.name == key.name);
+    !(dynamic_only || key.is_hidden()) || broker.get(key.name).is_some()
 }
 
 fn custom_names(broker: &BrokerLayers) -> impl Iterator<Item = &str> {
@@ -132,7 +132,8 @@ fn describe_resource(
     broker: &BrokerLayers,
     own_source: ConfigSource,
 ) -> Result<Vec<Description>, ConfigError> {
-    table.iter().map(|key| describe_key(key, own, broker, own_source)).collect()
+    let shown = table.iter().filter(|key| !key.is_hidden() || own.contains_key(key.name));
+    shown.map(|key| describe_key(key, own, broker, own_source)).collect()
 }
 
 fn describe_key(
@@ -148,10 +149,11 @@ fn describe_key(
     };
     let shown = if key.is_sensitive() { None } else { value.text() };
     let mut synonyms = key.from.first().map_or_else(Vec::new, |from| broker.synonyms(from.name));
-    // A topic without a value of its own shows only the broker's; other resources name their own default first.
-    if set.is_some() || own_source != ConfigSource::Topic {
-        let source = if set.is_some() { own_source } else { ConfigSource::Default };
-        synonyms.insert(0, Synonym { name: key.name.to_owned(), value: shown.clone(), source });
+    let own_synonym = |source| Synonym { name: key.name.to_owned(), value: shown.clone(), source };
+    if set.is_some() {
+        synonyms.insert(0, own_synonym(own_source));
+    } else if key.from.is_empty() && own_source == ConfigSource::Group {
+        synonyms.push(own_synonym(ConfigSource::Default));
     }
     Ok(Description {
         name: key.name.to_owned(),

@@ -12,7 +12,7 @@ pub const GROUP_KEYS: &[ConfigKey] = config_keys! {
     /// Least time between two assignment computations. In milliseconds.
     "consumer.assignment.interval.ms": Int = "1000", at_least(0), Medium, Resource, from [same("group.consumer.assignment.interval.ms")];
     /// Run the assignor off the coordinator thread.
-    "consumer.assignor.offload.enable": Boolean = "true", Validator::Any, Medium, Resource, from [same("group.consumer.assignor.offload.enable")];
+    "consumer.assignor.offload.enable": Boolean = "true", Validator::Any, Hidden, Resource, from [same("group.consumer.assignor.offload.enable")];
     /// Share member expiry. In milliseconds.
     "share.session.timeout.ms": Int = "45000", at_least(1), Medium, Resource, from [same("group.share.session.timeout.ms")];
     /// Heartbeat interval told to members. In milliseconds.
@@ -32,7 +32,7 @@ pub const GROUP_KEYS: &[ConfigKey] = config_keys! {
     /// Least time between two assignment computations. In milliseconds.
     "share.assignment.interval.ms": Int = "1000", at_least(0), Medium, Resource, from [same("group.share.assignment.interval.ms")];
     /// Run the assignor off the coordinator thread.
-    "share.assignor.offload.enable": Boolean = "true", Validator::Any, Medium, Resource, from [same("group.share.assignor.offload.enable")];
+    "share.assignor.offload.enable": Boolean = "true", Validator::Any, Hidden, Resource, from [same("group.share.assignor.offload.enable")];
     /// Streams member expiry. In milliseconds.
     "streams.session.timeout.ms": Int = "45000", at_least(1), Medium, Resource, from [same("group.streams.session.timeout.ms")];
     /// Heartbeat interval told to members. In milliseconds.
@@ -44,17 +44,17 @@ pub const GROUP_KEYS: &[ConfigKey] = config_keys! {
     /// Least time between two assignment computations. In milliseconds.
     "streams.assignment.interval.ms": Int = "1000", at_least(0), Medium, Resource, from [same("group.streams.assignment.interval.ms")];
     /// Run the assignor off the coordinator thread.
-    "streams.assignor.offload.enable": Boolean = "true", Validator::Any, Medium, Resource, from [same("group.streams.assignor.offload.enable")];
+    "streams.assignor.offload.enable": Boolean = "true", Validator::Any, Hidden, Resource, from [same("group.streams.assignor.offload.enable")];
     /// How often members report task offsets. In milliseconds.
-    "streams.task.offset.interval.ms": Int = "60000", at_least(1), Medium, Resource, from [same("group.streams.task.offset.interval.ms")];
+    "streams.task.offset.interval.ms": Int = "60000", at_least(1), Hidden, Resource, from [same("group.streams.task.offset.interval.ms")];
     /// Warm-up tasks allowed at once.
-    "streams.num.warmup.replicas": Int = "2", at_least(0), Medium, Resource, from [same("group.streams.num.warmup.replicas")];
+    "streams.num.warmup.replicas": Int = "2", at_least(0), Hidden, Resource, from [same("group.streams.num.warmup.replicas")];
     /// Client tags used to spread standbys.
     "streams.rack.aware.assignment.tags": List = "", names_or_empty(), Medium, Resource, from [same("group.streams.rack.aware.assignment.tags")];
     /// Lag under which a standby counts as caught up.
-    "streams.acceptable.recovery.lag": Long = "10000", at_least(0), Medium, Resource, from [same("group.streams.acceptable.recovery.lag")];
+    "streams.acceptable.recovery.lag": Long = "10000", at_least(0), Hidden, Resource, from [same("group.streams.acceptable.recovery.lag")];
     /// Assignor for this group; null = first of group.streams.assignors.
-    "streams.assignor.name": String = null, Validator::Any, Medium, Resource;
+    "streams.assignor.name": String = null, Validator::Any, Medium, Resource, from [same("group.streams.assignors")];
     /// Dead-letter topic of a share group; empty = off.
     "errors.deadletterqueue.topic.name": String = "", Validator::DeadLetterTopic, Medium, Resource;
     /// Copy key and value to the dead-letter record, not only context headers.

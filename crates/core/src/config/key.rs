@@ -106,6 +106,8 @@ pub enum Importance {
     Medium,
     /// Leave it.
     Low,
+    /// Not in the manual, and described only when it is set: Kafka's internal keys.
+    Hidden,
 }
 
 /// Whether and where a key changes without a restart (KIP-226).
@@ -188,6 +190,12 @@ impl ConfigKey {
             DefaultValue::Text(text) => Some(text),
             DefaultValue::Required | DefaultValue::Null => None,
         }
+    }
+
+    /// Whether the key is described only when it is set.
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        self.importance == Importance::Hidden
     }
 
     /// Whether values are never shown.

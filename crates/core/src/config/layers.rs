@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::broker::{broker_keys, synonyms};
 use super::error::ConfigError;
-use super::key::{BrokerDefault, ConfigKey};
+use super::key::{BrokerDefault, ConfigKey, ConfigType};
 use super::table::Properties;
 use super::value::ConfigValue;
 
@@ -157,7 +157,14 @@ fn synonym(name: &str, text: &str, source: ConfigSource) -> Synonym {
 
 /// A broker value in the unit of the key that takes it. A negative time is no limit, whatever its unit.
 fn scaled(key: &ConfigKey, from: &BrokerDefault, value: ConfigValue) -> Result<ConfigValue, ConfigError> {
-    let ConfigValue::Number(number) = value else { return Ok(value) };
+    let number = match value {
+        ConfigValue::Number(number) => number,
+        // The first of the broker's list is the default of a key that names one.
+        ConfigValue::List(names) if key.kind == ConfigType::String => {
+            return Ok(names.into_iter().next().map_or(ConfigValue::Null, ConfigValue::Text));
+        }
+        other => return Ok(other),
+    };
     if from.scale == 1 && number >= 0 {
         return Ok(value);
     }

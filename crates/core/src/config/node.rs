@@ -278,7 +278,7 @@ impl BrokerConfig {
     }
 }
 
-/// `broker.id` is an older name of `node.id` (KIP-1232): either is enough, two must agree.
+/// `broker.id` is an older name of `node.id` (KIP-1232): either is enough and stands for both, two must agree.
 fn with_node_id(mut layers: BrokerLayers) -> Result<BrokerLayers, ConfigError> {
     let older = layers.file.get("broker.id").map(|text| text.trim().to_owned()).filter(|text| text != "-1");
     match (layers.file.get("node.id"), older) {
@@ -287,6 +287,11 @@ fn with_node_id(mut layers: BrokerLayers) -> Result<BrokerLayers, ConfigError> {
         }
         (None, Some(broker)) => {
             layers.file.insert("node.id".to_owned(), broker);
+            Ok(layers)
+        }
+        (Some(node), None) => {
+            let node = node.clone();
+            layers.file.insert("broker.id".to_owned(), node);
             Ok(layers)
         }
         _ => Ok(layers),

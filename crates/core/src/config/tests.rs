@@ -65,6 +65,11 @@ fn every_default_fits_its_own_limits_and_every_key_is_documented() {
 fn topic_defaults_equal_the_defaults_of_the_broker_keys() {
     for key in topic_keys().iter().chain(group_keys().iter()) {
         let from_broker = BrokerLayers::default().default_of(key).unwrap();
+        // Named after the first assignor of a list; null when it is taken by itself.
+        if key.name == "streams.assignor.name" {
+            assert_eq!(from_broker.text().as_deref(), Some("sticky"));
+            continue;
+        }
         assert_eq!(from_broker, key.default_value().unwrap(), "{}", key.name);
     }
 }
@@ -371,11 +376,7 @@ fn a_group_is_held_within_the_brokers_bounds() {
         GroupConfig::resolve(&properties(&[("consumer.session.timeout.ms", "90000")]), &layers).unwrap();
     assert_eq!(config.long("consumer.session.timeout.ms").unwrap(), 60_000);
     for (key, value, part) in [
-        (
-            "consumer.session.timeout.ms",
-            "90000",
-            "must be in the range 45000 to 60000 inclusive.",
-        ),
+        ("consumer.session.timeout.ms", "90000", "must be in the range 45000 to 60000 inclusive."),
         ("share.delivery.count.limit", "1", "Value must be at least 2"),
         ("share.auto.offset.reset", "by_duration:1h", "by_duration:PT1H"),
         ("errors.deadletterqueue.topic.name", "__x", "must not be internal"),

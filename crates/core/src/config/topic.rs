@@ -42,6 +42,8 @@ pub struct TopicConfig {
     pub local_retention_ms: i64,
     /// A record older than this makes the log eligible for compaction.
     pub max_compaction_lag_ms: i64,
+    /// The largest record accepted, after decompression.
+    pub max_decompressed_message_bytes: i32,
     /// The largest record batch accepted, after compression.
     pub max_message_bytes: i32,
     /// How far in the future the producer's timestamp may lie.
@@ -168,6 +170,7 @@ impl TopicConfig {
             local_retention_bytes: local("local.retention.bytes", retention_bytes)?,
             local_retention_ms: local("local.retention.ms", retention_ms)?,
             max_compaction_lag_ms: values.long("max.compaction.lag.ms")?,
+            max_decompressed_message_bytes: values.int("max.decompressed.message.bytes")?,
             max_message_bytes: values.int("max.message.bytes")?,
             message_timestamp_after_max_ms: values.long("message.timestamp.after.max.ms")?,
             message_timestamp_before_max_ms: values.long("message.timestamp.before.max.ms")?,

@@ -23,6 +23,8 @@ pub const TOPIC_KEYS: &[ConfigKey] = config_keys! {
     "retention.ms": Long = "604800000", at_least(-1), Medium, Resource, from [same("log.retention.ms"), minutes("log.retention.minutes"), hours("log.retention.hours")];
     /// Largest record batch accepted, after compression. In bytes.
     "max.message.bytes": Int = "1048588", at_least(0), Medium, Resource, from [same("message.max.bytes")];
+    /// Largest record accepted, after decompression. In bytes.
+    "max.decompressed.message.bytes": Int = "2147483639", at_least(1), Medium, Resource, from [same("max.decompressed.message.bytes")];
     /// Bytes of log between two index entries.
     "index.interval.bytes": Int = "4096", at_least(0), Medium, Resource, from [same("log.index.interval.bytes")];
     /// How long a tombstone or control marker stays after compaction. In milliseconds.
@@ -80,7 +82,7 @@ pub const TOPIC_KEYS: &[ConfigKey] = config_keys! {
     /// This topic may be a share-group dead-letter topic (KIP-1191).
     "errors.deadletterqueue.group.enable": Boolean = "false", Validator::Any, Medium, Resource;
     /// Segment size below the public floor, for tests of rolling; wins over segment.bytes.
-    "internal.segment.bytes": Int = null, Validator::Any, Medium, Resource;
+    "internal.segment.bytes": Int = null, Validator::Any, Hidden, Resource;
     /// The storage backend of the topic's partitions, by the name it is registered under: `segments` keeps Kafka's files on disk,
     /// `memory` keeps nothing over a restart. Fixed when the topic is created.
     "vltava.storage": String = "segments", Validator::NonEmpty, Medium, Resource, from [same("vltava.storage")];

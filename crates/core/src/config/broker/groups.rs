@@ -66,5 +66,5 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     /// Upper bound for the group key. In milliseconds.
     "group.consumer.max.assignment.interval.ms": Int = "15000", at_least(0), Medium, ReadOnly;
     /// Run the assignor off the coordinator thread.
-    "group.consumer.assignor.offload.enable": Boolean = "true", Validator::Any, Medium, ClusterWide;
+    "group.consumer.assignor.offload.enable": Boolean = "true", Validator::Any, Hidden, ClusterWide;
 };

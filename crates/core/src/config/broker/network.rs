@@ -61,6 +61,8 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     "max.request.partition.size.limit": Int = "2000", at_least(1), Medium, ReadOnly;
     /// Largest record batch accepted, after compression. In bytes.
     "message.max.bytes": Int = "1048588", at_least(0), High, ClusterWide;
+    /// Largest record accepted, after decompression; the default of the topic key of the same name. In bytes.
+    "max.decompressed.message.bytes": Int = "2147483639", at_least(1), Medium, ClusterWide;
     /// Names of config providers for ${provider:path:key}.
     "config.providers": List = "", names_or_empty(), Low, ClusterWide, inert "configuration providers are not built in, so a value such as ${file:path:key} is taken as it stands";
 };

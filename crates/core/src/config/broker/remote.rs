@@ -64,17 +64,17 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     /// Deadline of a remote ListOffsets (KIP-1075). In milliseconds.
     "remote.list.offsets.request.timeout.ms": Long = "30000", at_least(1), Medium, ClusterWide;
     /// Replication factor of __remote_log_metadata.
-    "remote.log.metadata.topic.replication.factor": Short = "3", at_least(1), Medium, ReadOnly;
+    "remote.log.metadata.topic.replication.factor": Short = "3", at_least(1), Hidden, ReadOnly;
     /// Partitions of __remote_log_metadata.
-    "remote.log.metadata.topic.num.partitions": Int = "50", at_least(1), Medium, ReadOnly;
+    "remote.log.metadata.topic.num.partitions": Int = "50", at_least(1), Hidden, ReadOnly;
     /// Its retention; -1 = for ever; must exceed every tiered topic's. In milliseconds.
-    "remote.log.metadata.topic.retention.ms": Long = "-1", Validator::Any, Medium, ReadOnly;
+    "remote.log.metadata.topic.retention.ms": Long = "-1", Validator::Any, Hidden, ReadOnly;
     /// Its min ISR (KIP-1235).
-    "remote.log.metadata.topic.min.isr": Short = "2", at_least(1), Medium, ReadOnly;
+    "remote.log.metadata.topic.min.isr": Short = "2", at_least(1), Hidden, ReadOnly;
     /// Wait for a written metadata event to be read back. In milliseconds.
-    "remote.log.metadata.consume.wait.ms": Long = "120000", at_least(0), Medium, ReadOnly;
+    "remote.log.metadata.consume.wait.ms": Long = "120000", at_least(0), Hidden, ReadOnly;
     /// Give up initialisation after. In milliseconds.
-    "remote.log.metadata.initialization.retry.max.timeout.ms": Long = "120000", at_least(0), Medium, ReadOnly;
+    "remote.log.metadata.initialization.retry.max.timeout.ms": Long = "120000", at_least(0), Hidden, ReadOnly;
     /// Pause between initialisation tries. In milliseconds.
-    "remote.log.metadata.initialization.retry.interval.ms": Long = "100", at_least(0), Medium, ReadOnly;
+    "remote.log.metadata.initialization.retry.interval.ms": Long = "100", at_least(0), Hidden, ReadOnly;
 };

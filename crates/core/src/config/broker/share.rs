@@ -28,7 +28,7 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     /// Upper bound for the group key. In milliseconds.
     "group.share.max.assignment.interval.ms": Int = "15000", at_least(0), Medium, ReadOnly;
     /// Run the assignor off the coordinator thread.
-    "group.share.assignor.offload.enable": Boolean = "true", Validator::Any, Medium, ClusterWide;
+    "group.share.assignor.offload.enable": Boolean = "true", Validator::Any, Hidden, ClusterWide;
     /// Default delivery attempts.
     "group.share.delivery.count.limit": Int = "5", between(2, 10), Medium, ReadOnly;
     /// Upper bound for the group key (KIP-1240).

@@ -34,19 +34,19 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     /// Task assignors; first is the default (KIP-1357).
     "group.streams.assignors": List = "sticky", names(), Medium, ReadOnly;
     /// Run the assignor off the coordinator thread.
-    "group.streams.assignor.offload.enable": Boolean = "true", Validator::Any, Medium, ClusterWide;
+    "group.streams.assignor.offload.enable": Boolean = "true", Validator::Any, Hidden, ClusterWide;
     /// Default task-offset report interval. In milliseconds.
-    "group.streams.task.offset.interval.ms": Int = "60000", at_least(1), Medium, ReadOnly;
+    "group.streams.task.offset.interval.ms": Int = "60000", at_least(1), Hidden, ReadOnly;
     /// Lower bound for the group key. In milliseconds.
-    "group.streams.min.task.offset.interval.ms": Int = "15000", at_least(1), Medium, ReadOnly;
+    "group.streams.min.task.offset.interval.ms": Int = "15000", at_least(1), Hidden, ReadOnly;
     /// Default warm-up tasks.
-    "group.streams.num.warmup.replicas": Int = "2", at_least(0), Medium, ReadOnly;
+    "group.streams.num.warmup.replicas": Int = "2", at_least(0), Hidden, ReadOnly;
     /// Upper bound for the group key.
-    "group.streams.max.warmup.replicas": Int = "20", at_least(0), Medium, ReadOnly;
+    "group.streams.max.warmup.replicas": Int = "20", at_least(0), Hidden, ReadOnly;
     /// Default client tags for standby spreading.
     "group.streams.rack.aware.assignment.tags": List = "", names_or_empty(), Medium, ReadOnly;
     /// Plugin that stores topology descriptions (KIP-1331).
     "group.streams.topology.description.plugin.class": Class = null, built_in(&[]), Medium, ReadOnly;
     /// Default lag under which a standby counts as caught up.
-    "group.streams.acceptable.recovery.lag": Long = "10000", at_least(0), Medium, ReadOnly;
+    "group.streams.acceptable.recovery.lag": Long = "10000", at_least(0), Hidden, ReadOnly;
 };
