@@ -132,7 +132,7 @@ fn fill(node: &Node) {
             node.place(batch(codec, 1, sequence, &round_values, false), Origin::Client).unwrap();
         }
         let transactional = batch(Compression::Zstd, 2, round, &[format!("{round}-open")], true);
-        node.place(transactional, Origin::Client).unwrap();
+        node.place(transactional, Origin::Coordinator).unwrap();
         let result = if round % 3 == 0 { TransactionResult::Abort } else { TransactionResult::Commit };
         if round < 11 {
             node.place(marker(2, result), Origin::Coordinator).unwrap();

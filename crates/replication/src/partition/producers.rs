@@ -166,6 +166,12 @@ pub enum ProducerError {
         /// Who.
         producer: ProducerId,
     },
+    /// The batch is part of a transaction that no coordinator knows to include this partition (KIP-890).
+    #[error("Record was not part of an ongoing transaction of producer {producer}")]
+    Unverified {
+        /// Who.
+        producer: ProducerId,
+    },
     /// The marker comes from a coordinator that was replaced.
     #[error("Invalid coordinator epoch for producer {producer}: {given} (zombie), {current} (current)")]
     Coordinator {
@@ -185,7 +191,7 @@ impl ProducerError {
         match self {
             Self::Epoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
             Self::Sequence { .. } | Self::FirstSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
-            Self::NotTransactional { .. } => ErrorCode::INVALID_TXN_STATE,
+            Self::NotTransactional { .. } | Self::Unverified { .. } => ErrorCode::INVALID_TXN_STATE,
             Self::Coordinator { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
         }
     }
@@ -205,13 +211,13 @@ impl Producers {
         if !header.has_producer_id() {
             return Ok(Verdict::Append);
         }
-        let Some(state) = self.entries.get(&header.producer_id) else { return Ok(Verdict::Append) };
+        let producer = header.producer_id;
+        let Some(state) = self.entries.get(&producer) else { return check_verified(None, header, origin) };
         if origin == Origin::Client
             && let Some(batch) = duplicate(state, header)
         {
             return Ok(Verdict::Duplicate(batch));
         }
-        let producer = header.producer_id;
         if header.producer_epoch < state.epoch {
             return Err(ProducerError::Epoch {
                 producer,
@@ -351,6 +357,19 @@ fn check_data(state: &ProducerState, header: &BatchHeader, origin: Origin) -> Re
     }
     if state.transaction_start.is_some() && !header.is_transactional() {
         return Err(ProducerError::NotTransactional { producer });
+    }
+    check_verified(state.transaction_start, header, origin)
+}
+
+/// A client opens a transaction in a partition through the transaction coordinator: a batch that would open one by
+/// itself could never be ended, and would hold back the last stable offset for ever.
+fn check_verified(
+    transaction_start: Option<Offset>,
+    header: &BatchHeader,
+    origin: Origin,
+) -> Result<Verdict, ProducerError> {
+    if origin == Origin::Client && header.is_transactional() && transaction_start.is_none() {
+        return Err(ProducerError::Unverified { producer: header.producer_id });
     }
     Ok(Verdict::Append)
 }

@@ -54,6 +54,12 @@ impl Bench {
         self.partition.place(batch, terms(Origin::Client))
     }
 
+    /// Places the first batch of a transaction, as it stands once the transaction coordinator knows of it.
+    fn open_transaction(&self, builder: BatchBuilder) {
+        let batch = builder.transactional().build().unwrap();
+        self.partition.place(batch, terms(Origin::Coordinator)).unwrap();
+    }
+
     fn check_code(&self, batch: Batch, terms: PlaceTerms, code: ErrorCode) {
         let error = self.partition.place(batch, terms).expect_err("refused");
         assert_eq!(error.code(), code, "{error}");
@@ -210,7 +216,7 @@ fn readers_of_committed_records_stop_at_open_transactions() {
     let bench = Bench::new(PartitionSettings::default());
     let coordinator = terms(Origin::Coordinator);
     bench.place(plain(&["before"])).unwrap();
-    bench.place(idempotent(5, 0, 0, &["x"]).transactional().build().unwrap()).unwrap();
+    bench.open_transaction(idempotent(5, 0, 0, &["x"]));
     bench.place(plain(&["after"])).unwrap();
     assert_eq!(bench.read(0, Isolation::Committed).len(), 1);
     assert_eq!(bench.read(0, Isolation::Uncommitted).len(), 3);
@@ -233,7 +239,7 @@ fn offsets_are_found_by_time() {
     bench.place(batch.build().unwrap()).unwrap();
     bench.partition.lead(LeaderEpoch(2)).unwrap();
     bench.place(builder(&["d"], 250).build().unwrap()).unwrap();
-    bench.place(idempotent(5, 0, 0, &["x"]).transactional().build().unwrap()).unwrap();
+    bench.open_transaction(idempotent(5, 0, 0, &["x"]));
     let at = |time| OffsetQuery::At(Timestamp(time));
     for (query, isolation, expected) in [
         (OffsetQuery::Earliest, Isolation::Uncommitted, Some((0, -1, 0))),
@@ -509,8 +515,11 @@ impl Run {
             }
             Act::Next { producer, records, transactional } => {
                 let mut expected = self.next(producer as i64, records);
-                expected.transactional = transactional || self.model.open_since(producer as i64).is_some();
-                self.append(batch_of(&expected), Origin::Client, expected);
+                let open = self.model.open_since(producer as i64).is_some();
+                expected.transactional = transactional || open;
+                let opens = transactional && !open;
+                let origin = if opens { Origin::Coordinator } else { Origin::Client };
+                self.append(batch_of(&expected), origin, expected);
             }
             Act::NewEpoch { producer } if self.model.open_since(producer as i64).is_none() => {
                 let mut expected = self.next(producer as i64, 1);

@@ -92,6 +92,18 @@ fn a_coordinators_batches_need_no_sequence() {
 }
 
 #[test]
+fn a_client_cannot_open_a_transaction_by_itself() {
+    let mut producers = Producers::default();
+    for _ in 0..2 {
+        let batch = transactional(header(0, 0, 1, 0));
+        let refused = producers.check(&batch, None, Origin::Client);
+        assert_eq!(refused.unwrap_err().code(), ErrorCode::INVALID_TXN_STATE);
+        assert_eq!(producers.check(&batch, None, Origin::Coordinator), Ok(Verdict::Append));
+        producers.apply(&header(0, -1, 1, 0), None);
+    }
+}
+
+#[test]
 fn an_open_transaction_takes_only_transactional_batches() {
     let mut producers = Producers::default();
     producers.apply(&transactional(header(0, 0, 1, 0)), None);
