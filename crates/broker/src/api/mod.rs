@@ -30,6 +30,7 @@ mod delete_records;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
+mod describe_quorum;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -83,6 +84,7 @@ pub(crate) const TABLE: &[Row] = &[
     Row { key: ApiKey::DescribeLogDirs, handle: |call| ordered(call, describe_log_dirs::handle) },
     Row { key: ApiKey::DeleteGroups, handle: |call| ordered(call, delete_groups::handle) },
     Row { key: ApiKey::OffsetDelete, handle: |call| ordered(call, offset_delete::handle) },
+    Row { key: ApiKey::DescribeQuorum, handle: |call| ordered(call, describe_quorum::handle) },
     Row { key: ApiKey::DescribeProducers, handle: |call| ordered(call, describe_producers::handle) },
 ];
 

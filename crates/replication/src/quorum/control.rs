@@ -38,14 +38,15 @@ impl Control {
         voters: &[VoterAt<'_>],
         granting: &[VoterId],
     ) -> Control {
-        let voter = |id: &VoterId| ChangeVoter { voter_id: id.node.0, voter_directory_id: id.directory.0 };
+        // Version 0, which Kafka writes and reads: without the directories, which the voters' record has.
+        let voter = |id: &VoterId| ChangeVoter { voter_id: id.node.0, ..ChangeVoter::default() };
         let message = LeaderChangeMessage {
-            version: 1,
+            version: 0,
             leader_id: leader.0,
             voters: voters.iter().map(|(id, _)| voter(id)).collect(),
             granting_voters: granting.iter().map(voter).collect(),
         };
-        self.record(ControlRecordType::LeaderChange, &message, 1)
+        self.record(ControlRecordType::LeaderChange, &message, 0)
     }
 
     /// The version of the quorum and its voters.
