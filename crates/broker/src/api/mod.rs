@@ -21,22 +21,32 @@ use crate::node::Node;
 
 pub(crate) mod dispatch;
 
+mod configs;
 mod operations;
 mod text;
 
+mod alter_configs;
 mod api_versions;
+mod create_partitions;
+mod create_topics;
 mod delete_groups;
 mod delete_records;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
+mod describe_topic_partitions;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod metadata;
@@ -46,6 +56,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod update_features;
 
 use dispatch::{Handled, Unanswerable, direct, ordered};
 
@@ -78,14 +89,30 @@ pub(crate) const TABLE: &[Row] = &[
     Row { key: ApiKey::DescribeGroups, handle: |call| ordered(call, describe_groups::handle) },
     Row { key: ApiKey::ListGroups, handle: |call| ordered(call, list_groups::handle) },
     Row { key: ApiKey::ApiVersions, handle: |call| ordered(call, api_versions::handle) },
+    Row { key: ApiKey::CreateTopics, handle: |call| ordered(call, create_topics::handle) },
+    Row { key: ApiKey::DeleteTopics, handle: |call| ordered(call, delete_topics::handle) },
     Row { key: ApiKey::DeleteRecords, handle: |call| ordered(call, delete_records::handle) },
     Row { key: ApiKey::InitProducerId, handle: |call| ordered(call, init_producer_id::handle) },
     Row { key: ApiKey::OffsetForLeaderEpoch, handle: |call| ordered(call, offset_for_leader_epoch::handle) },
+    Row { key: ApiKey::DescribeConfigs, handle: |call| ordered(call, describe_configs::handle) },
+    Row { key: ApiKey::AlterConfigs, handle: |call| ordered(call, alter_configs::handle) },
     Row { key: ApiKey::DescribeLogDirs, handle: |call| ordered(call, describe_log_dirs::handle) },
+    Row { key: ApiKey::CreatePartitions, handle: |call| ordered(call, create_partitions::handle) },
     Row { key: ApiKey::DeleteGroups, handle: |call| ordered(call, delete_groups::handle) },
+    Row {
+        key: ApiKey::IncrementalAlterConfigs,
+        handle: |call| ordered(call, incremental_alter_configs::handle),
+    },
     Row { key: ApiKey::OffsetDelete, handle: |call| ordered(call, offset_delete::handle) },
     Row { key: ApiKey::DescribeQuorum, handle: |call| ordered(call, describe_quorum::handle) },
+    Row { key: ApiKey::UpdateFeatures, handle: |call| ordered(call, update_features::handle) },
+    Row { key: ApiKey::DescribeCluster, handle: |call| ordered(call, describe_cluster::handle) },
     Row { key: ApiKey::DescribeProducers, handle: |call| ordered(call, describe_producers::handle) },
+    Row { key: ApiKey::ListConfigResources, handle: |call| ordered(call, list_config_resources::handle) },
+    Row {
+        key: ApiKey::DescribeTopicPartitions,
+        handle: |call| ordered(call, describe_topic_partitions::handle),
+    },
 ];
 
 /// Something that an API can do from some version on.

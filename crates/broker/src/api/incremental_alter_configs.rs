@@ -1,0 +1,96 @@
+//! IncrementalAlterConfigs: changes single settings of resources (KIP-339).
+
+use vltava_coordinator::cluster::command::{AlterOperation, ChangeConfigs, ConfigChange};
+use vltava_coordinator::cluster::{Answer, Command};
+use vltava_core::error::ErrorCode;
+use vltava_core::image::ConfigResource;
+use vltava_core::wire::WireStr;
+use vltava_protocol::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use vltava_protocol::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use vltava_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
+
+use super::Call;
+use super::configs::{Refusal, resource};
+use crate::authorizer::Operation;
+
+pub(crate) async fn handle(call: Call<IncrementalAlterConfigsRequest>) -> IncrementalAlterConfigsResponse {
+    let known: Vec<Result<ConfigResource, Refusal>> = call
+        .request
+        .resources
+        .iter()
+        .map(|asked| {
+            check_operations(&asked.configs)?;
+            resource(&call, Operation::AlterConfigs, asked.resource_type, &asked.resource_name)
+        })
+        .collect();
+    let resources = call.request.resources.iter().zip(&known).filter_map(|(asked, known)| {
+        let values = asked.configs.iter().filter_map(change);
+        Some((known.as_ref().ok()?.clone(), values.collect()))
+    });
+    let command = Command::ChangeConfigs(ChangeConfigs {
+        resources: resources.collect(),
+        validate_only: call.request.validate_only,
+    });
+    let outcomes = match call.node.ask_controller(command).await {
+        Ok(Answer::ChangeConfigs(outcomes)) => {
+            call.node.caught_up().await;
+            Ok(outcomes)
+        }
+        answer => Err(answer.err().unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR)),
+    };
+    let responses = call.request.resources.iter().zip(known).map(|(asked, known)| {
+        let outcome = known.and_then(|resource| match &outcomes {
+            Err(code) => Err((*code, code.message().to_owned())),
+            Ok(outcomes) => match outcomes.iter().find(|(named, _)| *named == resource) {
+                Some((_, Err(error))) => Err((error.code(), error.to_string())),
+                _ => Ok(()),
+            },
+        });
+        response(asked, outcome)
+    });
+    IncrementalAlterConfigsResponse { throttle_time_ms: 0, responses: responses.collect() }
+}
+
+fn operation(id: i8) -> Option<AlterOperation> {
+    match id {
+        0 => Some(AlterOperation::Set),
+        1 => Some(AlterOperation::Delete),
+        2 => Some(AlterOperation::Append),
+        3 => Some(AlterOperation::Subtract),
+        _ => None,
+    }
+}
+
+fn check_operations(configs: &[AlterableConfig]) -> Result<(), Refusal> {
+    match configs.iter().find(|config| operation(config.config_operation).is_none()) {
+        None => Ok(()),
+        Some(config) => Err((
+            ErrorCode::INVALID_REQUEST,
+            format!(
+                "Unknown operation {} for key {}; 0 to 3 are known",
+                config.config_operation, config.name
+            ),
+        )),
+    }
+}
+
+fn change(config: &AlterableConfig) -> Option<ConfigChange> {
+    Some(ConfigChange {
+        key: config.name.to_string(),
+        operation: operation(config.config_operation)?,
+        value: config.value.as_deref().map(str::to_owned),
+    })
+}
+
+fn response(asked: &AlterConfigsResource, outcome: Result<(), Refusal>) -> AlterConfigsResourceResponse {
+    let (code, message) = match outcome {
+        Ok(()) => (ErrorCode::NONE, None),
+        Err((code, message)) => (code, Some(WireStr::from(message))),
+    };
+    AlterConfigsResourceResponse {
+        error_code: code.code(),
+        error_message: message,
+        resource_type: asked.resource_type,
+        resource_name: asked.resource_name.clone(),
+    }
+}
