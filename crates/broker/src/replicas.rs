@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tracing::{error, info};
+use tracing::{error, info, warn};
+use vltava_coordinator::group::GroupCommand;
+use vltava_coordinator::group::command::DeletedTopic;
 use vltava_core::config::{BrokerLayers, Properties, TopicConfig};
 use vltava_core::id::{
     BrokerId, DirectoryId, GROUP_OFFSETS_TOPIC, PartitionIndex, TopicId, TopicIdPartition, TopicPartition,
@@ -53,6 +55,7 @@ fn apply(node: &Arc<Node>, image: Arc<Image>) {
     node.images.send_replace(image);
     lead_coordinators(node, &delta);
     close_deleted(node, &before, &delta);
+    forget_offsets(node, &delta);
 }
 
 /// Whether a change of settings concerns a topic.
@@ -200,6 +203,21 @@ fn close_deleted(node: &Node, before: &View, delta: &ImageDelta) {
         let renewed = node.view.load().by_name(&topic.name).is_some();
         if !renewed {
             node.metrics.forget_topic(&topic.name);
+        }
+    }
+}
+
+/// Tells the coordinators of groups which topics are gone, so that a topic of the same name begins without offsets.
+fn forget_offsets(node: &Node, delta: &ImageDelta) {
+    if delta.topics_deleted.is_empty() {
+        return;
+    }
+    let deleted = |topic: &Arc<Topic>| DeletedTopic { name: topic.name.clone(), id: topic.id };
+    let topics: Arc<[DeletedTopic]> = delta.topics_deleted.iter().map(deleted).collect();
+    for partition in node.groups.partitions() {
+        let Some(coordinator) = node.groups.get(partition) else { continue };
+        if let Err(problem) = coordinator.tell(GroupCommand::TopicsDeleted(topics.clone())) {
+            warn!(%partition, %problem, "offsets of deleted topics stay until they expire");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use vltava_coordinator::group::answer::{JoinAnswer, JoinedMember};
 use vltava_coordinator::group::command::{Join, Protocol};
 use vltava_coordinator::group::{GroupAnswer, GroupCommand, InstanceId};
@@ -37,7 +38,11 @@ async fn join(call: &Call<JoinGroupRequest>) -> Result<JoinAnswer, ErrorCode> {
     let protocols = request
         .protocols
         .iter()
-        .map(|protocol| Protocol { name: shared(&protocol.name), metadata: protocol.metadata.clone() });
+        // A copy: what the group remembers of a member must not keep the request's buffer in memory.
+        .map(|protocol| Protocol {
+            name: shared(&protocol.name),
+            metadata: Bytes::copy_from_slice(&protocol.metadata),
+        });
     let command = GroupCommand::Join(Join {
         group: request.group_id.as_str().into(),
         member: request.member_id.as_str().into(),
