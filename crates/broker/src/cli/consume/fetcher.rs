@@ -244,3 +244,97 @@ impl Aborted {
         !(batch.header.is_transactional() && self.producers.contains(&producer))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vltava_core::id::{LeaderEpoch, ProducerEpoch, ProducerId, Sequence, Timestamp};
+    use vltava_core::record::{BatchBuilder, Compression};
+
+    fn records(producer: i64, offset: i64, transactional: bool) -> Batch {
+        let mut builder = BatchBuilder::new(Compression::None).producer(
+            ProducerId(producer),
+            ProducerEpoch(0),
+            Sequence(0),
+        );
+        builder.base_offset = Offset(offset);
+        if transactional {
+            builder = builder.transactional();
+        }
+        builder.append(Timestamp(1), None, Some(offset.to_string().as_bytes()), &[]);
+        builder.build().unwrap()
+    }
+
+    fn marker(producer: i64, offset: i64, result: TransactionResult) -> Batch {
+        let marker = EndTransactionMarker { result, coordinator_epoch: LeaderEpoch(0) };
+        let mut batch = marker.batch(ProducerId(producer), ProducerEpoch(0), Timestamp(1)).unwrap();
+        batch.header.base_offset = Offset(offset);
+        batch
+    }
+
+    fn check(
+        from: i64,
+        read_committed: bool,
+        aborted: &[(i64, i64)],
+        batches: &[Batch],
+        expected: (&[i64], i64),
+    ) {
+        let mut bytes = Vec::new();
+        batches.iter().for_each(|batch| bytes.extend_from_slice(&batch.to_bytes()));
+        let transaction = |(producer_id, first_offset): &(i64, i64)| AbortedTransaction {
+            producer_id: *producer_id,
+            first_offset: *first_offset,
+        };
+        let data = PartitionData {
+            records: Some(bytes::Bytes::from(bytes).into()),
+            aborted_transactions: Some(aborted.iter().map(transaction).collect()),
+            ..PartitionData::default()
+        };
+        let fetched =
+            read(("t".to_owned(), PartitionIndex(0)), Offset(from), data, read_committed).unwrap().unwrap();
+        let mut seen = Vec::new();
+        let next = fetched.each(|_, record| {
+            seen.push(record.offset.0);
+            Ok(true)
+        });
+        assert_eq!((seen.as_slice(), next.unwrap().0), expected);
+    }
+
+    #[test]
+    fn aborted_records_and_markers_are_left_out_when_committed_ones_are_wanted() {
+        use TransactionResult::{Abort, Commit};
+        let log = [
+            records(1, 0, true),
+            records(2, 1, true),
+            records(3, 2, false),
+            marker(1, 3, Abort),
+            records(1, 4, true),
+            marker(2, 5, Commit),
+            marker(1, 6, Commit),
+        ];
+        check(0, true, &[(1, 0)], &log, (&[1, 2, 4], 7));
+        check(0, false, &[], &log, (&[0, 1, 2, 4], 7));
+        check(2, false, &[], &log, (&[2, 4], 7));
+        check(0, true, &[(1, 4), (1, 0)], &log, (&[1, 2], 7));
+    }
+
+    #[test]
+    fn a_batch_that_the_answer_cut_off_comes_again() {
+        let mut bytes = records(1, 0, false).to_bytes().to_vec();
+        bytes.extend_from_slice(&records(1, 1, false).to_bytes()[..40]);
+        let data = |bytes: Vec<u8>| PartitionData {
+            records: Some(bytes::Bytes::from(bytes).into()),
+            ..PartitionData::default()
+        };
+        let key = || ("t".to_owned(), PartitionIndex(0));
+        let fetched = read(key(), Offset(0), data(bytes.clone()), false).unwrap().unwrap();
+        assert_eq!(fetched.next, Offset(1));
+        assert!(read(key(), Offset(1), data(bytes[bytes.len() - 40..].to_vec()), false).is_err());
+        assert!(read(key(), Offset(0), data(Vec::new()), false).unwrap().is_none());
+        let last = bytes.len() - 41;
+        bytes[last] ^= 1;
+        assert!(
+            read(key(), Offset(0), data(bytes), false).unwrap_err().to_string().contains("t-0 at offset 0")
+        );
+    }
+}
