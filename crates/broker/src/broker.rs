@@ -81,6 +81,9 @@ pub enum StartError {
     /// The controller did not accept this broker.
     #[error("the controller did not register this broker: {0}")]
     Registration(String),
+    /// The broker ran, and can no longer keep its metadata.
+    #[error("the broker stops, because its metadata cannot be kept: {0}")]
+    Stopped(String),
     /// The operating system gives no threads.
     #[error("cannot start threads: {0}")]
     Threads(std::io::Error),
@@ -130,6 +133,14 @@ impl Broker {
                 Err(error)
             }
         }
+    }
+
+    /// Resolves, with the reason, once the broker can no longer keep its metadata, as after a failure of their disk.
+    /// What is left to do then is [`Broker::shutdown`].
+    pub async fn failed(&self) -> String {
+        let mut failure = self.node.quorum.failure();
+        let failed = failure.wait_for(Option::is_some).await;
+        failed.ok().and_then(|why| why.clone()).unwrap_or_default()
     }
 
     /// Ends the broker: answers what has begun, closes the logs, and marks the shutdown as clean.

@@ -8,7 +8,8 @@ use tracing::{info, warn};
 use crate::broker::{Broker, StartError};
 use crate::config::LoadedConfig;
 
-/// Starts a broker, says where clients find it, and runs it until SIGTERM or SIGINT; then shuts it down in order.
+/// Starts a broker, says where clients find it, and runs it until SIGTERM or SIGINT, or until it can no longer
+/// keep its metadata; then shuts it down in order.
 ///
 /// # Errors
 /// [`StartError`].
@@ -20,12 +21,13 @@ pub async fn serve(loaded: LoadedConfig) -> Result<(), StartError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Threads)?;
     let broker = Broker::builder().config(loaded).start().await?;
     announce(&broker);
-    tokio::select! {
-        _ = terminate.recv() => info!("SIGTERM"),
-        _ = interrupt.recv() => info!("SIGINT"),
-    }
+    let end = tokio::select! {
+        _ = terminate.recv() => Ok(info!("SIGTERM")),
+        _ = interrupt.recv() => Ok(info!("SIGINT")),
+        why = broker.failed() => Err(StartError::Stopped(why)),
+    };
     broker.shutdown().await;
-    Ok(())
+    end
 }
 
 /// Says where to point a client, on standard output; a closed one is no reason to stop.

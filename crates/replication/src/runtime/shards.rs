@@ -34,6 +34,7 @@ pub struct Shards<M: StateMachine> {
 }
 
 struct Open<M: StateMachine> {
+    log: Arc<dyn ReplicatedLog>,
     handle: ShardHandle<M>,
     task: AbortHandle,
 }
@@ -46,16 +47,20 @@ impl<M: StateMachine> Shards<M> {
     }
 
     /// This node has become the leader of a partition, or leads it in another epoch. A shard that runs over the same
-    /// log goes on: it watches its leadership itself.
+    /// log goes on: it watches its leadership itself. One over another log, that of a topic of the same name which is
+    /// gone, ends.
     pub fn lead(&self, partition: PartitionIndex, log: Arc<dyn ReplicatedLog>) {
         let mut open = self.open.write();
-        if open.get(&partition).is_some_and(|shard| !shard.task.is_finished()) {
-            return;
+        if let Some(shard) = open.get(&partition) {
+            if Arc::ptr_eq(&shard.log, &log) && !shard.task.is_finished() {
+                return;
+            }
+            shard.task.abort();
         }
         let new = self.start.new.clone();
         let shard = Shard {
             partition,
-            log,
+            log: log.clone(),
             snapshots: None,
             new: Arc::new(move || new(partition)),
             surroundings: self.start.surroundings.clone(),
@@ -64,7 +69,7 @@ impl<M: StateMachine> Shards<M> {
         };
         let (handle, task) = shard.start();
         let task = self.start.runtime.spawn(task).abort_handle();
-        open.insert(partition, Open { handle, task });
+        open.insert(partition, Open { log, handle, task });
     }
 
     /// This node no longer leads a partition, or its topic is gone. Whoever waits for its machine is told so.

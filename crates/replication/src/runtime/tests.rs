@@ -333,8 +333,9 @@ async fn shards_open_and_close_with_leadership() {
     });
     let three = PartitionIndex(3);
     assert!(matches!(shards.ask(three, Command::Touch).await, Err(AskError::NotLeader)));
-    shards.lead(three, cluster.replica(0));
-    shards.lead(three, cluster.replica(0));
+    let log = cluster.replica(0);
+    shards.lead(three, log.clone());
+    shards.lead(three, log);
     shards.get(three).unwrap().phase().wait_for(|phase| matches!(phase, Phase::Leading(_))).await.unwrap();
     assert_eq!(shards.ask(three, put("a", "v")).await.unwrap(), Answer::Done);
     let handle = shards.get(three).unwrap();
@@ -343,6 +344,18 @@ async fn shards_open_and_close_with_leadership() {
     shards.resign(three);
     assert!(matches!(parked.await.unwrap(), Err(AskError::Closed)));
     assert_eq!(shards.partitions(), []);
+    for cluster in [&cluster, &FakeCluster::prompt()] {
+        shards.lead(three, cluster.replica(0));
+        shards
+            .get(three)
+            .unwrap()
+            .phase()
+            .wait_for(|phase| matches!(phase, Phase::Leading(_)))
+            .await
+            .unwrap();
+    }
+    let got = shards.ask(three, Command::Get("a".to_owned())).await.unwrap();
+    assert_eq!(got, Answer::Text(None), "the log of a re-created topic is another one");
 }
 
 /// One life of a cluster with elections, lost leaders, refusals and time passing. Returns what was answered, in order.
