@@ -22,12 +22,15 @@ pub async fn serve(loaded: LoadedConfig) -> Result<(), StartError> {
     let broker = Broker::builder().config(loaded).start().await?;
     announce(&broker);
     let end = tokio::select! {
-        _ = terminate.recv() => Ok(info!("SIGTERM")),
-        _ = interrupt.recv() => Ok(info!("SIGINT")),
+        _ = terminate.recv() => Ok("SIGTERM"),
+        _ = interrupt.recv() => Ok("SIGINT"),
         why = broker.failed() => Err(StartError::Stopped(why)),
     };
+    if let Ok(signal) = end {
+        info!(signal);
+    }
     broker.shutdown().await;
-    end
+    end.map(|_signal| ())
 }
 
 /// Says where to point a client, on standard output; a closed one is no reason to stop.
