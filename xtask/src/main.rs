@@ -2,6 +2,7 @@
 
 mod codegen;
 mod conformance;
+mod docs;
 
 use clap::{Parser, Subcommand};
 
@@ -18,11 +19,14 @@ enum Task {
     Codegen(codegen::Arguments),
     /// Drive a broker with other people's clients and compare it with Apache Kafka.
     Conformance(conformance::Options),
+    /// Write the reference pages from the declarations in the code.
+    Docs(docs::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Codegen(arguments) => codegen::run(&arguments),
         Task::Conformance(options) => conformance::run(&options),
+        Task::Docs(arguments) => docs::run(&arguments),
     }
 }

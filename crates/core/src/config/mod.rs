@@ -20,6 +20,7 @@ mod group_keys;
 mod key;
 mod layers;
 pub mod listener;
+mod manual;
 mod nearest;
 mod node;
 pub mod quota;
@@ -36,6 +37,7 @@ pub use error::ConfigError;
 pub use group::{GroupConfig, check_group, group_keys};
 pub use key::{BrokerDefault, ConfigKey, ConfigType, DefaultValue, Importance, UpdateMode};
 pub use layers::{BrokerLayers, ConfigSource, Synonym};
+pub use manual::manual;
 pub use nearest::nearest;
 pub use node::{
     BrokerConfig, GroupSettings, HttpListener, HttpListeners, Identity, Listeners, LogSettings,

@@ -37,7 +37,7 @@ pub const TOPIC_KEYS: &[ConfigKey] = config_keys! {
     "file.delete.delay.ms": Long = "60000", at_least(0), Medium, Resource, from [same("log.segment.delete.delay.ms")];
     /// Dirty share of the log that makes it eligible for compaction.
     "min.cleanable.dirty.ratio": Double = "0.5", fraction(0.0, 1.0), Medium, Resource, from [same("log.cleaner.min.cleanable.ratio")];
-    /// Delete, compact, both, or (4.2+) empty = keep for ever.
+    /// What happens to old records: delete, compact, both, or nothing at all when empty.
     "cleanup.policy": List = "delete", list_of_or_empty(&["compact", "delete"]), Medium, Resource, from [same("log.cleanup.policy")];
     /// May a replica outside the ISR become leader, with loss.
     "unclean.leader.election.enable": Boolean = "false", Validator::Any, Medium, Resource, from [same("unclean.leader.election.enable")];
@@ -63,7 +63,7 @@ pub const TOPIC_KEYS: &[ConfigKey] = config_keys! {
     "leader.replication.throttled.replicas": List = "", Validator::ThrottledReplicas, Medium, Resource;
     /// partition:broker pairs throttled on the follower side; * = all.
     "follower.replication.throttled.replicas": List = "", Validator::ThrottledReplicas, Medium, Resource;
-    /// Tier this topic; refused for compacted topics; turning it off needs one of the two *disable* keys.
+    /// Tier this topic; refused for compacted topics; turning it off needs remote.log.delete.on.disable.
     "remote.storage.enable": Boolean = "false", Validator::Any, Medium, Resource;
     /// Age kept on local disk when tiered; -2 = same as retention.ms. In milliseconds.
     "local.retention.ms": Long = "-2", at_least(-2), Medium, Resource, from [same("log.local.retention.ms")];

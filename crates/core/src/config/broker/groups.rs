@@ -11,7 +11,7 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     "group.coordinator.threads": Int = "4", at_least(1), High, ReadOnly, inert "coordinators share one pool of threads";
     /// Threads for offloaded work (assignors, regex).
     "group.coordinator.background.threads": Int = "2", at_least(1), High, ReadOnly, inert "coordinators share one pool of threads";
-    /// Write batching; -1 = adaptive; was 5 in 4.1. In milliseconds.
+    /// Write batching; -1 = adaptive. In milliseconds.
     "group.coordinator.append.linger.ms": Int = "-1", at_least(-1), Medium, ReadOnly;
     /// Largest append buffer kept for reuse (KIP-1196). In bytes.
     "group.coordinator.cached.buffer.max.bytes": Int = "1048588", at_least(524288), Medium, ClusterWide;

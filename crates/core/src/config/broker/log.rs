@@ -85,7 +85,7 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     "create.topic.policy.class.name": Class = null, built_in(&[]), Low, ReadOnly;
     /// Plugin that may refuse a config change.
     "alter.config.policy.class.name": Class = null, built_in(&[]), Low, ReadOnly;
-    /// Switch; deprecated (KIP-1148), keep true.
+    /// Whether compacted topics are compacted; deprecated by KIP-1148.
     "log.cleaner.enable": Boolean = "true", Validator::Any, Medium, ReadOnly, inert "compaction is always on, as KIP-1148 asks";
     /// Cleaner threads.
     "log.cleaner.threads": Int = "1", at_least(0), Medium, ClusterWide;

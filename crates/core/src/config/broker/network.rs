@@ -15,13 +15,13 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     "inter.broker.listener.name": String = null, Validator::Any, Medium, ReadOnly;
     /// Protocol for broker-to-broker traffic when no listener is named.
     "security.inter.broker.protocol": String = "PLAINTEXT", one_of(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), Medium, ReadOnly;
-    /// SO_SNDBUF; -1 = OS default. In bytes.
+    /// Send buffer of a socket; -1 = OS default. In bytes.
     "socket.send.buffer.bytes": Int = "102400", Validator::Any, High, ReadOnly;
-    /// SO_RCVBUF; -1 = OS default. In bytes.
+    /// Receive buffer of a socket; -1 = OS default. In bytes.
     "socket.receive.buffer.bytes": Int = "102400", Validator::Any, High, ReadOnly;
     /// Largest request frame. In bytes.
     "socket.request.max.bytes": Int = "104857600", at_least(1), High, ReadOnly;
-    /// Listen() backlog.
+    /// Connections the system holds until they are accepted.
     "socket.listen.backlog.size": Int = "50", at_least(1), Medium, ReadOnly;
     /// Connections from one address; 0 only with overrides.
     "max.connections.per.ip": Int = "2147483647", at_least(0), Medium, ClusterWide;

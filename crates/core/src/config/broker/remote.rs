@@ -11,7 +11,7 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     "remote.log.storage.manager.impl.prefix": String = "rsm.config.", Validator::NonEmpty, Medium, ReadOnly;
     /// Prefix of keys handed to the metadata manager.
     "remote.log.metadata.manager.impl.prefix": String = "rlmm.config.", Validator::NonEmpty, Medium, ReadOnly;
-    /// RemoteStorageManager plugin; Vltava maps it to a built-in backend.
+    /// The store of tiered segments, by the name of the Java class that does it in Kafka.
     "remote.log.storage.manager.class.name": String = null, Validator::NonEmpty, Medium, ReadOnly;
     /// Class path of that plugin; accepted and ignored.
     "remote.log.storage.manager.class.path": String = null, Validator::Any, Medium, ReadOnly, inert "no code is loaded from a class path";

@@ -37,7 +37,7 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     "ssl.provider": String = null, Validator::Any, Medium, PerBroker, inert "it names a Java security provider";
     /// TLS versions offered.
     "ssl.enabled.protocols": List = "TLSv1.2,TLSv1.3", names_or_empty(), Medium, PerBroker;
-    /// JKS, PKCS12 or PEM; Vltava: PEM first, PKCS12 later, JKS refused clearly.
+    /// Format of the key store: PEM, PKCS12 or JKS.
     "ssl.keystore.type": String = "JKS", Validator::Any, Medium, PerListener;
     /// Keystore file.
     "ssl.keystore.location": String = null, Validator::Any, Medium, PerListener;
@@ -49,7 +49,7 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     "ssl.keystore.key": Password = null, Validator::Any, Medium, PerListener;
     /// Certificate chain as PEM text.
     "ssl.keystore.certificate.chain": Password = null, Validator::Any, Medium, PerListener;
-    /// As ssl.keystore.type.
+    /// Format of the trust store: PEM, PKCS12 or JKS.
     "ssl.truststore.type": String = "JKS", Validator::Any, Medium, PerListener;
     /// Truststore file.
     "ssl.truststore.location": String = null, Validator::Any, Medium, PerListener;
@@ -113,9 +113,9 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     "sasl.login.retry.backoff.max.ms": Long = "10000", Validator::Any, Low, ReadOnly;
     /// First pause between token tries. In milliseconds.
     "sasl.login.retry.backoff.ms": Long = "100", Validator::Any, Low, ReadOnly;
-    /// How a token is obtained; map the known class names to built-in behaviour.
+    /// How a token is obtained, by the name of the Java class that does it in Kafka.
     "sasl.oauthbearer.jwt.retriever.class": Class = "org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever", built_in(&["org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever", "org.apache.kafka.common.security.oauthbearer.ClientCredentialsJwtRetriever", "org.apache.kafka.common.security.oauthbearer.FileJwtRetriever", "org.apache.kafka.common.security.oauthbearer.JwtBearerJwtRetriever"]), Medium, ReadOnly;
-    /// How a token is checked; same.
+    /// How a token is checked, by the name of the Java class that does it in Kafka.
     "sasl.oauthbearer.jwt.validator.class": Class = "org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator", built_in(&["org.apache.kafka.common.security.oauthbearer.DefaultJwtValidator", "org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator", "org.apache.kafka.common.security.oauthbearer.ClientJwtValidator"]), Medium, ReadOnly;
     /// Scope asked for.
     "sasl.oauthbearer.scope": String = null, Validator::Any, Medium, ReadOnly;

@@ -71,7 +71,7 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     "share.coordinator.load.buffer.size": Int = "5242880", at_least(1), High, ReadOnly;
     /// Codec id used when writing.
     "share.coordinator.state.topic.compression.codec": Int = "0", between(0, 4), High, ReadOnly;
-    /// Write batching; -1 = adaptive; was 5 in 4.1. In milliseconds.
+    /// Write batching; -1 = adaptive. In milliseconds.
     "share.coordinator.append.linger.ms": Int = "-1", at_least(-1), Medium, ReadOnly;
     /// Deadline of an append. In milliseconds.
     "share.coordinator.write.timeout.ms": Int = "5000", at_least(1), High, ReadOnly;
