@@ -29,6 +29,7 @@
 mod answers;
 mod batch;
 mod error;
+mod leading;
 mod replay;
 mod replica;
 mod settings;

@@ -1,11 +1,15 @@
 //! Replays a log into a machine.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use vltava_core::id::{LeaderEpoch, Offset, Timestamp};
 use vltava_core::log::{FileRange, LogData, LogError};
 use vltava_core::machine::{DecodeError, Entry, Place, StateMachine, TransactionEnd};
 use vltava_core::record::{Batch, EndTransactionMarker, Record, RecordError, Records, TransactionResult};
 use vltava_core::replicated::{Isolation, ReadError, ReadTerms, ReplicatedLog, Watermarks};
+
+use super::Snapshots;
 
 /// Why a log could not be replayed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -57,6 +61,57 @@ impl Position {
     }
 }
 
+/// Replays the newest snapshot and then the log, as a leader does, up to `end`.
+pub(super) async fn replay_whole<M: StateMachine>(
+    log: Arc<dyn ReplicatedLog>,
+    snapshots: Option<Arc<dyn Snapshots>>,
+    mut machine: M,
+    end: Offset,
+    bytes: usize,
+) -> Result<(M, Position), ReplayError> {
+    let mut position = Position::at(log.watch().borrow().start);
+    if let Some(snapshots) = snapshots {
+        start_from_snapshot(snapshots, &mut machine, &mut position).await?;
+    }
+    replay_to(&*log, &mut machine, &mut position, end, bytes).await?;
+    Ok((machine, position))
+}
+
+/// Applies the newest snapshot, when there is one.
+pub(super) async fn start_from_snapshot<M: StateMachine>(
+    snapshots: Arc<dyn Snapshots>,
+    machine: &mut M,
+    position: &mut Position,
+) -> Result<(), ReplayError> {
+    let newest = tokio::task::spawn_blocking(move || snapshots.newest());
+    let Some(snapshot) = newest.await.map_err(|_| ReplayError::Cancelled)?? else { return Ok(()) };
+    let mut inside = Position::at(Offset::ZERO);
+    apply_region(machine, snapshot.batches, &mut inside)?;
+    *position = Position::at(snapshot.end);
+    position.epoch = snapshot.epoch;
+    Ok(())
+}
+
+/// Replays the log as a leader does, whether it is committed or not, up to `end`.
+pub(super) async fn replay_to<M: StateMachine>(
+    log: &dyn ReplicatedLog,
+    machine: &mut M,
+    position: &mut Position,
+    end: Offset,
+    bytes: usize,
+) -> Result<(), ReplayError> {
+    while position.next < end {
+        let before = position.next;
+        replay_some(log, machine, position, Isolation::LogEnd, bytes).await?;
+        if position.next == before {
+            // Nothing from here on: the last records were compacted away.
+            position.next = end;
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
 /// One read from `position` on, applied. Returns where the log stood; the position has not moved when there is nothing
 /// to read.
 pub(super) async fn replay_some<M: StateMachine>(
@@ -101,7 +156,7 @@ fn read_range(range: &FileRange) -> Result<Bytes, LogError> {
     range.file.read_exact_at(&mut bytes, range.position).map_err(|error| LogError::Io {
         act: "read",
         path: "the log's file".into(),
-        source: std::sync::Arc::new(error),
+        source: Arc::new(error),
     })?;
     Ok(bytes.into())
 }

@@ -6,8 +6,7 @@ use vltava_core::id::{LeaderEpoch, Offset, Timestamp};
 use vltava_core::machine::StateMachine;
 use vltava_core::replicated::{Isolation, ReadError, ReplicatedLog};
 
-use super::replay::{Position, replay_some};
-use super::shard::start_from_snapshot;
+use super::replay::{Position, replay_some, start_from_snapshot};
 use super::{NewSnapshot, ReplayError, Snapshots, Surroundings};
 
 /// A machine that follows its log: every node has one for the metadata, from which its image comes.
