@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::error;
 use vltava_coordinator::cluster::{Answer, Cluster, Command};
 use vltava_coordinator::group::GroupCoordinator;
@@ -42,6 +42,8 @@ pub(crate) struct Node {
     /// Nobody is refused anything without one.
     pub(crate) authorizer: Option<Arc<dyn Authorizer>>,
     pub(crate) connections: Arc<Connections>,
+    /// What large requests in flight may take together (`queued.max.request.bytes`).
+    pub(crate) request_memory: Arc<Semaphore>,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) view: ArcSwap<View>,
     /// The image of the view, for those who wait for a change.

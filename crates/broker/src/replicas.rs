@@ -13,7 +13,8 @@ use vltava_coordinator::group::GroupCommand;
 use vltava_coordinator::group::command::DeletedTopic;
 use vltava_core::config::{BrokerLayers, Properties, TopicConfig};
 use vltava_core::id::{
-    BrokerId, DirectoryId, GROUP_OFFSETS_TOPIC, PartitionIndex, TopicId, TopicIdPartition, TopicPartition,
+    BrokerId, DirectoryId, GROUP_OFFSETS_TOPIC, LeaderEpoch, PartitionIndex, TopicId, TopicIdPartition,
+    TopicPartition,
 };
 use vltava_core::image::{ConfigKind, ConfigResource, Image, ImageDelta, Partition as Replicas, Topic};
 use vltava_core::log::{LogId, LogSettings};
@@ -229,6 +230,11 @@ fn remove(node: &Node, topic: &Topic, index: PartitionIndex, slot: &Slot) {
         Slot::Here(hosted) => &hosted.store,
         Slot::Elsewhere | Slot::Failed => node.stores.main(),
     };
+    if let Slot::Here(hosted) = slot {
+        // Wakes those who wait for records or for a commit.
+        let epoch = hosted.partition.watermarks().epoch;
+        hosted.partition.resign(LeaderEpoch(epoch.0.saturating_add(1)));
+    }
     match store.remove(&id) {
         Ok(()) => info!(partition = %id.partition, "deleted"),
         Err(problem) => error!(partition = %id.partition, %problem, "a deleted partition's log stays"),

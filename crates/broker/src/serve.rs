@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -17,6 +18,7 @@ pub async fn serve(loaded: LoadedConfig) -> Result<(), StartError> {
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
+    raise_open_files_limit();
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Threads)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Threads)?;
     let broker = Broker::builder().config(loaded).start().await?;
@@ -31,6 +33,15 @@ pub async fn serve(loaded: LoadedConfig) -> Result<(), StartError> {
     }
     broker.shutdown().await;
     end.map(|_signal| ())
+}
+
+/// Allows as many open files as the system lets this process have: every connection and every segment takes one.
+fn raise_open_files_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+    {
+        warn!(%error, "the limit of open files stays where it is");
+    }
 }
 
 /// Says where to point a client, on standard output; a closed one is no reason to stop.

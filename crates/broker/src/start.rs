@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -37,6 +37,7 @@ use crate::broker::{Broker, Listening, StartError};
 use crate::clock::SystemClock;
 use crate::fetch_session::FetchSessions;
 use crate::metrics::Metrics;
+use crate::net::connection::MEMORY_UNIT;
 use crate::net::connections::{ConnectionLimits, Connections};
 use crate::net::listener::Listener;
 use crate::node::{Node, Random, RequestLimits};
@@ -45,6 +46,9 @@ use crate::producer_ids::ProducerIds;
 use crate::quorum::Place;
 use crate::stores::Stores;
 use crate::{housekeeping, replicas};
+
+/// What large requests in flight may take together when `queued.max.request.bytes` is not set, in bytes.
+const REQUEST_MEMORY_DEFAULT: usize = 128 << 20;
 
 /// How long a fetch session must be idle before another takes its slot.
 const SESSION_IDLE_MIN: Duration = Duration::from_secs(120);
@@ -77,6 +81,7 @@ pub(crate) async fn start(
         stores: storage.stores,
         authorizer,
         connections: Connections::new(connection_limits(&config.network)),
+        request_memory: Arc::new(Semaphore::new(request_memory_units(&config))),
         fetch_sessions: FetchSessions::new(
             usize::try_from(config.network.fetch_sessions_max).unwrap_or(0),
             SESSION_IDLE_MIN,
@@ -294,6 +299,15 @@ fn request_limits(config: &BrokerConfig) -> RequestLimits {
             .then(|| size(config.network.receive_buffer_bytes))
             .flatten(),
     }
+}
+
+/// The memory for requests: what was set, or a default that leaves a small machine alive; room for the largest request in
+/// any case.
+fn request_memory_units(config: &BrokerConfig) -> usize {
+    let set = config.network.queued_bytes_max.and_then(|bytes| usize::try_from(bytes).ok());
+    let largest = usize::try_from(config.network.request_bytes_max).unwrap_or(0);
+    let bytes = set.unwrap_or(REQUEST_MEMORY_DEFAULT).max(2 * largest);
+    bytes.div_ceil(MEMORY_UNIT).min(Semaphore::MAX_PERMITS)
 }
 
 fn asked(config: &BrokerConfig, key: &str) -> bool {

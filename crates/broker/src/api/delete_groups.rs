@@ -24,7 +24,7 @@ pub(crate) async fn handle(call: Call<DeleteGroupsRequest>) -> DeleteGroupsRespo
 async fn delete(call: &Call<DeleteGroupsRequest>, group: &str) -> Result<(), ErrorCode> {
     call.authorize(Operation::Delete, Resource::Group(group))?;
     match call.node.ask_group(group, GroupCommand::DeleteGroup(group.into())).await? {
-        GroupAnswer::DeleteGroup(deleted) => deleted.map_err(|error| error.code()),
+        GroupAnswer::DeleteGroup(deleted) => deleted.map_err(vltava_coordinator::group::GroupError::code),
         _ => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
     }
 }

@@ -108,7 +108,11 @@ fn result(call: &Call<DescribeConfigsRequest>, description: Description) -> Desc
                 source: synonym.source.id(),
             })
             .collect(),
-        config_type: if call.has(TYPES) { description.kind.map_or(0, |kind| kind.id()) } else { 0 },
+        config_type: if call.has(TYPES) {
+            description.kind.map_or(0, vltava_core::config::ConfigType::id)
+        } else {
+            0
+        },
         documentation: documentation.filter(|_| call.has(TYPES)).map(wire),
     }
 }

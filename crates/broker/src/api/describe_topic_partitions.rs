@@ -79,7 +79,7 @@ impl<'a> Page<'a> {
         }
         match self.image.topics.by_name(name) {
             None if TopicName::new(name).is_err() => {
-                self.topics.push(failed(ErrorCode::INVALID_TOPIC_EXCEPTION))
+                self.topics.push(failed(ErrorCode::INVALID_TOPIC_EXCEPTION));
             }
             None => self.topics.push(failed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)),
             Some(topic) => self.add_topic(topic, from),

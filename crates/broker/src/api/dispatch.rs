@@ -12,6 +12,10 @@ use vltava_protocol::frame::{FrameError, RequestFrame, encode_response};
 use super::{Call, Peer, Row, TABLE, api_versions};
 use crate::node::Node;
 
+/// The most memory that the arrays of one request may take, in bytes: about 200,000 partitions of a Fetch, more than a
+/// cluster has. Without it a frame could cost many times its size.
+const REQUEST_ELEMENTS_BYTES_MAX: usize = 16 << 20;
+
 /// A request whose header was read.
 pub(crate) struct Incoming {
     call: Call<Reader>,
@@ -73,7 +77,7 @@ pub(crate) enum Unanswerable {
 impl Incoming {
     /// Reads the header of a frame and finds out who handles it.
     pub(crate) fn read(frame: Bytes, node: &Arc<Node>, peer: &Arc<Peer>) -> Result<Incoming, Unanswerable> {
-        let frame = match RequestFrame::decode(frame) {
+        let mut frame = match RequestFrame::decode(frame) {
             Ok(frame) => frame,
             Err(FrameError::UnsupportedVersion { api, version, correlation_id }) => {
                 return unsupported(api, version, correlation_id, node, peer);
@@ -84,6 +88,7 @@ impl Incoming {
         if !row.versions().contains(&frame.version()) {
             return unsupported(row.key, frame.version(), frame.header.correlation_id, node, peer);
         }
+        frame.body.limit_elements(REQUEST_ELEMENTS_BYTES_MAX);
         let call = Call {
             node: node.clone(),
             peer: peer.clone(),

@@ -24,7 +24,7 @@ async fn beat(call: &Call<HeartbeatRequest>) -> Result<(), ErrorCode> {
         generation: Generation(request.generation_id),
     });
     match call.node.ask_group(&request.group_id, command).await {
-        Ok(GroupAnswer::Heartbeat(result)) => result.map_err(|error| error.code()),
+        Ok(GroupAnswer::Heartbeat(result)) => result.map_err(vltava_coordinator::group::GroupError::code),
         Ok(_) => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
         // A member must not give up its generation because the coordinator is still loading.
         Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS) => Ok(()),

@@ -22,7 +22,7 @@ pub(crate) async fn handle(call: Call<LeaveGroupRequest>) -> LeaveGroupResponse 
         },
         Ok(left) => {
             let failed = left.into_iter().find_map(|member| member.outcome.err());
-            refusal(failed.map_or(ErrorCode::NONE, |error| error.code()))
+            refusal(failed.map_or(ErrorCode::NONE, vltava_coordinator::group::GroupError::code))
         }
         Err(code) => refusal(code),
     }
@@ -46,7 +46,7 @@ async fn leave(call: &Call<LeaveGroupRequest>) -> Result<Vec<LeftMember>, ErrorC
     };
     let command = GroupCommand::Leave(Leave { group: request.group_id.as_str().into(), members });
     match call.node.ask_group(&request.group_id, command).await? {
-        GroupAnswer::Leave(left) => left.map_err(|error| error.code()),
+        GroupAnswer::Leave(left) => left.map_err(vltava_coordinator::group::GroupError::code),
         _ => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
     }
 }
@@ -55,6 +55,10 @@ fn member(left: LeftMember) -> MemberResponse {
     MemberResponse {
         member_id: wire(&left.member),
         group_instance_id: left.instance.as_deref().map(wire),
-        error_code: left.outcome.err().map_or(ErrorCode::NONE, |error| error.code()).code(),
+        error_code: left
+            .outcome
+            .err()
+            .map_or(ErrorCode::NONE, vltava_coordinator::group::GroupError::code)
+            .code(),
     }
 }

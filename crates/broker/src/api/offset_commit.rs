@@ -140,7 +140,7 @@ fn by_partition(call: &Call<OffsetCommitRequest>, topics: Vec<TopicOutcomes>) ->
     for topic in topics {
         let Ok(lookup) = call.node.lookup_name(&topic.name) else { continue };
         for (partition, result) in topic.partitions {
-            let code = result.err().map_or(ErrorCode::NONE, |error| error.code());
+            let code = result.err().map_or(ErrorCode::NONE, vltava_coordinator::group::GroupError::code);
             outcomes.insert((lookup.topic().id, partition), code);
         }
     }

@@ -64,13 +64,15 @@ async fn delete(
         topics: topics.collect(),
     });
     let outcomes = match call.node.ask_group(&request.group_id, command).await? {
-        GroupAnswer::DeleteOffsets(outcomes) => outcomes.map_err(|error| error.code())?,
+        GroupAnswer::DeleteOffsets(outcomes) => {
+            outcomes.map_err(vltava_coordinator::group::GroupError::code)?
+        }
         _ => return Err(ErrorCode::UNKNOWN_SERVER_ERROR),
     };
     let mut codes = HashMap::new();
     for topic in outcomes {
         for (partition, result) in topic.partitions {
-            let code = result.err().map_or(ErrorCode::NONE, |error| error.code());
+            let code = result.err().map_or(ErrorCode::NONE, vltava_coordinator::group::GroupError::code);
             codes.insert((topic.name.clone(), partition), code);
         }
     }

@@ -120,11 +120,10 @@ async fn offsets(
         topics: asked.topics.as_ref().map(|_| wanted),
         require_stable: call.request.require_stable,
     });
-    let fetched = match call.node.ask_group(&asked.group_id, command).await? {
-        GroupAnswer::FetchOffsets(fetched) => fetched,
-        _ => return Err(ErrorCode::UNKNOWN_SERVER_ERROR),
+    let answer = call.node.ask_group(&asked.group_id, command).await?;
+    let GroupAnswer::FetchOffsets(FetchedOffsets { topics, .. }) = answer else {
+        return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
     };
-    let FetchedOffsets { topics, .. } = fetched;
     let all = asked.topics.is_none();
     let mut responses: Vec<_> =
         topics.into_iter().filter_map(|topic| topic_response(call, topic, all)).collect();

@@ -47,7 +47,7 @@ async fn sync(call: &Call<SyncGroupRequest>) -> Result<SyncedGroup, ErrorCode> {
         assignments: assignments.collect(),
     });
     match call.node.ask_group(&request.group_id, command).await? {
-        GroupAnswer::Sync(synced) => synced.map_err(|error| error.code()),
+        GroupAnswer::Sync(synced) => synced.map_err(vltava_coordinator::group::GroupError::code),
         _ => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
     }
 }

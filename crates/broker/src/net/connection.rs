@@ -12,8 +12,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{sleep, timeout};
 use tokio_util::io::poll_read_buf;
 
 use super::connections::Admission;
@@ -26,10 +29,21 @@ use crate::node::Node;
 /// The most Produce requests of one connection that wait for their commit at the same time. Java producers send 5.
 const PRODUCES_IN_FLIGHT_MAX: usize = 32;
 
+/// What the buffer of a connection may take without asking, in bytes.
+const FREE_BYTES: usize = 64 * 1024;
+
+/// The unit in which the memory for requests is counted, in bytes.
+pub(crate) const MEMORY_UNIT: usize = 1024;
+
+/// How long a large request may stop coming, or wait for memory.
+const STALL_MAX: Duration = Duration::from_secs(30);
+
 /// Everything that belongs to one connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     frames: FrameBuffer,
+    /// What the buffer takes of the broker's memory for requests, beyond what every connection has.
+    memory: Option<OwnedSemaphorePermit>,
     waiting: VecDeque<Waiting>,
     /// A request that was taken off the buffer and may not start yet.
     held: Option<Incoming>,
@@ -59,6 +73,8 @@ pub(crate) enum Ended {
     ByPeer,
     #[error("the connection was idle for too long, or the broker is shutting down")]
     Stopped,
+    #[error("a large request stopped coming, or the memory for requests was taken for too long")]
+    Stalled,
     #[error("the reply was an order to close")]
     Closed,
     #[error(transparent)]
@@ -74,6 +90,7 @@ impl Connection {
         Connection {
             stream,
             frames: FrameBuffer::new(node.limits.request_bytes_max),
+            memory: None,
             waiting: VecDeque::new(),
             held: None,
             outbox: Outbox::default(),
@@ -165,6 +182,9 @@ impl Connection {
         if idle && self.frames.is_empty() {
             self.frames.release();
         }
+        if idle && self.memory.is_some() && self.frames.size_wanted()? <= FREE_BYTES {
+            self.memory = None;
+        }
         let may_read = self.held.is_none() && !self.closing;
         let admission = &self.admission;
         tokio::select! {
@@ -172,11 +192,30 @@ impl Connection {
             () = first_reply(&mut self.waiting), if !idle => return Ok(()),
             ready = self.stream.readable(), if may_read => ready?,
             () = poll_fn(|context| admission.poll_stopping(context)), if idle => return Err(Ended::Stopped),
+            () = sleep(STALL_MAX), if idle && self.memory.is_some() => return Err(Ended::Stalled),
         }
         self.fill().await
     }
 
+    /// Takes memory for the frame that has begun, when that is a large one; waits while the others have it all.
+    async fn reserve(&mut self) -> Result<(), Ended> {
+        let wanted = self.frames.size_wanted()?.saturating_sub(FREE_BYTES).div_ceil(MEMORY_UNIT);
+        let held = self.memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let Some(more) = wanted.checked_sub(held).filter(|more| *more > 0) else { return Ok(()) };
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        let memory = self.node.request_memory.clone();
+        let Ok(Ok(permit)) = timeout(STALL_MAX, memory.acquire_many_owned(more)).await else {
+            return Err(Ended::Stalled);
+        };
+        match &mut self.memory {
+            Some(held) => held.merge(permit),
+            none => *none = Some(permit),
+        }
+        Ok(())
+    }
+
     async fn fill(&mut self) -> Result<(), Ended> {
+        self.reserve().await?;
         let buffer = self.frames.room()?;
         let stream = &mut self.stream;
         let read = poll_fn(|context| match poll_read_buf(Pin::new(&mut *stream), context, buffer) {

@@ -56,22 +56,31 @@ impl FrameBuffer {
         Ok(Some(self.buffer.split_to(length).freeze()))
     }
 
+    /// What is here, and what [`FrameBuffer::room`] will add for the frame that has begun, in bytes.
+    ///
+    /// # Errors
+    /// [`FrameError::Length`].
+    pub fn size_wanted(&self) -> Result<usize, FrameError> {
+        Ok(self.buffer.len() + self.missing()?)
+    }
+
     /// Where to put what is read next, with room for at least one byte.
     ///
     /// # Errors
     /// [`FrameError::Length`].
     pub fn room(&mut self) -> Result<&mut BytesMut, FrameError> {
-        let missing = match self.announced()? {
-            Some(length) => {
-                let missing = (4 + length).saturating_sub(self.buffer.len());
-                missing.min(RESERVE_BYTES_MAX.max(self.buffer.len()))
-            }
-            None => 0,
-        };
+        let missing = self.missing()?;
         if self.buffer.capacity() - self.buffer.len() < missing.max(READ_BYTES_MIN / 4) {
             self.buffer.reserve(missing.max(self.room));
         }
         Ok(&mut self.buffer)
+    }
+
+    /// How much room the frame that has begun gets next, in bytes.
+    fn missing(&self) -> Result<usize, FrameError> {
+        let Some(length) = self.announced()? else { return Ok(0) };
+        let missing = (4 + length).saturating_sub(self.buffer.len());
+        Ok(missing.min(RESERVE_BYTES_MAX.max(self.buffer.len())))
     }
 
     /// Learns how many bytes the last read brought.

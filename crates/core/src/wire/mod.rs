@@ -53,6 +53,16 @@ pub enum WireError {
         /// How many bytes there are.
         left: usize,
     },
+    /// The elements of an array would take more memory than its message may.
+    #[error(
+        "the {count} elements of an array at position {position} take too much memory; send fewer at a time"
+    )]
+    ElementsTooLarge {
+        /// Where the elements begin.
+        position: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// A length is negative, or beyond what its type may have.
     #[error("invalid length {length} at position {position}")]
     InvalidLength {

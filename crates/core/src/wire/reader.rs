@@ -19,13 +19,21 @@ pub struct Reader {
     frame: Bytes,
     // Never beyond the frame's length.
     position: usize,
+    // How many bytes of memory further array elements may take.
+    allowance: usize,
 }
 
 impl Reader {
     /// Begins at the start of `frame`.
     #[must_use]
     pub fn new(frame: Bytes) -> Self {
-        Self { frame, position: 0 }
+        Self { frame, position: 0, allowance: usize::MAX }
+    }
+
+    /// Bounds the memory that the elements of all further arrays may take together, in bytes. An element can take many
+    /// times more memory than its bytes in the frame.
+    pub fn limit_elements(&mut self, bytes: usize) {
+        self.allowance = bytes;
     }
 
     /// How many bytes have been read.
@@ -240,6 +248,10 @@ impl Reader {
         mut item: impl FnMut(&mut Self) -> Result<T, WireError>,
     ) -> Result<Option<Vec<T>>, WireError> {
         let Some(count) = self.array_count(flexible, item_bytes_min)? else { return Ok(None) };
+        self.allowance = self
+            .allowance
+            .checked_sub(count.saturating_mul(size_of::<T>()))
+            .ok_or(WireError::ElementsTooLarge { position: self.position, count })?;
         let mut items = Vec::with_capacity(count.min(ITEMS_RESERVED_MAX));
         for _ in 0..count {
             if items.len() == items.capacity() {
