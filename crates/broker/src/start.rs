@@ -254,7 +254,7 @@ fn group_shards(
     surroundings: &Surroundings,
     control: &Handle,
 ) -> Shards<GroupCoordinator> {
-    let settings = group_settings(config);
+    let settings = GroupSettings::from(&config.groups);
     // A classic group decides nothing that the broker has to carry out.
     let (effects, _) = mpsc::channel(1);
     Shards::new(Start {
@@ -267,19 +267,6 @@ fn group_shards(
         effects,
         runtime: control.clone(),
     })
-}
-
-fn group_settings(config: &BrokerConfig) -> GroupSettings {
-    let groups = &config.groups;
-    GroupSettings {
-        session_timeout_min: milliseconds(i64::from(groups.session_timeout_ms_min)),
-        session_timeout_max: milliseconds(i64::from(groups.session_timeout_ms_max)),
-        initial_rebalance_delay: milliseconds(i64::from(groups.initial_rebalance_delay_ms)),
-        group_size_max: usize::try_from(groups.size_max).unwrap_or(usize::MAX),
-        offset_metadata_length_max: usize::try_from(groups.offset_metadata_bytes_max).unwrap_or(0),
-        offsets_retention: milliseconds(groups.offsets_retention_ms),
-        offsets_retention_check_interval: milliseconds(groups.offsets_retention_check_interval_ms),
-    }
 }
 
 fn milliseconds(count: i64) -> Duration {
