@@ -3,6 +3,9 @@
 mod codegen;
 mod conformance;
 mod docs;
+mod tidy;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -21,12 +24,16 @@ enum Task {
     Conformance(conformance::Options),
     /// Write the reference pages from the declarations in the code.
     Docs(docs::Arguments),
+    /// Check what the invariants forbid
+    Tidy,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().task {
-        Task::Codegen(arguments) => codegen::run(&arguments),
-        Task::Conformance(options) => conformance::run(&options),
-        Task::Docs(arguments) => docs::run(&arguments),
+        Task::Codegen(arguments) => codegen::run(&arguments)?,
+        Task::Conformance(options) => conformance::run(&options)?,
+        Task::Docs(arguments) => docs::run(&arguments)?,
+        Task::Tidy => return tidy::run(),
     }
+    Ok(ExitCode::SUCCESS)
 }

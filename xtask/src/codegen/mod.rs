@@ -55,6 +55,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     output.finish(arguments.check)
 }
 
+/// Fails if a generated file is stale, and changes nothing.
+pub fn check() -> anyhow::Result<()> {
+    run(&Arguments { check: true })
+}
+
 struct Source {
     folder: &'static str,
     /// From the workspace's root.

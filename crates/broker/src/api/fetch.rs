@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::select_all;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until};
+use vltava_core::clock::Moment;
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{LeaderEpoch, Offset, PartitionIndex, TopicId, Uuid};
 use vltava_core::log::LogData;
@@ -47,7 +47,7 @@ pub(crate) fn handle(mut call: Call<FetchRequest>) -> Answer<FetchResponse> {
     let gathered = fetch.gather();
     let wait = u64::try_from(fetch.call.request.max_wait_ms).unwrap_or(0);
     if wait > 0 && !gathered.enough(&fetch) {
-        let deadline = Instant::now() + Duration::from_millis(wait);
+        let deadline = now + Duration::from_millis(wait);
         return Answer::Later(Box::pin(fetch.wait(deadline)));
     }
     if gathered.needs_disk() {
@@ -171,8 +171,9 @@ impl Fetch {
     }
 
     /// Waits until there is enough or the deadline is reached.
-    async fn wait(self, deadline: Instant) -> FetchResponse {
+    async fn wait(self, deadline: Moment) -> FetchResponse {
         let mut late = false;
+        let mut timer = self.call.node.clock.sleep_until(deadline);
         loop {
             // Subscribing before reading: what is appended in between is noticed.
             let mut watches: Vec<watch::Receiver<Watermarks>> = self
@@ -187,7 +188,7 @@ impl Fetch {
             }
             tokio::select! {
                 () = any_changed(&mut watches) => {}
-                () = sleep_until(deadline) => late = true,
+                () = &mut timer => late = true,
             }
         }
     }

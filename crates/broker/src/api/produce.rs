@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{LeaderEpoch, PartitionIndex, TopicId};
 use vltava_core::record::{Batch, Compression, RecordError};
@@ -187,12 +186,16 @@ impl Produce {
     /// Waits for the commits, until the time that the producer allows is over.
     async fn settle(mut self) -> ProduceResponse {
         let patience = Duration::from_millis(u64::try_from(self.call.request.timeout_ms).unwrap_or(0));
-        let deadline = Instant::now() + patience;
+        let clock = self.call.node.clock.clone();
+        let deadline = clock.now() + patience;
         for (topic, place, hosted, placed) in std::mem::take(&mut self.waiting) {
-            let code = match timeout_at(deadline, committed(hosted.partition.watch(), placed)).await {
-                Ok(Ok(())) => continue,
-                Ok(Err(error)) => error.code(),
-                Err(_) => ErrorCode::REQUEST_TIMED_OUT,
+            let code = tokio::select! {
+                biased;
+                committed = committed(hosted.partition.watch(), placed) => match committed {
+                    Ok(()) => continue,
+                    Err(error) => error.code(),
+                },
+                () = clock.sleep_until(deadline) => ErrorCode::REQUEST_TIMED_OUT,
             };
             let response =
                 self.responses.get_mut(topic).and_then(|topic| topic.partition_responses.get_mut(place));
