@@ -1,6 +1,7 @@
 //! Changes of a topic's, a group's or a broker's settings, decided before they are stored.
 
 use super::broker::{broker_keys, listener_key, synonyms};
+use super::check::check_log_defaults;
 use super::error::ConfigError;
 use super::key::{ConfigKey, ConfigType, UpdateMode};
 use super::layers::BrokerLayers;
@@ -202,7 +203,7 @@ pub enum BrokerScope {
 }
 
 /// Checks the dynamic settings a broker, or all of them, would carry: known keys must be changeable in this scope and
-/// their values valid. Unknown keys are kept, as Kafka keeps them for plugins.
+/// their values valid, by themselves and for topics without settings of their own. Unknown keys are kept, as Kafka keeps them for plugins.
 ///
 /// # Errors
 /// The first key that cannot be changed this way, or the first value that does not fit.
@@ -219,7 +220,8 @@ pub fn check_broker(new: &Properties, scope: BrokerScope) -> Result<(), ConfigEr
         // Kafka answers INVALID_REQUEST for a broker's value, INVALID_CONFIG for a topic's.
         key.parse(text).map_err(|error| ConfigError::NotUpdatable(error.to_string()))?;
     }
-    Ok(())
+    let alone = BrokerLayers { cluster: new.clone(), ..BrokerLayers::default() };
+    check_log_defaults(&alone).map_err(|error| ConfigError::NotUpdatable(error.to_string()))
 }
 
 /// Keys that may be set for one listener of all brokers.

@@ -1,6 +1,7 @@
 //! What must go together in the settings of a node, checked at start and on every dynamic change.
 
 use super::error::ConfigError;
+use super::layers::BrokerLayers;
 use super::listener::ListenerName;
 use super::node::BrokerConfig;
 use super::topic::TopicConfig;
@@ -14,7 +15,12 @@ pub(super) fn check_node(config: &BrokerConfig) -> Result<(), ConfigError> {
     check_replication(values)?;
     check_network(config)?;
     check_group_bounds(values)?;
-    let topic = TopicConfig::resolve(&super::table::Properties::new(), &config.layers)?;
+    check_log_defaults(&config.layers)
+}
+
+/// Checks what a node's settings make of a topic that has none of its own.
+pub(super) fn check_log_defaults(layers: &BrokerLayers) -> Result<(), ConfigError> {
+    let topic = TopicConfig::resolve(&super::table::Properties::new(), layers)?;
     require(topic.segment_ms >= 1, || "log.roll.ms must be greater than or equal to 1".to_owned())?;
     require(topic.segment_jitter_ms >= 0, || {
         "log.roll.jitter.ms must be greater than or equal to 0".to_owned()
