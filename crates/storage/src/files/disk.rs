@@ -429,6 +429,25 @@ impl Files for SeededDisk {
         Ok(())
     }
 
+    fn sync_everything(&self, folder: &Path) -> io::Result<()> {
+        let mut world = self.0.lock();
+        let failed = world.check(DiskFault::Sync, folder);
+        lost(world.step()?)?;
+        failed?;
+        let mut pending = vec![world.find(folder)?];
+        while let Some(id) = pending.pop() {
+            match world.nodes.get_mut(&id) {
+                Some(Node::Folder(folder)) => {
+                    folder.sync();
+                    pending.extend(folder.names.values());
+                }
+                Some(Node::File(content)) => content.sync(),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>> {
         drop(self.open(path, Open::OrCreate)?);
         let mut world = self.0.lock();

@@ -71,6 +71,12 @@ pub trait Files: Send + Sync + fmt::Debug {
     /// Anything the disk reports.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
 
+    /// Makes everything below a folder durable, bytes and names, and perhaps more than that: for many files at once.
+    ///
+    /// # Errors
+    /// Anything the disk reports; nothing may be believed then.
+    fn sync_everything(&self, folder: &Path) -> io::Result<()>;
+
     /// Takes an exclusive lock on a file, which is created when there is none. `None` when another process, or another
     /// holder in this one, has it. The lock ends when the guard is dropped or the process dies.
     ///

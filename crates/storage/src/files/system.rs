@@ -68,6 +68,10 @@ impl Files for SystemFiles {
         File::open(folder)?.sync_all()
     }
 
+    fn sync_everything(&self, folder: &Path) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(File::open(folder)?)?)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn FileLock>>> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {

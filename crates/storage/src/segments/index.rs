@@ -86,6 +86,8 @@ pub(super) struct Indexer {
     /// The largest timestamp so far and the last offset of the first batch that had it.
     pub largest: TimeEntry,
     pub bytes_since_entry: u64,
+    /// The files have not been looked at, and may hold anything; what is written starts at their beginning.
+    pub unread: bool,
 }
 
 impl Indexer {
@@ -99,6 +101,7 @@ impl Indexer {
             last_time: None,
             largest: TimeEntry { timestamp: Timestamp::NONE, offset: base },
             bytes_since_entry: 0,
+            unread: false,
         }
     }
 

@@ -73,6 +73,8 @@ struct State {
     dirty_bytes: u64,
     /// Names in the folder are not synced.
     names_dirty: bool,
+    /// The folder itself and its `partition.metadata` are perhaps not synced.
+    folder_dirty: bool,
     /// Why nothing can be appended any more.
     offline: Option<String>,
 }
@@ -170,6 +172,21 @@ impl Active {
         *self.first_timestamp.insert(read.unwrap_or(Timestamp::NONE))
     }
 }
+
+/// What is to be made durable.
+#[derive(Debug)]
+struct SyncWork {
+    end: Offset,
+    logs: Vec<Arc<Segment>>,
+    indexes: Vec<Arc<Segment>>,
+    names: bool,
+    folder: bool,
+    /// The indexes are part of it, so the recovery point may follow.
+    indexed: bool,
+}
+
+/// From so many logs on, syncing the whole file system is cheaper than syncing five files and folders of each.
+const TOGETHER_FROM: usize = 32;
 
 /// What a run of batches brings, as far as rolling is concerned.
 #[derive(Clone, Copy, Debug)]
@@ -297,35 +314,74 @@ impl SegmentLog {
 
     /// With the upkeep lock held: syncs what was appended, unless `wanted` is durable already.
     fn flush_in_turn(&self, wanted: Offset) -> Result<Offset, LogError> {
-        let (end, logs, names_dirty) = {
-            let mut state = self.state.lock();
-            self.check_online(&state)?;
+        {
+            let state = self.state.lock();
             if state.flushed >= wanted && !state.names_dirty {
                 return Ok(state.flushed);
             }
-            let mut logs = std::mem::take(&mut state.unsynced);
-            if state.active.size > 0 {
-                logs.push(Arc::clone(&state.active.segment));
-            }
-            state.dirty_bytes = 0;
-            (state.end, logs, std::mem::take(&mut state.names_dirty))
-        };
-        let synced = self.sync_logs(&logs, names_dirty);
-        let mut state = self.state.lock();
-        self.watch(&mut state, synced)?;
-        state.flushed = state.flushed.max(end);
-        Ok(end)
+        }
+        let work = self.begin_sync(false)?;
+        let synced = self.sync(&work);
+        self.end_sync(&work, synced)?;
+        Ok(work.end)
     }
 
-    fn sync_logs(&self, logs: &[Arc<Segment>], names_dirty: bool) -> Result<(), LogError> {
-        for segment in logs {
+    /// Takes over what has to be synced, with the indexes or without. With the upkeep lock held.
+    fn begin_sync(&self, indexes: bool) -> Result<SyncWork, LogError> {
+        let mut state = self.state.lock();
+        self.check_online(&state)?;
+        let mut work = SyncWork {
+            end: state.end,
+            logs: std::mem::take(&mut state.unsynced),
+            indexes: Vec::new(),
+            names: std::mem::take(&mut state.names_dirty),
+            folder: std::mem::take(&mut state.folder_dirty),
+            indexed: indexes,
+        };
+        if state.active.size > 0 {
+            work.logs.push(Arc::clone(&state.active.segment));
+        }
+        state.dirty_bytes = 0;
+        if indexes {
+            let State { active, .. } = &mut *state;
+            let written = active.segment.write_indexes(&mut active.indexer);
+            self.watch(&mut state, written)?;
+            work.indexes = std::mem::take(&mut state.unsynced_indexes);
+            work.indexes.push(Arc::clone(&state.active.segment));
+            // The index files may be new names.
+            work.names = true;
+        }
+        Ok(work)
+    }
+
+    fn sync(&self, work: &SyncWork) -> Result<(), LogError> {
+        for segment in &work.logs {
             segment.log_file()?.sync().map_err(|error| failed("sync", &segment.path(names::LOG), error))?;
         }
-        if names_dirty {
-            self.directory
-                .files
-                .sync_folder(&self.folder)
-                .map_err(|error| failed("sync", &self.folder, error))?;
+        work.indexes.iter().try_for_each(|segment| segment.sync_indexes())?;
+        let files = &self.directory.files;
+        if work.folder {
+            let path = self.folder.join(names::PARTITION_METADATA);
+            files
+                .open(&path, Open::Existing)
+                .and_then(|file| file.sync())
+                .map_err(|error| failed("sync", &path, error))?;
+            let path = &self.directory.path;
+            files.sync_folder(path).map_err(|error| failed("sync", path, error))?;
+        }
+        if work.names || work.folder {
+            files.sync_folder(&self.folder).map_err(|error| failed("sync", &self.folder, error))?;
+        }
+        Ok(())
+    }
+
+    /// Takes note that work was done, or failed.
+    fn end_sync(&self, work: &SyncWork, synced: Result<(), LogError>) -> Result<(), LogError> {
+        let mut state = self.state.lock();
+        self.watch(&mut state, synced)?;
+        state.flushed = state.flushed.max(work.end);
+        if work.indexed {
+            self.recovery_point.fetch_max(work.end.0, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -340,53 +396,52 @@ impl SegmentLog {
         Offset(self.recovery_point.load(Ordering::Relaxed))
     }
 
-    /// Moves the recovery point to the end of what is flushed: its indexes are written and synced first.
-    pub(super) fn advance_recovery_point(&self) -> Result<(), LogError> {
-        let _turn = self.upkeep.lock();
-        self.advance_in_turn()
+    /// Whether something is flushed above the recovery point.
+    fn can_advance(&self) -> bool {
+        self.state.lock().flushed > self.recovery_point()
     }
 
-    fn advance_in_turn(&self) -> Result<(), LogError> {
-        if self.state.lock().flushed <= self.recovery_point() {
-            return Ok(());
+    /// Whether a clean stop has something left to do: to flush, or to give the time index its last entry.
+    fn is_incomplete(&self) -> bool {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let indexer = &mut state.active.indexer;
+        if !indexer.unread {
+            indexer.note_time();
         }
-        self.complete_indexes()
+        let last_entry = !indexer.unread && !indexer.times.is_empty();
+        last_entry || state.names_dirty || state.flushed < state.end || state.flushed > self.recovery_point()
     }
 
-    /// With the upkeep lock held: writes and syncs all index entries.
-    fn complete_indexes(&self) -> Result<(), LogError> {
-        let (flushed, segments) = {
-            let mut state = self.state.lock();
-            self.check_online(&state)?;
-            let State { active, .. } = &mut *state;
-            let written = active.segment.write_indexes(&mut active.indexer);
-            self.watch(&mut state, written)?;
-            let mut segments = std::mem::take(&mut state.unsynced_indexes);
-            segments.push(Arc::clone(&state.active.segment));
-            (state.flushed, segments)
-        };
-        let synced = segments.iter().try_for_each(|segment| segment.sync_indexes()).and_then(|()| {
-            // The index files may be new names.
-            self.directory
-                .files
-                .sync_folder(&self.folder)
-                .map_err(|error| failed("sync", &self.folder, error))
-        });
-        self.watch(&mut self.state.lock(), synced)?;
-        self.recovery_point.fetch_max(flushed.0, Ordering::Relaxed);
+    /// Moves the recovery points of these logs to their ends where something is flushed above them.
+    pub(super) fn advance(logs: &[Arc<SegmentLog>]) -> Result<(), LogError> {
+        SegmentLog::sync_together(logs, SegmentLog::can_advance)
+    }
+
+    /// Makes everything durable and complete, so that the next start can believe all of it.
+    pub(super) fn close(logs: &[Arc<SegmentLog>]) -> Result<(), LogError> {
+        SegmentLog::sync_together(logs, SegmentLog::is_incomplete)
+    }
+
+    /// Syncs logs of one directory with their indexes: each file for itself, or, when there are many, the whole file
+    /// system in one go.
+    fn sync_together(logs: &[Arc<SegmentLog>], wanted: fn(&SegmentLog) -> bool) -> Result<(), LogError> {
+        let logs: Vec<&Arc<SegmentLog>> = logs.iter().filter(|log| wanted(log)).collect();
+        let turns: Vec<MutexGuard<'_, ()>> = logs.iter().map(|log| log.upkeep.lock()).collect();
+        let mut works = Vec::with_capacity(logs.len());
+        for log in &logs {
+            works.push((log, log.begin_sync(true)?));
+        }
+        if let Some(log) = logs.first().filter(|_| logs.len() >= TOGETHER_FROM) {
+            let path = &log.directory.path;
+            let synced = log.directory.files.sync_everything(path);
+            let synced = synced.map_err(|error| failed("sync", path, error));
+            works.iter().try_for_each(|(log, work)| log.end_sync(work, synced.clone()))?;
+        } else {
+            works.iter().try_for_each(|(log, work)| log.end_sync(work, log.sync(work)))?;
+        }
+        drop(turns);
         Ok(())
-    }
-
-    /// Flushes everything and completes the indexes, so that the next start can believe all of it.
-    pub(super) fn close(&self) -> Result<(), LogError> {
-        self.flush_to_end()?;
-        let _turn = self.upkeep.lock();
-        let complete = {
-            let mut state = self.state.lock();
-            state.active.indexer.note_time();
-            state.active.indexer.times.is_empty() && state.flushed <= self.recovery_point()
-        };
-        if complete { Ok(()) } else { self.complete_indexes() }
     }
 
     pub(super) fn delete_delay_ms(&self) -> i64 {

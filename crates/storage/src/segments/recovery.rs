@@ -35,8 +35,6 @@ pub(super) struct Loaded {
     pub indexer: Indexer,
     /// Bytes beyond the whole batches were cut off.
     pub cut: bool,
-    /// The index files were changed.
-    pub reindexed: bool,
 }
 
 /// Loads a segment whose batches lie below `ceiling` (the next segment's base, if there is one), and cuts off what
@@ -70,28 +68,65 @@ pub(super) fn load(
     let log = segment.log_file()?;
     let path = segment.path(names::LOG);
     let length = log.size().map_err(|error| failed("find the size of", &path, error))?;
-    let kept = KeptIndexes::read(segment, &*log, length, trust)
-        .map_err(|error| failed("read the indexes of", &path, error))?;
+    // A short segment is walked faster than its indexes are opened.
+    let kept = if length <= SHORT {
+        KeptIndexes::unread(segment.base)
+    } else {
+        KeptIndexes::read(segment, &*log, length, trust)
+            .map_err(|error| failed("read the indexes of", &path, error))?
+    };
     let mut loaded = Loaded {
         size: kept.resume,
         end: kept.resume_base.unwrap_or(segment.base),
         indexer: kept.indexer,
         cut: false,
-        reindexed: kept.dropped,
     };
     let walked = match trust {
         Trust::Everything => walk_headers(&*log, length, index_interval, ceiling, &mut loaded),
         Trust::Below(_) => walk_batches(&*log, length, index_interval, ceiling, &mut loaded),
     };
     walked.map_err(|error| failed("read", &path, error))?;
-    if loaded.reindexed {
-        cut_index_files(segment, &loaded.indexer)?;
-    }
-    if loaded.reindexed || !loaded.indexer.offsets.is_empty() {
-        loaded.reindexed = true;
-        segment.write_indexes(&mut loaded.indexer)?;
-    }
+    reconcile(segment, &mut loaded.indexer, &kept.offsets_rest, &kept.times_rest)?;
     Ok(loaded)
+}
+
+/// A segment of so many bytes is walked without a look at its indexes.
+const SHORT: u64 = 8192;
+
+/// Compares the entries that the walk made with those that the files have beyond what was kept. Those that agree need
+/// not be written again; what disagrees is cut off.
+fn reconcile(segment: &Segment, indexer: &mut Indexer, offsets: &[u8], times: &[u8]) -> Result<(), LogError> {
+    let base = segment.base;
+    let made: Vec<[u8; OFFSET_ENTRY]> = indexer.offsets.iter().map(|entry| entry.encode(base)).collect();
+    let agreed = agreeing(&made, offsets);
+    indexer.offsets.drain(..agreed);
+    indexer.offsets_written += agreed as u64;
+    if offsets.len() > agreed * OFFSET_ENTRY {
+        segment
+            .index_file(Open::OrCreate)
+            .and_then(|file| file.truncate(indexer.offsets_written * OFFSET_ENTRY as u64))
+            .map_err(|error| failed("truncate", &segment.path(names::INDEX), error))?;
+    }
+    if times.len() > indexer.times.len() * TIME_ENTRY {
+        // Perhaps the entry that a segment gets when it is sealed or closed.
+        indexer.note_time();
+    }
+    let made: Vec<[u8; TIME_ENTRY]> = indexer.times.iter().map(|entry| entry.encode(base)).collect();
+    let agreed = agreeing(&made, times);
+    indexer.times.drain(..agreed);
+    indexer.times_written += agreed as u64;
+    if times.len() > agreed * TIME_ENTRY {
+        segment
+            .time_file(Open::OrCreate)
+            .and_then(|file| file.truncate(indexer.times_written * TIME_ENTRY as u64))
+            .map_err(|error| failed("truncate", &segment.path(names::TIME_INDEX), error))?;
+    }
+    Ok(())
+}
+
+/// How many entries at the beginning are the same.
+fn agreeing<const ENTRY: usize>(made: &[[u8; ENTRY]], stored: &[u8]) -> usize {
+    made.iter().zip(stored.as_chunks::<ENTRY>().0).take_while(|(made, stored)| made == stored).count()
 }
 
 fn walk_headers(
@@ -172,71 +207,85 @@ struct KeptIndexes {
     resume: u64,
     /// The base offset of the batch at `resume`, which no earlier batch reaches; `None` at the start of the segment.
     resume_base: Option<Offset>,
-    /// The files hold more than is kept.
-    dropped: bool,
+    /// What the files hold beyond what is kept.
+    offsets_rest: Vec<u8>,
+    times_rest: Vec<u8>,
 }
 
 impl KeptIndexes {
+    /// Nothing is kept, and nothing known of what the files hold.
+    fn unread(base: Offset) -> KeptIndexes {
+        KeptIndexes {
+            indexer: Indexer { unread: true, ..Indexer::new(base) },
+            resume: 0,
+            resume_base: None,
+            offsets_rest: Vec::new(),
+            times_rest: Vec::new(),
+        }
+    }
+
     fn read(segment: &Segment, log: &dyn OpenFile, length: u64, trust: Trust) -> io::Result<KeptIndexes> {
         let base = segment.base;
         let (Some(offsets), Some(times)) = (
             index_bytes(segment.index_file(Open::Existing))?,
             index_bytes(segment.time_file(Open::Existing))?,
         ) else {
-            return Ok(KeptIndexes::nothing(base));
+            // Whatever there is of the other one is written over.
+            return Ok(KeptIndexes::unread(base));
         };
-        let (entries, rest) = offsets.as_chunks::<OFFSET_ENTRY>();
-        let (time_entries, time_rest) = times.as_chunks::<TIME_ENTRY>();
-        let mut kept = 0;
-        let mut last = OffsetEntry { offset: base.plus(-1), position: 0 };
-        for entry in entries {
-            let entry = OffsetEntry::decode(*entry, base);
-            let believed = match trust {
-                Trust::Everything => true,
-                Trust::Below(point) => entry.offset < point,
-            };
-            let grows = entry.offset > last.offset && entry.position > last.position;
-            if !believed || !grows || entry.position >= length {
-                break;
-            }
-            (last, kept) = (entry, kept + 1);
-        }
-        // An index that does not name the start of a batch is not the index of this log.
-        let mut resume_base = None;
-        if kept > 0 {
+        let (entries, last) = believed_offsets(&offsets, base, length, trust);
+        let mut kept = KeptIndexes { indexer: Indexer::new(base), ..KeptIndexes::unread(base) };
+        if entries > 0 {
+            // An index that does not name the start of a batch is not the index of this log.
             match HeaderScan::new(log, last.position, length).next() {
                 Ok(Some((_, header))) if header.base_offset >= base && header.base_offset <= last.offset => {
-                    resume_base = Some(header.base_offset);
+                    kept.resume = last.position;
+                    kept.resume_base = Some(header.base_offset);
+                    kept.indexer.offsets_written = entries as u64;
                 }
                 Ok(_) | Err(ScanError::Broken(..)) => {
                     tracing::warn!(path = %segment.path(names::INDEX).display(), "the index does not fit the log");
-                    return Ok(KeptIndexes::nothing(base));
+                    return Ok(KeptIndexes::unread(base));
                 }
                 Err(ScanError::Io(error)) => return Err(error),
             }
         }
-        let mut indexer = Indexer::new(base);
-        indexer.offsets_written = kept;
-        let mut all_times = true;
-        for entry in time_entries {
+        for entry in times.as_chunks::<TIME_ENTRY>().0 {
             let entry = TimeEntry::decode(*entry, base);
-            let grows = entry.timestamp > indexer.largest.timestamp && entry.offset >= indexer.largest.offset;
+            let largest = kept.indexer.largest;
+            let grows = entry.timestamp > largest.timestamp && entry.offset >= largest.offset;
             // What is not believed is walked again, and makes its entries again.
             if !grows || (trust != Trust::Everything && entry.offset > last.offset) {
-                all_times = false;
                 break;
             }
-            indexer.largest = entry;
-            indexer.last_time = Some(entry);
-            indexer.times_written += 1;
+            kept.indexer.largest = entry;
+            kept.indexer.last_time = Some(entry);
+            kept.indexer.times_written += 1;
         }
-        let dropped = kept < entries.len() as u64 || !rest.is_empty() || !time_rest.is_empty() || !all_times;
-        Ok(KeptIndexes { indexer, resume: last.position, resume_base, dropped })
+        let times_kept = usize::try_from(kept.indexer.times_written).unwrap_or(0);
+        kept.offsets_rest = offsets.get(entries * OFFSET_ENTRY..).unwrap_or_default().to_vec();
+        kept.times_rest = times.get(times_kept * TIME_ENTRY..).unwrap_or_default().to_vec();
+        Ok(kept)
     }
+}
 
-    fn nothing(base: Offset) -> KeptIndexes {
-        KeptIndexes { indexer: Indexer::new(base), resume: 0, resume_base: None, dropped: true }
+/// How many entries at the beginning of an offset index are in order and believed, and the last of them.
+fn believed_offsets(bytes: &[u8], base: Offset, length: u64, trust: Trust) -> (usize, OffsetEntry) {
+    let mut last = OffsetEntry { offset: base.plus(-1), position: 0 };
+    let mut count = 0;
+    for entry in bytes.as_chunks::<OFFSET_ENTRY>().0 {
+        let entry = OffsetEntry::decode(*entry, base);
+        let believed = match trust {
+            Trust::Everything => true,
+            Trust::Below(point) => entry.offset < point,
+        };
+        let grows = entry.offset > last.offset && entry.position > last.position;
+        if !believed || !grows || entry.position >= length {
+            break;
+        }
+        (last, count) = (entry, count + 1);
     }
+    (count, last)
 }
 
 /// The largest index that is believed; Kafka's largest setting for an index is 2 GiB, the default 10 MiB.
@@ -257,18 +306,6 @@ fn index_bytes(file: io::Result<std::sync::Arc<dyn OpenFile>>) -> io::Result<Opt
     let read = file.read_at(&mut bytes, 0)?;
     bytes.truncate(read);
     Ok(Some(bytes))
-}
-
-/// Cuts the index files to the entries that are kept; nobody reads them now.
-fn cut_index_files(segment: &Segment, indexer: &Indexer) -> Result<(), LogError> {
-    segment
-        .index_file(Open::OrCreate)
-        .and_then(|file| file.truncate(indexer.offsets_written * OFFSET_ENTRY as u64))
-        .map_err(|error| failed("truncate", &segment.path(names::INDEX), error))?;
-    segment
-        .time_file(Open::OrCreate)
-        .and_then(|file| file.truncate(indexer.times_written * TIME_ENTRY as u64))
-        .map_err(|error| failed("truncate", &segment.path(names::TIME_INDEX), error))
 }
 
 /// Replaces the log of a segment by its first `length` bytes, so that whoever reads the old file can go on.

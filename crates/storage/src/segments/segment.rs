@@ -111,17 +111,18 @@ impl Segment {
         let entries: Vec<u8> = indexer.offsets.iter().flat_map(|entry| entry.encode(self.base)).collect();
         let at = indexer.offsets_written * OFFSET_ENTRY as u64;
         self.index_file(Open::OrCreate)
-            .and_then(|file| write_if_any(&*file, &entries, at))
+            .and_then(|file| write_entries(&*file, &entries, at, indexer.unread))
             .map_err(|error| failed("write the index", &self.path(names::INDEX), error))?;
-        indexer.offsets_written += indexer.offsets.len() as u64;
-        indexer.offsets = Vec::new();
-        let entries: Vec<u8> = indexer.times.iter().flat_map(|entry| entry.encode(self.base)).collect();
+        let times: Vec<u8> = indexer.times.iter().flat_map(|entry| entry.encode(self.base)).collect();
         let at = indexer.times_written * TIME_ENTRY as u64;
         self.time_file(Open::OrCreate)
-            .and_then(|file| write_if_any(&*file, &entries, at))
+            .and_then(|file| write_entries(&*file, &times, at, indexer.unread))
             .map_err(|error| failed("write the time index", &self.path(names::TIME_INDEX), error))?;
+        indexer.offsets_written += indexer.offsets.len() as u64;
+        indexer.offsets = Vec::new();
         indexer.times_written += indexer.times.len() as u64;
         indexer.times = Vec::new();
+        indexer.unread = false;
         Ok(())
     }
 
@@ -179,8 +180,13 @@ impl Segment {
     }
 }
 
-fn write_if_any(file: &dyn OpenFile, bytes: &[u8], at: u64) -> io::Result<()> {
-    if bytes.is_empty() { Ok(()) } else { file.write_at(&mut [IoSlice::new(bytes)], at) }
+/// Writes entries; where it is not known what the file holds, removes what follows them.
+fn write_entries(file: &dyn OpenFile, entries: &[u8], at: u64, unread: bool) -> io::Result<()> {
+    if !entries.is_empty() {
+        file.write_at(&mut [IoSlice::new(entries)], at)?;
+    }
+    let end = at + entries.len() as u64;
+    if unread && file.size()? > end { file.truncate(end) } else { Ok(()) }
 }
 
 /// A [`LogError::Io`].

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::IoSlice;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use super::names;
 use super::open_files::OpenFiles;
 use super::properties::{MetaProperties, PropertiesError};
 use super::segment::failed;
-use crate::files::{Files, read_whole, replace_whole};
+use crate::files::{Files, Open, read_whole, replace_whole};
 use crate::random::Random;
 
 /// How a store is opened.
@@ -248,10 +249,17 @@ impl SegmentStore {
     fn create(&self, directory: &Arc<LogDirectory>, folder: PathBuf, id: &LogId) -> Result<Known, LogError> {
         let files = &directory.files;
         files.create_folder(&folder).map_err(|error| failed("create", &folder, error))?;
+        // Nothing of this is synced yet: the log's first flush does it. A folder that a crash leaves without a topic id
+        // holds nothing that was confirmed.
         let path = folder.join(names::PARTITION_METADATA);
-        replace_whole(&**files, &path, &checkpoint::print_partition_metadata(id.topic))
+        files
+            .open(&path, Open::OrCreate)
+            .and_then(|file| {
+                let content = checkpoint::print_partition_metadata(id.topic);
+                file.truncate(0)?;
+                file.write_at(&mut [IoSlice::new(&content)], 0)
+            })
             .map_err(|error| failed("write", &path, error))?;
-        files.sync_folder(&directory.path).map_err(|error| failed("sync", &directory.path, error))?;
         Ok(Known { topic: Some(id.topic), directory: Arc::clone(directory), folder, log: Mutex::default() })
     }
 
@@ -348,9 +356,7 @@ impl SegmentStore {
         let now = self.shared.clock.wall();
         directory.empty_trash(now);
         let urgent = self.bound_dirty_bytes(logs)?;
-        for log in logs {
-            log.advance_recovery_point()?;
-        }
+        SegmentLog::advance(logs)?;
         note_offsets(directory, logs);
         if urgent {
             directory.write_recovery_points()?;
@@ -363,9 +369,7 @@ impl SegmentStore {
         directory: &Arc<LogDirectory>,
         logs: &[Arc<SegmentLog>],
     ) -> Result<(), LogError> {
-        for log in logs {
-            log.close()?;
-        }
+        SegmentLog::close(logs)?;
         note_offsets(directory, logs);
         directory.write_checkpoints()?;
         directory.mark_clean(*self.broker_epoch.lock())

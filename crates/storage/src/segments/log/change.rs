@@ -26,7 +26,7 @@ impl SegmentLog {
         let lowered = self.lower_recovery_point(end);
         self.watch(state, lowered)?;
         self.generation.fetch_add(1, Ordering::AcqRel);
-        let cut = if end <= state.base_of(0) { self.restart_at(state, end) } else { self.cut_at(state, end) };
+        let cut = if end < state.base_of(0) { self.restart_at(state, end) } else { self.cut_at(state, end) };
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.watch(state, cut)
     }
@@ -65,10 +65,8 @@ impl SegmentLog {
         let segment =
             Arc::new(Segment::new(base, Arc::clone(&self.folder), Arc::clone(&self.shared.open_files)));
         let beyond = base > state.end;
-        // Where nothing of that name can be in the way the new segment comes first: a crash never leaves no segment.
-        if beyond {
-            segment.open_log(Open::OrCreate)?;
-        }
+        // The new segment, whose base no other one has, comes first: a crash never leaves a log without any.
+        segment.open_log(Open::OrCreate)?;
         let mut old: Vec<Arc<Segment>> = state.sealed.drain(..).map(|sealed| sealed.segment).collect();
         old.push(Arc::clone(&state.active.segment));
         // The last ones first, so that a crash leaves the beginning of the log; unless it goes on beyond its end.
@@ -78,7 +76,6 @@ impl SegmentLog {
         for dead in &old {
             self.discard(dead, state.settings.delete_delay_ms)?;
         }
-        segment.open_log(Open::OrCreate)?;
         self.sync_names()?;
         let age = self.age_ms_max(&state.settings);
         state.active = Active::new(segment, None, self.shared.clock.wall(), age);
@@ -98,11 +95,11 @@ impl SegmentLog {
         }
     }
 
-    /// Cuts within the log, above its first base.
+    /// Cuts within the log, at or above its first base.
     fn cut_at(&self, state: &mut State, end: Offset) -> Result<(), LogError> {
         let mut kept = state.number_of(end);
-        // A cut right at a base leaves nothing of that segment, and the one before it is appended to again.
-        if state.base_of(kept) == end {
+        // A cut right at a base leaves nothing of that segment, and the one before it, if any, is appended to again.
+        if kept > 0 && state.base_of(kept) == end {
             kept -= 1;
         }
         let mut dead: Vec<Arc<Segment>> =

@@ -52,12 +52,12 @@ impl SegmentLog {
         let segment = |base| Segment::new(base, Arc::clone(&folder), Arc::clone(&shared.open_files));
         let mut bases: Vec<Offset> = found.bases.into_iter().collect();
         // A process that was killed may have made names that are not durable.
-        let mut names_dirty = directory.clean.is_none();
+        let mut folder_dirty = directory.clean.is_none();
         if bases.is_empty() {
             let first = segment(start);
             first.open_log(Open::New)?;
             bases.push(start);
-            names_dirty = true;
+            folder_dirty = true;
         }
         let mut opening = Opening {
             files: Arc::clone(&files),
@@ -83,7 +83,8 @@ impl SegmentLog {
             unsynced,
             unsynced_indexes: reindexed,
             dirty_bytes: 0,
-            names_dirty,
+            names_dirty: folder_dirty,
+            folder_dirty,
             offline: None,
             active: Active::new(active, Some(loaded), shared.clock.wall(), age),
             sealed,
@@ -165,9 +166,6 @@ impl Opening {
             }
             let trust = if self.clean { Trust::Everything } else { Trust::Below(self.recovery_point) };
             let mut loaded = recover(&segment, trust, self.interval, next)?;
-            if loaded.reindexed {
-                self.reindexed.push(Arc::clone(&segment));
-            }
             let complete = match rest.peek() {
                 Some(next) => !loaded.cut && (loaded.end >= next.base || is_far(next, loaded.end)?),
                 None => false,
@@ -190,6 +188,7 @@ impl Opening {
             segment.write_indexes(&mut loaded.indexer)?;
             let largest = Some(loaded.indexer.largest.timestamp);
             self.unsynced.push(Arc::clone(&segment));
+            self.reindexed.push(Arc::clone(&segment));
             self.sealed.push_back(Sealed { segment, size: loaded.size, largest });
         }
         Err(LogError::Corrupt { path: PathBuf::new(), position: 0, what: "a log without a segment".into() })

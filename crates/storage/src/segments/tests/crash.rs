@@ -51,7 +51,7 @@ fn no_crash_point_loses_what_was_confirmed() {
         // Several lives on one disk: a crash must leave something that the next one can crash on.
         for life in 0..3 {
             let place = format!("seed {seed}, life {life}");
-            disk.crash_at(disk.steps() + 1 + random.bits() % 160);
+            disk.crash_at(disk.steps() + 1 + random.bits() % 200);
             let settings = LogSettings {
                 span_bytes_max: 1500,
                 index_interval_bytes: 200,
@@ -196,10 +196,10 @@ impl History {
         let sidecar =
             log.sidecars().read(Sidecar { kind: SidecarKind::LeaderEpochs, at: Offset::ZERO }).unwrap();
         let sidecar = sidecar.map(|content| content.to_vec());
-        assert!(
-            sidecar == self.sidecar || sidecar == self.sidecar_next,
-            "{place}: another sidecar came back"
-        );
+        // Before the first flush the whole folder may be gone.
+        let gone = sidecar.is_none() && self.confirmed == Offset::ZERO;
+        let known = sidecar == self.sidecar || sidecar == self.sidecar_next;
+        assert!(known || gone, "{place}: another sidecar came back");
         self.sidecar.clone_from(&sidecar);
         self.sidecar_next = sidecar;
         self.batches.retain(|batch| batch.header.last_offset() < bounds.end);
