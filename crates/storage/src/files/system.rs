@@ -12,6 +12,15 @@ use super::{Entry, FileLock, Files, Open, OpenFile, Space};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemFiles;
 
+impl SystemFiles {
+    /// How many files and connections this process may have open (`ulimit -n`).
+    #[must_use]
+    pub fn open_files_limit() -> usize {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        limit.current.and_then(|most| usize::try_from(most).ok()).unwrap_or(1 << 20)
+    }
+}
+
 /// The most slices Linux takes in one call (`IOV_MAX`).
 const SLICES_MAX: usize = 1024;
 

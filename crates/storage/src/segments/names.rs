@@ -11,6 +11,8 @@ pub(super) const SNAPSHOT: &str = "snapshot";
 pub(super) const DELETED: &str = "deleted";
 /// Marks a file that compaction has written but not put in place.
 pub(super) const CLEANED: &str = "cleaned";
+/// Marks a file that is complete and is about to replace others.
+pub(super) const SWAP: &str = "swap";
 /// Marks a file that is being written.
 pub(super) const TEMPORARY: &str = "tmp";
 

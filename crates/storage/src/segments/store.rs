@@ -18,7 +18,7 @@ use super::names;
 use super::open_files::OpenFiles;
 use super::properties::{MetaProperties, PropertiesError};
 use super::segment::failed;
-use crate::files::{Files, Open, read_whole, replace_whole};
+use crate::files::{Files, Open, SystemFiles, read_whole, replace_whole};
 use crate::random::Random;
 
 /// How a store is opened.
@@ -34,8 +34,8 @@ pub struct SegmentStoreOptions {
     /// `vltava.recovery.bytes.max`: flush in the background when so many bytes of a directory are not durable, so that a
     /// restart has no more to read again. 64 MiB by default.
     pub recovery_bytes_max: u64,
-    /// The most files kept open. Those that were not used for the longest time are closed, and opened again when they
-    /// are needed.
+    /// The most files kept open: half of what the process may open, if not set. Those that were not used for the longest
+    /// time are closed, and opened again when they are needed.
     pub open_files_max: usize,
     /// Where ids and jitter come from.
     pub seed: u64,
@@ -50,7 +50,7 @@ impl SegmentStoreOptions {
             node_id,
             cluster_id: None,
             recovery_bytes_max: 64 << 20,
-            open_files_max: 4096,
+            open_files_max: SystemFiles::open_files_limit() / 2,
             seed,
         }
     }
@@ -216,9 +216,14 @@ impl SegmentStore {
         })
     }
 
-    fn open_logs(&self) -> Vec<Arc<SegmentLog>> {
+    /// The logs that are open. One that is being opened is waited for, or left out.
+    fn open_logs(&self, wait: bool) -> Vec<Arc<SegmentLog>> {
         let logs: Vec<Arc<Known>> = self.logs.lock().values().cloned().collect();
-        logs.iter().filter_map(|known| known.log.lock().clone()).collect()
+        let open = |known: &Arc<Known>| match wait {
+            true => known.log.lock().clone(),
+            false => known.log.try_lock()?.clone(),
+        };
+        logs.iter().filter_map(open).collect()
     }
 
     /// The entry of a log: the one there is, or a new one with a fresh folder.
@@ -378,9 +383,9 @@ impl SegmentStore {
     /// Runs `work` for every directory that is online; the first failure is reported, the others are still served.
     fn each_directory(
         &self,
+        logs: &[Arc<SegmentLog>],
         work: impl Fn(&Arc<LogDirectory>, &[Arc<SegmentLog>]) -> Result<(), LogError>,
     ) -> Result<(), LogError> {
-        let logs = self.open_logs();
         let mut result = Ok(());
         for directory in self.loaded().filter(|directory| !directory.is_offline()) {
             let here: Vec<Arc<SegmentLog>> =
@@ -513,11 +518,13 @@ impl LogStore for SegmentStore {
                 }
             }
         }
-        self.each_directory(|directory, logs| self.maintain_directory(directory, logs))
+        self.each_directory(&self.open_logs(false), |directory, logs| {
+            self.maintain_directory(directory, logs)
+        })
     }
 
     fn close(&self) -> Result<(), LogError> {
-        self.each_directory(|directory, logs| self.close_directory(directory, logs))
+        self.each_directory(&self.open_logs(true), |directory, logs| self.close_directory(directory, logs))
     }
 }
 

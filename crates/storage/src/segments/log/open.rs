@@ -16,6 +16,7 @@ use crate::segments::names;
 use crate::segments::recovery::{Loaded, Trust, recover};
 use crate::segments::segment::{HeaderScan, ScanError, Segment, failed};
 use crate::segments::sidecar::SidecarFolder;
+use crate::segments::swap;
 
 /// What a partition's folder holds.
 #[derive(Debug, Default)]
@@ -104,10 +105,17 @@ impl SegmentLog {
 }
 
 fn look_around(files: &dyn Files, folder: &Path) -> Result<Found, LogError> {
+    let list = || -> Result<Vec<String>, LogError> {
+        let entries = files.list(folder).map_err(|error| failed("list", folder, error))?;
+        Ok(entries.into_iter().map(|entry| entry.name).collect())
+    };
+    let mut listed = list()?;
+    if listed.iter().any(|name| name.ends_with(names::SWAP)) && swap::finish(files, folder, &listed)? {
+        listed = list()?;
+    }
     let mut found = Found::default();
     let mut others: BTreeMap<String, Offset> = BTreeMap::new();
-    for entry in files.list(folder).map_err(|error| failed("list", folder, error))? {
-        let name = entry.name;
+    for name in listed {
         if let Some(sidecar) = SidecarFolder::parse(&name) {
             found.sidecars.insert(sidecar);
             continue;

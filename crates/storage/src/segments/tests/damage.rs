@@ -242,6 +242,55 @@ fn foreign_and_leftover_files_do_no_harm() {
 }
 
 #[test]
+fn an_interrupted_compaction_is_finished_or_undone() {
+    // The second and third segment were compacted into one, which holds every tenth batch of both.
+    let compacted = || -> Vec<u8> {
+        batches()[117..351].iter().step_by(10).flat_map(|batch| batch.to_bytes().to_vec()).collect()
+    };
+    let kept: Vec<Batch> = batches()
+        .into_iter()
+        .enumerate()
+        .filter(|(number, _)| !(117..351).contains(number) || (number - 117) % 10 == 0)
+        .map(|(_, batch)| batch)
+        .collect();
+    for (names, expected) in [
+        (&["log.swap"][..], kept.clone()),
+        (&["log.swap", "index.swap", "timeindex.swap"][..], kept),
+        (&["log.cleaned", "index.cleaned"][..], batches()),
+        (&["log.swap", "log.cleaned"][..], batches()),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        {
+            let store = store_on(Arc::new(SystemFiles), place.path());
+            let log = store.open(&id(), settings(), None).unwrap();
+            for batch in batches() {
+                log.append(&[batch]).unwrap();
+            }
+            // What is compacted was flushed before.
+            log.flush().unwrap();
+            store.maintain(&[]).unwrap();
+        }
+        let folder = place.path().join("d-0");
+        for name in names {
+            let content = if name.starts_with("log") { compacted() } else { vec![0x55; 24] };
+            fs::write(folder.join(format!("00000000000000000117.{name}")), content).unwrap();
+        }
+        for attempt in 0..2 {
+            let store = store_on(Arc::new(SystemFiles), place.path());
+            let log = store.open(&id(), settings(), None).unwrap();
+            let found = all_batches(&*log);
+            assert!(
+                found == expected,
+                "{names:?}, attempt {attempt}: {} instead of {}",
+                found.len(),
+                expected.len()
+            );
+            store.close().unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_corrupt_batch_in_a_believed_segment_is_an_error_of_the_reads_that_meet_it() {
     let place = tempfile::tempdir().unwrap();
     {
