@@ -4,7 +4,7 @@ import struct
 
 from . import wire
 from .corpus import at_least, below, case, coordinator, gone, led, topic
-from .sides import Closed, until
+from .sides import UNKNOWN_ID, Closed, until
 
 
 @case("ApiVersions", "every version", versions=below(5))
@@ -61,8 +61,7 @@ def metadata_by_id(side, version):
 
 @case("Metadata", "ids that are none", versions=at_least(12))
 def metadata_unknown_id(side, version):
-    unknown = "12345678-1234-1234-1234-123456789abc"
-    return [side.ask("Metadata", version, {"Topics": [{"TopicId": given, "Name": None}]}) for given in (unknown, wire.ZERO_ID)]
+    return [side.ask("Metadata", version, {"Topics": [{"TopicId": given, "Name": None}]}) for given in (UNKNOWN_ID, wire.ZERO_ID)]
 
 
 @case("Metadata", "authorized operations", versions=at_least(8))

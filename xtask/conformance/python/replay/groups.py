@@ -2,9 +2,7 @@
 
 from . import wire
 from .corpus import at_least, below, case, coordinator, topic
-from .sides import until
-
-UNKNOWN_ID = "12345678-1234-1234-1234-123456789abc"
+from .sides import UNKNOWN_ID, until
 
 
 def join_body(version, group, member="", protocols=(("range", b"meta"),), instance=None, session=10000, kind="consumer"):

@@ -4,9 +4,7 @@ import struct
 
 from . import batch, wire
 from .corpus import at_least, below, case, end_offset, fill, produce, produce_body, topic
-from .sides import Closed, until
-
-UNKNOWN_ID = "12345678-1234-1234-1234-123456789abc"
+from .sides import UNKNOWN_ID, until
 
 
 @case("Produce", "a batch at every version")

@@ -10,6 +10,8 @@ from . import allowed, batch, wire
 
 ANSWER_SECONDS = 15
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# An id that the corpus asks for and no broker has.
+UNKNOWN_ID = "12345678-1234-1234-1234-123456789abc"
 # Numbers that differ between two runs of one broker; what stays is whether there is one.
 VARYING = {
     "FinalizedFeaturesEpoch", "HighWatermarkOfQuorum", "LastFetchTimestamp", "LastCaughtUpTimestamp", "TotalBytes",
@@ -120,7 +122,7 @@ class Side:
 
     def plain_number(self, value, name, api):
         if name == "Port":
-            return "<port>" if value == self.port else self.symbol("port", value)
+            return "<port>" if value == self.port else self.symbol("port", value) if value > 0 else value
         if name == "ProducerId" and value >= 0:
             return self.symbol("producer", value)
         if name == "SessionId" and value:
@@ -135,7 +137,7 @@ class Side:
 
     def plain_text(self, value, name):
         if name.endswith("TopicId") or name.endswith("DirectoryId"):
-            return value if value == wire.ZERO_ID else self.symbol(name, value)
+            return value if value in (wire.ZERO_ID, UNKNOWN_ID) else self.symbol(name, value)
         if name == "ClusterId" and value:
             return self.symbol("cluster", value)
         if name in ("ErrorMessage", "BatchIndexErrorMessage"):

@@ -2,7 +2,7 @@
 
 from . import wire
 from .corpus import at_least, below, case, fill, gone, led, topic
-from .sides import until
+from .sides import UNKNOWN_ID, until
 
 
 def create(side, version, *rows, validate=False):
@@ -94,7 +94,7 @@ def delete_by_id(side, version):
     given = topic(side, name)
     def ask(*rows):
         return side.ask("DeleteTopics", version, {"Topics": list(rows), "TimeoutMs": 10000})
-    answers = [ask({"TopicId": given, "Name": name}), ask({"TopicId": "12345678-1234-1234-1234-123456789abc"}), ask({"TopicId": wire.ZERO_ID}), ask({"TopicId": given})]
+    answers = [ask({"TopicId": given, "Name": name}), ask({"TopicId": UNKNOWN_ID}), ask({"TopicId": wire.ZERO_ID}), ask({"TopicId": given})]
     gone(side, name)
     return answers
 
