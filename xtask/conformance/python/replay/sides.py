@@ -173,6 +173,7 @@ class Pair:
 
     def outcome(self, side, act, api):
         """What came of `act`: a comparable answer, or how the connection ended."""
+        side.symbols.clear()  # so that one difference does not shift the names of all later answers
         try:
             return side.plain(act(side), api=api)
         except Closed:
