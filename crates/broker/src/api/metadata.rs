@@ -81,6 +81,7 @@ async fn create_missing(call: &Call<MetadataRequest>, topics: &[MetadataRequestT
     };
     let missing: BTreeSet<TopicName> = topics
         .iter()
+        .filter(|topic| topic.topic_id.is_nil())
         .filter_map(|topic| TopicName::new(topic.name.as_deref()?).ok())
         .filter(|name| image.topics.by_name(name).is_none() && may_create(name))
         .collect();
@@ -97,7 +98,9 @@ fn one(call: &Call<MetadataRequest>, image: &Image, asked: &MetadataRequestTopic
         topic_authorized_operations: i32::MIN,
         ..MetadataResponseTopic::default()
     };
-    let found = match &asked.name {
+    // An id wins over a name: the Java client sends an empty name beside it.
+    let by_name = asked.name.as_ref().filter(|_| asked.topic_id.is_nil());
+    let found = match by_name {
         Some(name) => {
             if let Err(code) = call.authorize(Operation::Describe, Resource::Topic(name)) {
                 return failed(code);

@@ -11,15 +11,14 @@ use super::retention;
 use super::{Partition, Shared};
 
 impl Partition {
-    /// Keeps house; called every few seconds: flushes when `flush.ms` is over, forgets silent producers, removes what
-    /// has outlived its retention, writes sidecars.
+    /// Keeps house; called every few seconds: flushes when `flush.ms` is over, forgets silent producers, writes
+    /// sidecars. Retention has an interval of its own, so it is [`Self::apply_retention`].
     ///
     /// # Errors
     /// [`LogError`] of the first act that failed.
     pub fn maintain(&self) -> Result<(), LogError> {
         self.flush_when_due()?;
         self.expire_producers();
-        self.apply_retention()?;
         self.write_sidecars()
     }
 
