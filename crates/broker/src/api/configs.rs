@@ -27,6 +27,9 @@ pub(crate) fn resource<R>(
         ConfigKind::Broker | ConfigKind::BrokerLogger | ConfigKind::ClientMetrics => Resource::Cluster,
     };
     call.authorize(operation, authorized).map_err(|code| (code, code.message().to_owned()))?;
+    if known == ConfigKind::Broker && !name.is_empty() && operation == Operation::AlterConfigs {
+        this_broker(call, name)?;
+    }
     Ok(ConfigResource::new(known, name))
 }
 

@@ -12,7 +12,9 @@ use vltava_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
 use super::{Call, Capability};
 use crate::authorizer::{Operation, Resource};
 
-/// Topics may be named by their ids, and the response has messages.
+/// The response has messages.
+const MESSAGES: Capability = Capability::since(5);
+/// Topics may be named by their ids.
 const TOPIC_IDS: Capability = Capability::since(6);
 /// A broker that does not delete topics says so by its own code.
 const DELETION_DISABLED: Capability = Capability::since(3);
@@ -33,7 +35,7 @@ pub(crate) async fn handle(call: Call<DeleteTopicsRequest>) -> DeleteTopicsRespo
                 name: topic.name,
                 topic_id: topic.topic_id,
                 error_code: code.code(),
-                error_message: call.has(TOPIC_IDS).then(|| WireStr::from(code.message())),
+                error_message: call.has(MESSAGES).then(|| WireStr::from(code.message())),
             }),
         }
     }
@@ -102,6 +104,6 @@ fn response(call: &Call<DeleteTopicsRequest>, deleted: DeletedTopic) -> Deletabl
         name: deleted.name.map(WireStr::from),
         topic_id: if call.has(TOPIC_IDS) { deleted.id.0 } else { Default::default() },
         error_code: code.code(),
-        error_message: message.filter(|_| call.has(TOPIC_IDS)).map(WireStr::from),
+        error_message: message.filter(|_| call.has(MESSAGES)).map(WireStr::from),
     }
 }

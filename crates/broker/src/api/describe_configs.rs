@@ -86,6 +86,9 @@ fn descriptions(
             ));
         }
         ConfigKind::ClientMetrics => describe_client_metrics(own),
+        ConfigKind::Group if resource.name.is_empty() => {
+            return Err((ErrorCode::INVALID_REQUEST, "Group name must not be empty".to_owned()));
+        }
         ConfigKind::Group => describe_group(own, &layers),
     };
     described.map_err(|error| (error.code(), error.to_string()))

@@ -32,7 +32,10 @@ fn answer(call: &Call<DescribeLogDirsRequest>) -> DescribeLogDirsResponse {
     let results = call.node.stores.all().flat_map(|store| {
         let logs = logs_by_directory(&**store, asked.as_ref());
         let lags = &lags;
-        store.directories().into_iter().map(move |directory| describe(&directory, &logs, lags))
+        // A backend that no topic uses is not worth a line.
+        let shown = Arc::ptr_eq(store, call.node.stores.main()) || !logs.is_empty();
+        let directories = if shown { store.directories() } else { Vec::new() };
+        directories.into_iter().map(move |directory| describe(&directory, &logs, lags))
     });
     DescribeLogDirsResponse { throttle_time_ms: 0, error_code: 0, results: results.collect() }
 }
@@ -65,11 +68,16 @@ fn logs_by_directory(
     for log in store.list().unwrap_or_default() {
         let partition = &log.id.partition;
         let key = || (WireStr::from(partition.topic.to_string()), partition.partition.0);
-        if asked.is_none_or(|asked| asked.contains(&key())) {
+        if !is_metadata(&partition.topic) && asked.is_none_or(|asked| asked.contains(&key())) {
             logs.entry(log.directory).or_default().push(log);
         }
     }
     logs
+}
+
+/// The logs of the controller are no topics.
+fn is_metadata(topic: &str) -> bool {
+    topic.starts_with("__cluster_")
 }
 
 fn describe(

@@ -1,7 +1,7 @@
 //! DescribeProducers: what partitions remember of their producers (KIP-664).
 
 use vltava_core::error::ErrorCode;
-use vltava_core::id::PartitionIndex;
+use vltava_core::id::{PartitionIndex, TopicName};
 use vltava_core::wire::WireStr;
 use vltava_protocol::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use vltava_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
@@ -13,7 +13,8 @@ use crate::partitions::Lookup;
 pub(crate) async fn handle(call: Call<DescribeProducersRequest>) -> DescribeProducersResponse {
     let topics = call.request.topics.iter().map(|topic| {
         let allowed = call.authorize(Operation::Read, Resource::Topic(&topic.name));
-        let lookup = allowed.and_then(|()| call.node.lookup_name(&topic.name));
+        let valid = allowed.and_then(|()| TopicName::new(&topic.name).map_err(|error| error.code()));
+        let lookup = valid.and_then(|_| call.node.lookup_name(&topic.name));
         let partitions = topic.partition_indexes.iter().map(|index| {
             let found = lookup.as_ref().map_err(|code| *code).and_then(|lookup| producers(lookup, *index));
             match found {

@@ -26,8 +26,10 @@ pub(crate) async fn handle(call: Call<DescribeQuorumRequest>) -> DescribeQuorumR
         };
     }
     let status = call.node.quorum.status();
-    let topics = call.request.topics.iter().map(|topic| describe(&call, topic, &status)).collect();
-    let nodes = if call.has(NODES) { status.voters.iter().map(node).collect() } else { Vec::new() };
+    let topics: Vec<TopicData> =
+        call.request.topics.iter().map(|topic| describe(&call, topic, &status)).collect();
+    let known = topics.iter().flat_map(|topic| &topic.partitions).all(|partition| partition.error_code == 0);
+    let nodes = if call.has(NODES) && known { status.voters.iter().map(node).collect() } else { Vec::new() };
     DescribeQuorumResponse { topics, nodes, ..DescribeQuorumResponse::default() }
 }
 

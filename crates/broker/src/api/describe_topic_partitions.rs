@@ -70,7 +70,7 @@ impl<'a> Page<'a> {
             error_code: code.code(),
             name: Some(wire(name)),
             is_internal: TopicName::new(name).is_ok_and(|name| name.is_internal()),
-            topic_authorized_operations: i32::MIN,
+            topic_authorized_operations: topic_operations(self.call, name),
             ..TopicResponse::default()
         };
         if let Err(code) = self.call.authorize(Operation::Describe, Resource::Topic(name)) {

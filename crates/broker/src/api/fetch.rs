@@ -224,6 +224,7 @@ impl Fetch {
             last_stable_offset: -1,
             log_start_offset: -1,
             preferred_read_replica: -1,
+            aborted_transactions: None,
             records: Some(Payload::new()),
             ..PartitionData::default()
         };

@@ -48,13 +48,14 @@ async fn find(call: &Call<FindCoordinatorRequest>, key: &WireStr) -> Coordinator
                 node_id,
                 host,
                 port,
-                error_message: Some(WireStr::from(ErrorCode::NONE.message())),
+                error_message: Some(WireStr::default()),
                 ..Coordinator::default()
             };
         }
-        Err(ErrorCode::UNSUPPORTED_VERSION) => {
-            (ErrorCode::UNSUPPORTED_VERSION, "transactions are off: transaction.version is 0 in this cluster")
-        }
+        Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED) => (
+            ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+            "not allowed, or transactions are off: transaction.version is 0 in this cluster",
+        ),
         Err(code) => (code, code.message()),
     };
     Coordinator {
@@ -75,7 +76,8 @@ async fn locate(
         GROUP => call.authorize(Operation::Describe, Resource::Group(key))?,
         TRANSACTION => {
             call.authorize(Operation::Describe, Resource::TransactionalId(key))?;
-            return Err(ErrorCode::UNSUPPORTED_VERSION);
+            // Every client takes this for final; other codes make some of them ask again until they time out.
+            return Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
         }
         _ => return Err(ErrorCode::INVALID_REQUEST),
     }

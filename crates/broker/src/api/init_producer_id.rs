@@ -24,7 +24,10 @@ async fn assign(call: &Call<InitProducerIdRequest>) -> Result<i64, ErrorCode> {
         Some(id) => {
             call.authorize(Operation::Write, Resource::TransactionalId(id))?;
             // `transaction.version` is 0 in this cluster: there is no coordinator that could answer.
-            Err(ErrorCode::UNSUPPORTED_VERSION)
+            Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+        }
+        None if (call.request.producer_id == -1) != (call.request.producer_epoch == -1) => {
+            Err(ErrorCode::INVALID_REQUEST)
         }
         None => {
             if !call.may_write_somewhere() {

@@ -14,12 +14,13 @@ use crate::authorizer::{Operation, Resource};
 /// The request names the kinds; before, only subscriptions of client metrics are listed.
 const ALL_KINDS: Capability = Capability::since(1);
 
+/// The kinds, in the order in which they are listed.
 const KINDS: [ConfigKind; 5] = [
-    ConfigKind::Topic,
-    ConfigKind::Broker,
-    ConfigKind::BrokerLogger,
-    ConfigKind::ClientMetrics,
     ConfigKind::Group,
+    ConfigKind::ClientMetrics,
+    ConfigKind::BrokerLogger,
+    ConfigKind::Broker,
+    ConfigKind::Topic,
 ];
 
 pub(crate) async fn handle(call: Call<ListConfigResourcesRequest>) -> ListConfigResourcesResponse {
@@ -38,7 +39,8 @@ pub(crate) async fn handle(call: Call<ListConfigResourcesRequest>) -> ListConfig
     };
     let Some(kinds) = kinds else { return refused(ErrorCode::UNSUPPORTED_VERSION) };
     let image = call.node.view.load().image.clone();
-    let config_resources = kinds.into_iter().flat_map(|kind| {
+    let asked = KINDS.into_iter().filter(|kind| kinds.contains(kind));
+    let config_resources = asked.flat_map(|kind| {
         names(&image, kind).into_iter().map(move |name| ConfigResource {
             resource_name: wire(&name),
             // The field is not there before the request can name kinds; its default says the same.

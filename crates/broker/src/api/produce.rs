@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vltava_core::error::ErrorCode;
-use vltava_core::id::{LeaderEpoch, PartitionIndex, TopicId};
-use vltava_core::record::{Batch, Compression, RecordError};
+use vltava_core::id::{LeaderEpoch, Offset, PartitionIndex, TopicId};
+use vltava_core::record::{Batch, BatchHeader, Compression, sole_batch};
 use vltava_core::replicated::{Origin, PlaceError, PlaceTerms, Placed, ReplicatedLog, committed};
 use vltava_core::wire::Payload;
 use vltava_protocol::messages::{ProduceRequest, ProduceResponse};
@@ -26,12 +26,16 @@ use crate::partitions::{Hosted, Lookup};
 const ZSTD: Capability = Capability::since(7);
 /// An error of a single record names it (KIP-467).
 const RECORD_ERRORS: Capability = Capability::since(8);
+/// Topics are named by their ids (KIP-516).
+const TOPIC_IDS: Capability = Capability::since(13);
 /// The response names the new leader when this broker is not (KIP-951).
 const LEADER_HINTS: Capability = Capability::since(10);
 
 pub(crate) fn handle(mut call: Call<ProduceRequest>) -> Answer<ProduceResponse> {
     let topics = std::mem::take(&mut call.request.topic_data);
-    let mut produce = Produce { call, waiting: Vec::new(), failed: false, responses: Vec::new() };
+    let unauthorized = transactional_refusal(&call, &topics);
+    let mut produce =
+        Produce { call, unauthorized, waiting: Vec::new(), failed: false, responses: Vec::new() };
     for topic in topics {
         let response = produce.topic(topic);
         produce.responses.push(response);
@@ -44,8 +48,26 @@ pub(crate) fn handle(mut call: Call<ProduceRequest>) -> Answer<ProduceResponse> 
     }
 }
 
+/// Records of a transaction need the right to its id, whatever the request says of itself (CVE-2018-17196).
+fn transactional_refusal(call: &Call<ProduceRequest>, topics: &[TopicProduceData]) -> Option<ErrorCode> {
+    let payloads =
+        topics.iter().flat_map(|topic| &topic.partition_data).filter_map(|data| data.records.as_ref());
+    let transactional = payloads.flat_map(|payload| payload.parts()).any(|part| {
+        part.in_memory()
+            .is_some_and(|bytes| BatchHeader::parse(bytes).is_ok_and(|header| header.is_transactional()))
+    });
+    if !transactional {
+        return None;
+    }
+    let id = call.request.transactional_id.as_deref();
+    let allowed = id.is_some_and(|id| call.allows(Operation::Write, Resource::TransactionalId(id)));
+    (!allowed).then_some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+}
+
 struct Produce {
     call: Call<ProduceRequest>,
+    /// Why nothing of the request is appended.
+    unauthorized: Option<ErrorCode>,
     /// Batches that are placed but not yet committed, with their places in the response.
     waiting: Vec<(usize, usize, Arc<Hosted>, Placed)>,
     failed: bool,
@@ -69,7 +91,7 @@ impl Produce {
     }
 
     fn authorized(&self, topic: &TopicProduceData) -> Result<Lookup, ErrorCode> {
-        let lookup = if topic.topic_id.is_nil() {
+        let lookup = if !self.call.has(TOPIC_IDS) {
             self.call.authorize(Operation::Write, Resource::Topic(&topic.name))?;
             self.call.node.lookup_name(&topic.name)?
         } else {
@@ -86,6 +108,9 @@ impl Produce {
         data: PartitionProduceData,
         place: usize,
     ) -> Result<PartitionProduceResponse, Refused> {
+        if let Some(code) = self.unauthorized {
+            return Err(Refused::plain(code));
+        }
         let acks = self.call.request.acks;
         if !(-1..=1).contains(&acks) {
             return Err(Refused::plain(ErrorCode::INVALID_REQUIRED_ACKS));
@@ -107,7 +132,8 @@ impl Produce {
             Err(PlaceError::Duplicate(placed)) => placed,
             Err(error) => {
                 hosted.meters.produce_failed();
-                return Err(error.into());
+                let log_start = hosted.partition.watermarks().start;
+                return Err(Refused { log_start: shows_start(&error).then_some(log_start), ..error.into() });
             }
         };
         let response = PartitionProduceResponse {
@@ -136,17 +162,9 @@ impl Produce {
     }
 
     fn only_batch(&self, records: Option<Payload>) -> Result<Batch, Refused> {
-        let invalid = |message: &str| Refused::new(ErrorCode::INVALID_RECORD, message);
-        let mut region = records.and_then(|payload| payload.into_bytes().ok()).unwrap_or_default();
-        if region.is_empty() {
-            return Err(invalid("A produce request must hold exactly one record batch for each partition."));
-        }
-        let batch = Batch::take(&mut region).map_err(Refused::from)?;
-        if !region.is_empty() {
-            return Err(invalid(
-                "A produce request may hold no more than one record batch for each partition.",
-            ));
-        }
+        let region = records.and_then(|payload| payload.into_bytes().ok()).unwrap_or_default();
+        let batch =
+            sole_batch(region).map_err(|refusal| Refused::new(refusal.code(), refusal.to_string()))?;
         if batch.header.compression() == Ok(Compression::Zstd) && !self.call.has(ZSTD) {
             return Err(Refused::new(
                 ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
@@ -167,7 +185,7 @@ impl Produce {
             error_code: refused.code.code(),
             base_offset: -1,
             log_append_time_ms: -1,
-            log_start_offset: -1,
+            log_start_offset: refused.log_start.unwrap_or(Offset::NONE).0,
             ..PartitionProduceResponse::default()
         };
         if self.call.has(RECORD_ERRORS) {
@@ -234,21 +252,31 @@ struct Refused {
     code: ErrorCode,
     message: Option<String>,
     records: Vec<(i32, String)>,
+    /// Where the log starts, when the batch came as far as the log.
+    log_start: Option<Offset>,
+}
+
+/// Whether a refusal tells where the log starts: not when the batch never came to it, or is no batch.
+fn shows_start(error: &PlaceError) -> bool {
+    match error {
+        PlaceError::NotLeader(_) | PlaceError::Log(_) => false,
+        error => ![
+            ErrorCode::CORRUPT_MESSAGE,
+            ErrorCode::MESSAGE_TOO_LARGE,
+            ErrorCode::RECORD_LIST_TOO_LARGE,
+            ErrorCode::KAFKA_STORAGE_ERROR,
+        ]
+        .contains(&error.code()),
+    }
 }
 
 impl Refused {
     fn plain(code: ErrorCode) -> Refused {
-        Refused { code, message: None, records: Vec::new() }
+        Refused { code, message: None, records: Vec::new(), log_start: None }
     }
 
     fn new(code: ErrorCode, message: impl Into<String>) -> Refused {
-        Refused { code, message: Some(message.into()), records: Vec::new() }
-    }
-}
-
-impl From<RecordError> for Refused {
-    fn from(error: RecordError) -> Refused {
-        Refused::new(error.code(), error.to_string())
+        Refused { code, message: Some(message.into()), records: Vec::new(), log_start: None }
     }
 }
 
@@ -256,7 +284,7 @@ impl From<PlaceError> for Refused {
     fn from(error: PlaceError) -> Refused {
         let (code, message) = (error.code(), error.to_string());
         match error {
-            PlaceError::Refused { records, .. } => Refused { code, message: Some(message), records },
+            PlaceError::Refused { records, .. } => Refused { records, ..Refused::new(code, message) },
             PlaceError::NotLeader(_) => Refused::plain(code),
             _ => Refused::new(code, message),
         }

@@ -61,12 +61,10 @@ impl RecordError {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::OldMagic(_) | Self::Magic(_) | Self::Structure(_) | Self::Compressed { .. } => {
-                ErrorCode::INVALID_RECORD
-            }
+            Self::OldMagic(_) | Self::Structure(_) | Self::Compressed { .. } => ErrorCode::INVALID_RECORD,
             Self::Codec(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
             Self::TooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
-            Self::Truncated { .. } | Self::BatchLength(_) | Self::Checksum { .. } => {
+            Self::Magic(_) | Self::Truncated { .. } | Self::BatchLength(_) | Self::Checksum { .. } => {
                 ErrorCode::CORRUPT_MESSAGE
             }
         }

@@ -168,10 +168,18 @@ pub fn sole_batch(payload: Bytes) -> Result<Batch, Refusal> {
             "Produce requests must have exactly one record batch per partition, but there is none",
         ));
     }
-    let batch = Batch::take(&mut rest)?;
-    if !rest.is_empty() {
+    let batch = match Batch::take(&mut rest) {
+        Err(RecordError::Truncated { needed, available }) => {
+            return Err(Refusal::Batch(format!(
+                "Produce requests must have exactly one record batch per partition, but {available} of its {needed} bytes are there"
+            )));
+        }
+        batch => batch?,
+    };
+    // What follows and is no batch has always been ignored.
+    if Batch::take(&mut rest).is_ok() {
         return Err(batch_refusal(
-            "Produce requests must have exactly one record batch per partition, but more bytes follow the first",
+            "Produce requests must have exactly one record batch per partition, but another one follows the first",
         ));
     }
     Ok(batch)

@@ -227,7 +227,7 @@ fn strings_compare_by_content_and_share_the_frame() {
 fn elements_of_all_arrays_share_one_allowance() {
     let mut reader = Reader::new(Bytes::from_static(&[0, 0, 0, 2, 7, 8, 0, 0, 0, 1, 9]));
     reader.limit_elements(2);
-    let mut bytes = || reader.array(false, 1, |reader| reader.i8());
+    let mut bytes = || reader.array(false, 1, Reader::i8);
     assert_eq!(bytes(), Ok(vec![7, 8]));
     assert_eq!(bytes(), Err(WireError::ElementsTooLarge { position: 10, count: 1 }));
 }

@@ -1,7 +1,7 @@
 //! The way of a batch into the log: validate, judge, stamp, append, take in, tell.
 
-use vltava_core::id::{Offset, Timestamp};
-use vltava_core::record::{Batch, EndTransactionMarker, Refusal, TimestampType, Validated, validate};
+use vltava_core::id::Offset;
+use vltava_core::record::{Batch, EndTransactionMarker, Refusal, Validated, validate};
 use vltava_core::replicated::{Admission, PlaceError, PlaceTerms, Placed};
 
 use super::producers::ProducedBatch;
@@ -102,16 +102,13 @@ impl Shared {
     fn placed_before(&self, batch: &ProducedBatch, settings: &PartitionSettings) -> Placed {
         let state = &self.state;
         let end: Offset = batch.last_offset.next();
-        let append_time = match settings.rules.timestamp_type {
-            TimestampType::LogAppendTime => batch.timestamp,
-            TimestampType::CreateTime => Timestamp::NONE,
-        };
         let sync = settings.flush_records < i64::MAX && end > state.flushed;
         Placed {
             epoch: state.epoch,
             base: batch.first_offset(),
             end,
-            append_time,
+            // Kafka tells the time of the batch that stands, whoever stamped it.
+            append_time: batch.timestamp,
             log_start: state.start,
             sync,
         }

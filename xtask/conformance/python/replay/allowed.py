@@ -14,6 +14,16 @@ ROWS = [
     ("ApiVersions", rf"(Supported|Finalized)Features\[({FEATURES})\].*", r".*", r".*",
      "the features of APIs that are not served stay at level 0"),
     ("ApiVersions", r"ZkMigrationReady", r".*", r".*", "there never was a ZooKeeper"),
+    ("Produce|DescribeProducers|DescribeConfigs|IncrementalAlterConfigs", r".*\.ErrorMessage", r'null|""', r'"<a message>"',
+     "an error says what to do, also where Kafka is silent"),
+    ("Produce", r".*\.ErrorCode", r"-1", r"87", "compressed records that cannot be read are the client's mistake, not an unknown one"),
+    ("IncrementalAlterConfigs", r".*\.ErrorCode", r"-1", r"42", "an unknown operation is the client's mistake"),
+    ("Produce|ListOffsets", r".*\.(PartitionResponses|Partitions)\.length", r"1", r"2",
+     "a partition that is named twice is answered twice; Kafka drops the first batch without a word"),
+    ("Metadata", r".*\.ErrorCode|.*\.Partitions\.length", r"3|0", r"0|1", "a topic that asking for it creates can be used at once"),
+    (".*", r".*Configs\[vltava\..*\].*", r".*", r".*", "settings of our own"),
+    (".*", r".*Configs\[min\.insync\.replicas\].*", r".*", r".*",
+     "Kafka sets it when it turns on eligible leader replicas, which one node does not have"),
     ("DescribeConfigs", r"Results\[.*\]\.Configs\[vltava\..*\]", r'"<absent>"', r".*", "settings of our own"),
 ]
 
@@ -24,6 +34,6 @@ def reason(api, version, path, expected, got):
 
     texts = (json.dumps(expected, default=str), json.dumps(got, default=str))
     for row_api, row_path, row_expected, row_got, why in ROWS:
-        if api == row_api and re.fullmatch(row_path, path) and re.fullmatch(row_expected, texts[0]) and re.fullmatch(row_got, texts[1]):
+        if re.fullmatch(row_api, api) and re.fullmatch(row_path, path) and re.fullmatch(row_expected, texts[0]) and re.fullmatch(row_got, texts[1]):
             return why
     return None

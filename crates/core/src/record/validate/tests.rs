@@ -233,7 +233,9 @@ fn a_payload_has_exactly_one_batch() {
     assert_eq!(sole_batch(two).unwrap_err().code(), ErrorCode::INVALID_RECORD);
     assert_eq!(sole_batch(Bytes::new()).unwrap_err().code(), ErrorCode::INVALID_RECORD);
     let cut = one.slice(..one.len() - 1);
-    assert_eq!(sole_batch(cut).unwrap_err().code(), ErrorCode::CORRUPT_MESSAGE);
+    assert_eq!(sole_batch(cut).unwrap_err().code(), ErrorCode::INVALID_RECORD);
+    let tail = Bytes::from([&one[..], b"no batch"].concat());
+    assert!(sole_batch(tail).is_ok(), "what follows and is no batch is ignored");
 }
 
 proptest! {
