@@ -1,5 +1,6 @@
 //! Developer tasks of Vltava.
 
+mod bench;
 mod codegen;
 mod conformance;
 mod docs;
@@ -18,6 +19,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measure a broker beside the barest servers that could stand in its place
+    Bench(bench::Options),
+    /// One of those barest servers
+    #[command(hide = true)]
+    BenchFloor(bench::floor::Arguments),
     /// Turn the message tables into Rust
     Codegen(codegen::Arguments),
     /// Drive a broker with other people's clients and compare it with Apache Kafka.
@@ -30,6 +36,8 @@ enum Task {
 
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().task {
+        Task::Bench(options) => bench::run(&options)?,
+        Task::BenchFloor(arguments) => bench::floor::run(&arguments)?,
         Task::Codegen(arguments) => codegen::run(&arguments)?,
         Task::Conformance(options) => conformance::run(&options)?,
         Task::Docs(arguments) => docs::run(&arguments)?,

@@ -8,13 +8,13 @@
 //! The same suites run against Apache Kafka (`--against kafka`), which must pass all of them. That makes a check an
 //! oracle: what fails against Vltava and passes there is Vltava's fault.
 
-mod cache;
+pub mod cache;
 mod catalogue;
 mod clients;
 mod messages;
-mod program;
+pub mod program;
 mod report;
-mod server;
+pub mod server;
 
 use std::path::PathBuf;
 use std::time::Duration;

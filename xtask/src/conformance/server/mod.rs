@@ -24,6 +24,8 @@ use super::program::GLANCE;
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long a server may take to end after SIGTERM.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// How long a glance at a server that has just been started waits for the next one.
+const GLANCE_MIN: Duration = Duration::from_micros(300);
 /// How many lines of the server's log are shown beside a failure.
 const LOG_TAIL_LINES: usize = 15;
 
@@ -44,6 +46,7 @@ pub struct Server {
     /// What starts the process; nothing for a server that somebody else runs.
     launch: Option<Launch>,
     process: Option<Child>,
+    ready_after: Duration,
 }
 
 /// A program and its arguments, kept for restarts.
@@ -73,7 +76,8 @@ impl Server {
         };
         let address = format!("127.0.0.1:{port}");
         let folder = folder.to_owned();
-        let mut server = Self { kind, address, folder, launch: Some(launch), process: None };
+        let mut server =
+            Self { kind, address, folder, launch: Some(launch), process: None, ready_after: Duration::ZERO };
         server.spawn()?;
         Ok(server)
     }
@@ -81,12 +85,32 @@ impl Server {
     /// A server that somebody else started and ends.
     pub fn elsewhere(address: &str) -> Self {
         let folder = PathBuf::new();
-        Self { kind: Kind::Vltava, address: address.to_owned(), folder, launch: None, process: None }
+        Self {
+            kind: Kind::Vltava,
+            address: address.to_owned(),
+            folder,
+            launch: None,
+            process: None,
+            ready_after: Duration::ZERO,
+        }
     }
 
     /// Where clients connect.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The process, for those who measure it.
+    ///
+    /// # Errors
+    /// When it does not run, or somebody else runs it.
+    pub fn process(&self) -> anyhow::Result<u32> {
+        Ok(self.process.as_ref().context("the server is not running")?.id())
+    }
+
+    /// From the start of the process to its first answer, the last time.
+    pub fn ready_after(&self) -> Duration {
+        self.ready_after
     }
 
     /// The data folder; empty for a server of somebody else.
@@ -189,6 +213,7 @@ impl Server {
         ensure!(self.process.is_none(), "the server runs already");
         let launch = self.launch.as_ref().context("a server of somebody else cannot be started")?;
         let log = File::options().create(true).append(true).open(self.log())?;
+        let begun = Instant::now();
         let process = launch
             .command()
             .current_dir(&self.folder)
@@ -201,11 +226,10 @@ impl Server {
             .spawn()
             .with_context(|| format!("cannot start {}", launch.program.display()))?;
         self.process = Some(process);
-        self.wait_until_it_answers()
+        self.wait_until_it_answers(begun)
     }
 
-    fn wait_until_it_answers(&mut self) -> anyhow::Result<()> {
-        let begun = Instant::now();
+    fn wait_until_it_answers(&mut self, begun: Instant) -> anyhow::Result<()> {
         while !answers(&self.address) {
             if let Some(status) = self.process.as_mut().and_then(|process| process.try_wait().transpose()) {
                 bail!("the server ended while starting ({}):\n{}", status?, self.log_tail().join("\n"));
@@ -213,8 +237,10 @@ impl Server {
             if begun.elapsed() > START_LIMIT {
                 bail!("no answer within {} s:\n{}", START_LIMIT.as_secs(), self.log_tail().join("\n"));
             }
-            std::thread::sleep(GLANCE);
+            // So short at first that the wait does not show in the time of a start.
+            std::thread::sleep((begun.elapsed() / 50).clamp(GLANCE_MIN, GLANCE));
         }
+        self.ready_after = begun.elapsed();
         Ok(())
     }
 }

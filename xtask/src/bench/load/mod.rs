@@ -1,0 +1,64 @@
+//! The clients of a measurement. Each speaks to any server by the same bytes, and reports what it saw as figures.
+
+pub mod fetch;
+pub mod latency;
+pub mod memory;
+pub mod produce;
+
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+
+use super::wire;
+
+/// A client gives up when a server is silent for so long.
+pub const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long the partitions of a new topic may be without leaders.
+const LEADERS_WITHIN: Duration = Duration::from_secs(300);
+
+/// What one repetition has shown, by name; the name holds the unit.
+pub type Figures = Vec<(&'static str, f64)>;
+
+/// Connects like a Kafka client, without delaying small writes.
+pub fn connect(address: &str) -> anyhow::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(SILENCE_MAX))?;
+    Ok(stream)
+}
+
+/// Creates a topic and waits until all its partitions have leaders.
+pub fn create_topic(address: &str, topic: &str, partitions: i32) -> anyhow::Result<()> {
+    let mut stream = connect(address)?;
+    stream.set_read_timeout(Some(LEADERS_WITHIN))?;
+    let code = wire::topic_error(&wire::ask(&mut stream, &wire::create_topic(topic, partitions))?)?;
+    ensure!(code == 0, "the topic {topic} was not created: error {code}");
+    let begun = Instant::now();
+    let wanted = usize::try_from(partitions)?;
+    while wire::led_partitions(&wire::ask(&mut stream, &wire::metadata(topic))?)? < wanted {
+        ensure!(begun.elapsed() < LEADERS_WITHIN, "the partitions of {topic} got no leaders");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Deletes a topic.
+pub fn delete_topic(address: &str, topic: &str) -> anyhow::Result<()> {
+    let mut stream = connect(address)?;
+    let code = wire::topic_error(&wire::ask(&mut stream, &wire::delete_topic(topic))?)?;
+    ensure!(code == 0, "the topic {topic} was not deleted: error {code}");
+    Ok(())
+}
+
+/// The value below which this share of the samples lies. Sorts them.
+pub fn quantile(samples: &mut [u32], share: f64) -> f64 {
+    samples.sort_unstable();
+    let place = (samples.len().saturating_sub(1) as f64 * share).round() as usize;
+    samples.get(place).copied().map_or(0.0, f64::from)
+}
+
+/// Whole microseconds, as a sample.
+pub fn microseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}
