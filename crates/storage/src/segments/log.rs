@@ -23,7 +23,7 @@ use super::names;
 use super::open_files::OpenFiles;
 use super::recovery::Loaded;
 use super::segment::{HeaderScan, Segment, failed};
-use super::sidecar::SidecarFolder;
+use super::sidecar::{Pending, SidecarFolder};
 use crate::files::{Open, OpenFile};
 use crate::memory::check_order;
 use crate::random::Random;
@@ -179,6 +179,7 @@ struct SyncWork {
     end: Offset,
     logs: Vec<Arc<Segment>>,
     indexes: Vec<Arc<Segment>>,
+    sidecars: Vec<Pending>,
     names: bool,
     folder: bool,
     /// The indexes are part of it, so the recovery point may follow.
@@ -303,7 +304,7 @@ impl SegmentLog {
         let wanted = {
             let state = self.state.lock();
             self.check_online(&state)?;
-            if state.flushed == state.end && !state.names_dirty {
+            if state.flushed == state.end && !state.names_dirty && !self.sidecars.is_pending() {
                 return Ok(state.end);
             }
             state.end
@@ -316,7 +317,7 @@ impl SegmentLog {
     fn flush_in_turn(&self, wanted: Offset) -> Result<Offset, LogError> {
         {
             let state = self.state.lock();
-            if state.flushed >= wanted && !state.names_dirty {
+            if state.flushed >= wanted && !state.names_dirty && !self.sidecars.is_pending() {
                 return Ok(state.flushed);
             }
         }
@@ -334,6 +335,7 @@ impl SegmentLog {
             end: state.end,
             logs: std::mem::take(&mut state.unsynced),
             indexes: Vec::new(),
+            sidecars: self.sidecars.pending(),
             names: std::mem::take(&mut state.names_dirty),
             folder: std::mem::take(&mut state.folder_dirty),
             indexed: indexes,
@@ -351,6 +353,8 @@ impl SegmentLog {
             // The index files may be new names.
             work.names = true;
         }
+        let prepared = self.sidecars.prepare(&work.sidecars);
+        self.watch(&mut state, prepared)?;
         Ok(work)
     }
 
@@ -369,7 +373,9 @@ impl SegmentLog {
             let path = &self.directory.path;
             files.sync_folder(path).map_err(|error| failed("sync", path, error))?;
         }
-        if work.names || work.folder {
+        self.sidecars.sync(&work.sidecars)?;
+        self.sidecars.name(&work.sidecars)?;
+        if work.names || work.folder || !work.sidecars.is_empty() {
             files.sync_folder(&self.folder).map_err(|error| failed("sync", &self.folder, error))?;
         }
         Ok(())
@@ -396,9 +402,9 @@ impl SegmentLog {
         Offset(self.recovery_point.load(Ordering::Relaxed))
     }
 
-    /// Whether something is flushed above the recovery point.
+    /// Whether something is flushed above the recovery point, or a sidecar waits for its file.
     fn can_advance(&self) -> bool {
-        self.state.lock().flushed > self.recovery_point()
+        self.state.lock().flushed > self.recovery_point() || self.sidecars.is_pending()
     }
 
     /// Whether a clean stop has something left to do: to flush, or to give the time index its last entry.
@@ -410,10 +416,15 @@ impl SegmentLog {
             indexer.note_time();
         }
         let last_entry = !indexer.unread && !indexer.times.is_empty();
-        last_entry || state.names_dirty || state.flushed < state.end || state.flushed > self.recovery_point()
+        last_entry
+            || self.sidecars.is_pending()
+            || state.names_dirty
+            || state.flushed < state.end
+            || state.flushed > self.recovery_point()
     }
 
-    /// Moves the recovery points of these logs to their ends where something is flushed above them.
+    /// Moves the recovery points of these logs to their ends where something is flushed above them, and writes the
+    /// sidecars that wait.
     pub(super) fn advance(logs: &[Arc<SegmentLog>]) -> Result<(), LogError> {
         SegmentLog::sync_together(logs, SegmentLog::can_advance)
     }
@@ -434,8 +445,16 @@ impl SegmentLog {
         }
         if let Some(log) = logs.first().filter(|_| logs.len() >= TOGETHER_FROM) {
             let path = &log.directory.path;
-            let synced = log.directory.files.sync_everything(path);
-            let synced = synced.map_err(|error| failed("sync", path, error));
+            let sync =
+                || log.directory.files.sync_everything(path).map_err(|error| failed("sync", path, error));
+            let mut synced = sync();
+            // Sidecars are renamed once they are durable; then their names have to be.
+            if synced.is_ok() && works.iter().any(|(_, work)| !work.sidecars.is_empty()) {
+                synced = works
+                    .iter()
+                    .try_for_each(|(log, work)| log.sidecars.name(&work.sidecars))
+                    .and_then(|()| sync());
+            }
             works.iter().try_for_each(|(log, work)| log.end_sync(work, synced.clone()))?;
         } else {
             works.iter().try_for_each(|(log, work)| log.end_sync(work, log.sync(work)))?;

@@ -34,7 +34,7 @@ pub struct SegmentStoreOptions {
     /// `vltava.recovery.bytes.max`: flush in the background when so many bytes of a directory are not durable, so that a
     /// restart has no more to read again. 64 MiB by default.
     pub recovery_bytes_max: u64,
-    /// The most files kept open: half of what the process may open, if not set. Those that were not used for the longest
+    /// The most files kept open: by default half of what the process may open, at most 16,384. Those that were not used for the longest
     /// time are closed, and opened again when they are needed.
     pub open_files_max: usize,
     /// Where ids and jitter come from.
@@ -50,11 +50,14 @@ impl SegmentStoreOptions {
             node_id,
             cluster_id: None,
             recovery_bytes_max: 64 << 20,
-            open_files_max: SystemFiles::open_files_limit() / 2,
+            open_files_max: (SystemFiles::open_files_limit() / 2).min(OPEN_FILES_MAX),
             seed,
         }
     }
 }
+
+/// More open files than this save nothing worth their memory in the kernel.
+const OPEN_FILES_MAX: usize = 16_384;
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]

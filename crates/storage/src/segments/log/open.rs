@@ -69,10 +69,11 @@ impl SegmentLog {
             sealed: VecDeque::new(),
             reindexed: Vec::new(),
             unsynced: Vec::new(),
+            dirty_bytes: 0,
         };
         let (active, loaded) =
             opening.segments(bases.into_iter().map(|base| Arc::new(segment(base))).collect())?;
-        let Opening { sealed, reindexed, unsynced, .. } = opening;
+        let Opening { sealed, reindexed, unsynced, dirty_bytes, .. } = opening;
         let end = loaded.end;
         let first = sealed.front().map_or(active.base, |sealed| sealed.segment.base);
         let age = age_ms_max(&shared, &settings);
@@ -83,7 +84,7 @@ impl SegmentLog {
             flushed: if directory.clean.is_some() { end } else { recovery_point.min(end) },
             unsynced,
             unsynced_indexes: reindexed,
-            dirty_bytes: 0,
+            dirty_bytes,
             names_dirty: folder_dirty,
             folder_dirty,
             offline: None,
@@ -157,6 +158,8 @@ struct Opening {
     reindexed: Vec<Arc<Segment>>,
     /// Read again, so perhaps not durable.
     unsynced: Vec<Arc<Segment>>,
+    /// Bytes of these and of the last segment, roughly what another crash would have to read again.
+    dirty_bytes: u64,
 }
 
 impl Opening {
@@ -174,6 +177,9 @@ impl Opening {
             }
             let trust = if self.clean { Trust::Everything } else { Trust::Below(self.recovery_point) };
             let mut loaded = recover(&segment, trust, self.interval, next)?;
+            if !self.clean && loaded.end > self.recovery_point {
+                self.dirty_bytes += loaded.size;
+            }
             let complete = match rest.peek() {
                 Some(next) => !loaded.cut && (loaded.end >= next.base || is_far(next, loaded.end)?),
                 None => false,

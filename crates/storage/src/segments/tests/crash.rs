@@ -26,9 +26,8 @@ struct History {
     /// Where the log may begin at most.
     trimmed: Offset,
     end: Offset,
-    sidecar: Option<Vec<u8>>,
-    /// A sidecar was being replaced by this one.
-    sidecar_next: Option<Vec<u8>>,
+    /// What the sidecar may hold: what it held at the last flush, and all that was written since.
+    sidecar: Vec<Option<Vec<u8>>>,
 }
 
 fn id(number: usize) -> LogId {
@@ -112,6 +111,7 @@ fn live(
         store.close()?;
         for history in histories {
             history.confirmed = history.end;
+            history.sidecar.drain(..history.sidecar.len().saturating_sub(1));
         }
     }
     Ok(())
@@ -133,7 +133,10 @@ impl History {
                 self.batches.extend_from_slice(&batches);
                 self.end = log.append(&batches)?.end;
             }
-            12..17 => self.confirmed = self.confirmed.max(log.flush()?),
+            12..17 => {
+                self.confirmed = self.confirmed.max(log.flush()?);
+                self.sidecar.drain(..self.sidecar.len().saturating_sub(1));
+            }
             17 => log.roll()?,
             18 | 19 => {
                 let back = i64::try_from(random.below(12)).unwrap_or(0) * 2;
@@ -152,10 +155,12 @@ impl History {
             }
             _ => {
                 let content = vec![b'x'; random.below(900)];
-                self.sidecar_next = Some(content.clone());
+                if self.sidecar.is_empty() {
+                    self.sidecar.push(None);
+                }
+                self.sidecar.push(Some(content.clone()));
                 log.sidecars()
                     .write(Sidecar { kind: SidecarKind::LeaderEpochs, at: Offset::ZERO }, &content)?;
-                self.sidecar = Some(content);
             }
         }
         Ok(())
@@ -197,11 +202,9 @@ impl History {
             log.sidecars().read(Sidecar { kind: SidecarKind::LeaderEpochs, at: Offset::ZERO }).unwrap();
         let sidecar = sidecar.map(|content| content.to_vec());
         // Before the first flush the whole folder may be gone.
-        let gone = sidecar.is_none() && self.confirmed == Offset::ZERO;
-        let known = sidecar == self.sidecar || sidecar == self.sidecar_next;
-        assert!(known || gone, "{place}: another sidecar came back");
-        self.sidecar.clone_from(&sidecar);
-        self.sidecar_next = sidecar;
+        let gone = sidecar.is_none() && (self.confirmed == Offset::ZERO || self.sidecar.is_empty());
+        assert!(gone || self.sidecar.contains(&sidecar), "{place}: another sidecar came back");
+        self.sidecar = vec![sidecar];
         self.batches.retain(|batch| batch.header.last_offset() < bounds.end);
         self.end = bounds.end;
         self.trimmed = bounds.start;
