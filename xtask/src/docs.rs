@@ -1,9 +1,11 @@
 //! `cargo xtask docs`: writes the reference pages from the declarations in the code.
 //!
-//! The pages are a function of the code alone; `--check` compares them with what is there and changes nothing.
+//! The pages are a function of the code alone; `--check` compares them with what is there and changes nothing. Those of
+//! the broker come from its example `reference`, because nothing but the broker may see its declarations.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, ensure};
 
@@ -18,7 +20,11 @@ pub struct Arguments {
 /// Writes every page, or checks that every page is fresh.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
-    let pages = [("docs/configuration.md", vltava_core::config::manual())];
+    let pages = [
+        ("docs/reference/configuration.md", vltava_core::config::manual()),
+        ("docs/reference/apis.md", broker_page(root, "apis")?),
+        ("docs/reference/metrics.md", broker_page(root, "metrics")?),
+    ];
     for (name, text) in pages {
         let path = root.join(name);
         if arguments.check {
@@ -32,4 +38,21 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         println!("wrote {name}");
     }
     Ok(())
+}
+
+/// Fails if a page is stale, and changes nothing.
+pub fn check() -> anyhow::Result<()> {
+    run(&Arguments { check: true })
+}
+
+/// A page that the broker writes.
+fn broker_page(root: &Path, page: &str) -> anyhow::Result<String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["run", "--quiet", "--package", "vltava-broker", "--example", "reference", "--", page])
+        .current_dir(root)
+        .output()
+        .context("cargo cannot be started")?;
+    ensure!(output.status.success(), "the page {page} failed: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).context("a page is text")
 }

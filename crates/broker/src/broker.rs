@@ -29,6 +29,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Broker {
     pub(crate) node: Arc<Node>,
     pub(crate) listeners: Vec<Listening>,
+    /// Where metrics and health are served.
+    pub(crate) http: Vec<SocketAddr>,
     /// Ends the accepting of connections and the background work.
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: JoinSet<()>,
@@ -107,6 +109,12 @@ impl Broker {
     #[must_use]
     pub fn listener(&self, name: &str) -> Option<SocketAddr> {
         self.listeners.iter().find(|listener| &*listener.name == name).map(|listener| listener.address)
+    }
+
+    /// Where metrics and health are served over HTTP; `None` when they are not.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.first().copied()
     }
 
     /// The identity of the cluster.

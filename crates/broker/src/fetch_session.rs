@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -25,6 +26,17 @@ pub(crate) struct FetchSessions {
     /// How long a session must have been idle before another takes its slot.
     idle_min: Duration,
     open: Mutex<HashMap<SessionId, Slot>>,
+    /// How many sessions have lost their slot to another.
+    evictions: AtomicU64,
+}
+
+/// How much of the slots is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) sessions: usize,
+    pub(crate) partitions: usize,
+    /// Since the start.
+    pub(crate) evictions: u64,
 }
 
 /// The number of a session; 0 is none.
@@ -108,7 +120,17 @@ enum Kind {
 
 impl FetchSessions {
     pub(crate) fn new(slots: usize, idle_min: Duration) -> FetchSessions {
-        FetchSessions { slots, idle_min, open: Mutex::default() }
+        FetchSessions { slots, idle_min, open: Mutex::default(), evictions: AtomicU64::new(0) }
+    }
+
+    /// How much of the slots is in use.
+    pub(crate) fn usage(&self) -> Usage {
+        let sessions: Vec<_> = self.open.lock().values().map(|slot| slot.session.clone()).collect();
+        Usage {
+            sessions: sessions.len(),
+            partitions: sessions.iter().map(|session| session.lock().partitions.len()).sum(),
+            evictions: self.evictions.load(Ordering::Relaxed),
+        }
     }
 
     /// Begins a fetch. `random` numbers a new session.
@@ -166,7 +188,9 @@ impl FetchSessions {
     fn evict(&self, open: &mut HashMap<SessionId, Slot>, now: Moment) -> bool {
         let oldest = open.iter().min_by_key(|(_, slot)| slot.used);
         let idle = oldest.filter(|(_, slot)| now.since(slot.used) >= self.idle_min).map(|(id, _)| *id);
-        idle.is_some_and(|id| open.remove(&id).is_some())
+        let evicted = idle.is_some_and(|id| open.remove(&id).is_some());
+        self.evictions.fetch_add(u64::from(evicted), Ordering::Relaxed);
+        evicted
     }
 
     fn next(&self, opening: Opening, now: Moment) -> Result<FetchContext, ErrorCode> {

@@ -9,12 +9,14 @@ mod builder;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod reference;
 
 mod api;
 mod auto_create;
 mod fetch_session;
 mod groups;
 mod housekeeping;
+mod http;
 mod metrics;
 mod net;
 mod node;

@@ -83,6 +83,11 @@ impl View {
         self.by_id.get(&id)
     }
 
+    /// Every topic, in no order.
+    pub(crate) fn lookups(&self) -> impl Iterator<Item = &Lookup> {
+        self.by_id.values()
+    }
+
     /// Every partition that is open here, with the identity of its topic.
     pub(crate) fn hosted(&self) -> impl Iterator<Item = (TopicId, &Arc<Hosted>)> {
         self.by_id.iter().flat_map(|(id, lookup)| {

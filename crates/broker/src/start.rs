@@ -36,6 +36,7 @@ use crate::authorizer::Authorizer;
 use crate::broker::{Broker, Listening, StartError};
 use crate::clock::SystemClock;
 use crate::fetch_session::FetchSessions;
+use crate::http::{self, HttpServer};
 use crate::metrics::Metrics;
 use crate::net::connection::MEMORY_UNIT;
 use crate::net::connections::{ConnectionLimits, Connections};
@@ -106,6 +107,9 @@ async fn bring_up(node: Arc<Node>, committed: watch::Receiver<Arc<Image>>) -> Re
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let listeners = bind(&node).await?;
+    let http = HttpServer::bind(&node.config.http.node).await?;
+    http::warn_of_unserved(&node.config.http.registry, &node.config.http.connect);
+    let http_addresses = http.addresses();
     let listening: Vec<Listening> = listeners.iter().map(Listener::listening).collect();
     tasks.spawn(replicas::follow(node.clone(), committed));
     elected(&node).await?;
@@ -114,8 +118,9 @@ async fn bring_up(node: Arc<Node>, committed: watch::Receiver<Arc<Image>>) -> Re
     for listener in listeners {
         tasks.spawn(listener.serve(node.clone(), stop.clone()));
     }
+    tasks.spawn(http.serve(node.clone(), stop.clone()));
     tasks.spawn(housekeeping::run(node.clone(), stop.clone()));
-    Ok(Broker { node, listeners: listening, stop, tasks, runtimes: None })
+    Ok(Broker { node, listeners: listening, http: http_addresses, stop, tasks, runtimes: None })
 }
 
 /// Waits until there is a controller to register with.

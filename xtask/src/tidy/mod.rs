@@ -48,12 +48,17 @@ pub fn run() -> anyhow::Result<ExitCode> {
     for finding in &findings {
         println!("{finding}");
     }
-    let stale = crate::codegen::check();
-    if let Err(problem) = &stale {
-        println!("generated code: {problem:#}");
+    let mut count = findings.len();
+    for (what, fresh) in
+        [("generated code", crate::codegen::check()), ("reference pages", crate::docs::check())]
+    {
+        if let Err(problem) = fresh {
+            println!("{what}: {problem:#}");
+            count += 1;
+        }
     }
-    if !findings.is_empty() || stale.is_err() {
-        println!("{} findings", findings.len() + usize::from(stale.is_err()));
+    if count > 0 {
+        println!("{count} findings");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,9 @@ use vltava_core::wire::{Message, Reader, Segment, WireError};
 use vltava_protocol::api::{Api, ApiKey, ListenerKind, Request};
 use vltava_protocol::frame::{FrameError, RequestFrame, encode_response};
 
+use super::error_codes::ErrorCodes;
 use super::{Call, Peer, Row, TABLE, api_versions};
+use crate::metrics::requests::Tally;
 use crate::node::Node;
 
 /// The most memory that the arrays of one request may take, in bytes: about 200,000 partitions of a Fetch, more than a
@@ -37,6 +39,8 @@ pub(crate) enum Handled {
 pub(crate) struct Reply {
     /// The frame; nothing for a request that wants no reply.
     pub(crate) segments: Vec<Segment>,
+    /// The error codes in it.
+    pub(crate) tally: Tally,
     /// Close the connection then: only that tells the client of a failure that has no reply.
     pub(crate) close: bool,
 }
@@ -77,6 +81,7 @@ pub(crate) enum Unanswerable {
 impl Incoming {
     /// Reads the header of a frame and finds out who handles it.
     pub(crate) fn read(frame: Bytes, node: &Arc<Node>, peer: &Arc<Peer>) -> Result<Incoming, Unanswerable> {
+        let bytes = frame.len();
         let mut frame = match RequestFrame::decode(frame) {
             Ok(frame) => frame,
             Err(FrameError::UnsupportedVersion { api, version, correlation_id }) => {
@@ -89,6 +94,7 @@ impl Incoming {
             return unsupported(row.key, frame.version(), frame.header.correlation_id, node, peer);
         }
         frame.body.limit_elements(REQUEST_ELEMENTS_BYTES_MAX);
+        node.metrics.requests.arrived(frame.api, frame.version(), bytes);
         let call = Call {
             node: node.clone(),
             peer: peer.clone(),
@@ -99,6 +105,11 @@ impl Incoming {
             request: frame.body,
         };
         Ok(Incoming { call, handle: row.handle })
+    }
+
+    /// The API that is asked.
+    pub(crate) fn api(&self) -> &'static Api {
+        self.call.api
     }
 
     /// Whether the request may start while those before it still wait.
@@ -148,6 +159,7 @@ fn unsupported(
 pub(crate) fn ordered<R, F>(call: Call<Reader>, handler: fn(Call<R>) -> F) -> Result<Handled, Unanswerable>
 where
     R: Request,
+    R::Response: ErrorCodes,
     F: Future<Output = R::Response> + Send + 'static,
 {
     let envelope = call.envelope();
@@ -162,7 +174,7 @@ pub(crate) fn direct<R>(
 ) -> Result<Handled, Unanswerable>
 where
     R: Request,
-    R::Response: Send + 'static,
+    R::Response: ErrorCodes + Send + 'static,
 {
     let envelope = call.envelope();
     Ok(match handler(call.read()?) {
@@ -171,7 +183,7 @@ where
             Handled::Pending(Box::pin(async move { reply(envelope, &response.await) }))
         }
         Answer::Silence => Handled::Ready(Reply::default()),
-        Answer::Close => Handled::Ready(Reply { segments: Vec::new(), close: true }),
+        Answer::Close => Handled::Ready(Reply { close: true, ..Reply::default() }),
     })
 }
 
@@ -200,13 +212,17 @@ impl Call<Reader> {
     }
 }
 
-fn reply<M: Message>(envelope: Envelope, response: &M) -> Reply {
+fn reply<M: Message + ErrorCodes>(envelope: Envelope, response: &M) -> Reply {
     let Envelope { api, version, correlation_id } = envelope;
     match encode_response(api, version, correlation_id, response) {
-        Ok(segments) => Reply { segments, close: false },
+        Ok(segments) => {
+            let mut tally = Tally::default();
+            response.tally(&mut tally);
+            Reply { segments, tally, close: false }
+        }
         Err(error) => {
             error!(api = api.name, version, %error, "a response cannot be expressed in its version");
-            Reply { segments: Vec::new(), close: true }
+            Reply { close: true, ..Reply::default() }
         }
     }
 }

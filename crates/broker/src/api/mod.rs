@@ -22,6 +22,7 @@ use crate::node::Node;
 pub(crate) mod dispatch;
 
 mod configs;
+pub(crate) mod error_codes;
 mod operations;
 mod text;
 

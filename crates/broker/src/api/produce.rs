@@ -116,7 +116,9 @@ impl Produce {
             return Err(Refused::plain(ErrorCode::INVALID_REQUIRED_ACKS));
         }
         let hosted = lookup.partition(PartitionIndex(data.index)).map_err(Refused::plain)?;
-        let batch = self.only_batch(data.records)?;
+        let batch = self
+            .only_batch(data.records)
+            .inspect_err(|refused| hosted.meters.produce_failed(refused.code, 0))?;
         let (records, bytes) = (batch.header.records_count, batch.size());
         let terms = PlaceTerms {
             origin: Origin::Client,
@@ -131,7 +133,7 @@ impl Produce {
             }
             Err(PlaceError::Duplicate(placed)) => placed,
             Err(error) => {
-                hosted.meters.produce_failed();
+                hosted.meters.produce_failed(error.code(), bytes);
                 let log_start = hosted.partition.watermarks().start;
                 return Err(Refused { log_start: shows_start(&error).then_some(log_start), ..error.into() });
             }

@@ -18,6 +18,8 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 use tokio_util::io::poll_read_buf;
+use vltava_core::clock::Moment;
+use vltava_protocol::api::Api;
 
 use super::connections::Admission;
 use super::frame::{FrameBuffer, FrameError};
@@ -45,8 +47,8 @@ pub(crate) struct Connection {
     /// What the buffer takes of the broker's memory for requests, beyond what every connection has.
     memory: Option<OwnedSemaphorePermit>,
     waiting: VecDeque<Waiting>,
-    /// A request that was taken off the buffer and may not start yet.
-    held: Option<Incoming>,
+    /// A request that was taken off the buffer and may not start yet, and when it came.
+    held: Option<(Incoming, Moment)>,
     outbox: Outbox,
     closing: bool,
     peer: Arc<Peer>,
@@ -59,6 +61,9 @@ pub(crate) struct Connection {
 struct Waiting {
     reply: Progress,
     barrier: bool,
+    api: &'static Api,
+    /// When it came.
+    since: Moment,
 }
 
 enum Progress {
@@ -128,31 +133,32 @@ impl Connection {
     /// Starts every request that is here and may start.
     fn start_requests(&mut self) -> Result<(), Ended> {
         while !self.closing {
-            let Some(request) = self.next_request()? else { return Ok(()) };
+            let Some((request, since)) = self.next_request()? else { return Ok(()) };
             if !self.may_start(&request) {
-                self.held = Some(request);
+                self.held = Some((request, since));
                 return Ok(());
             }
-            let barrier = !request.overlaps();
+            let (barrier, api) = (!request.overlaps(), request.api());
             let mut reply = match request.start()? {
                 Handled::Ready(reply) => Progress::Done(reply),
                 Handled::Pending(future) => Progress::Pending(future),
             };
             // A reply that is ready at once needs no turn of its own; one that is not is polled again by `wait`.
             let _ready = reply.poll_once(&mut Context::from_waker(std::task::Waker::noop()));
-            self.waiting.push_back(Waiting { reply, barrier });
+            self.waiting.push_back(Waiting { reply, barrier, api, since });
             self.settle();
         }
         Ok(())
     }
 
-    fn next_request(&mut self) -> Result<Option<Incoming>, Ended> {
+    fn next_request(&mut self) -> Result<Option<(Incoming, Moment)>, Ended> {
         if let Some(request) = self.held.take() {
             return Ok(Some(request));
         }
         let Some(frame) = self.frames.next_frame()? else { return Ok(None) };
-        self.admission.touch(self.node.clock.now());
-        Ok(Some(Incoming::read(frame, &self.node, &self.peer)?))
+        let now = self.node.clock.now();
+        self.admission.touch(now);
+        Ok(Some((Incoming::read(frame, &self.node, &self.peer)?, now)))
     }
 
     fn may_start(&self, request: &Incoming) -> bool {
@@ -166,7 +172,12 @@ impl Connection {
     /// Moves the replies that are ready, in order, to the outbox.
     fn settle(&mut self) {
         while let Some(Waiting { reply: Progress::Done(_), .. }) = self.waiting.front() {
-            let Some(Waiting { reply: Progress::Done(reply), .. }) = self.waiting.pop_front() else { return };
+            let Some(Waiting { reply: Progress::Done(reply), api, since, .. }) = self.waiting.pop_front()
+            else {
+                return;
+            };
+            let after = self.node.clock.now().since(since);
+            self.node.metrics.requests.answered(api, &reply.tally, after);
             self.send(reply);
         }
     }

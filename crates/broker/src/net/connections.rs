@@ -1,6 +1,6 @@
 //! Which connections there are: counted against the limits, closed when idle, drained at shutdown.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -53,6 +53,16 @@ struct State {
     next: u64,
     open: HashMap<u64, Arc<Entry>>,
     per_address: HashMap<IpAddr, usize>,
+    per_listener: BTreeMap<Arc<str>, ListenerCount>,
+    /// How many were asked to close because they were idle.
+    idle_closed: u64,
+}
+
+#[derive(Debug, Default)]
+struct ListenerCount {
+    open: u64,
+    /// Since the start.
+    accepted: u64,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +80,7 @@ pub(crate) struct Admission {
     entry: Arc<Entry>,
     id: u64,
     address: IpAddr,
+    listener: Arc<str>,
 }
 
 impl Connections {
@@ -99,8 +110,13 @@ impl Connections {
         }
     }
 
-    /// Counts a new connection; `None` when its address has too many.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr, now: Moment) -> Option<Admission> {
+    /// Counts a new connection of a listener; `None` when its address has too many.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        listener: &Arc<str>,
+        now: Moment,
+    ) -> Option<Admission> {
         let most = self.limits.per_address_overrides.get(&address).unwrap_or(&self.limits.per_address_max);
         let mut state = self.state.lock();
         let count = state.per_address.entry(address).or_default();
@@ -113,7 +129,21 @@ impl Connections {
         let id = state.next;
         state.next += 1;
         state.open.insert(id, entry.clone());
-        Some(Admission { connections: self.clone(), entry, id, address })
+        let count = state.per_listener.entry(listener.clone()).or_default();
+        count.open += 1;
+        count.accepted += 1;
+        Some(Admission { connections: self.clone(), entry, id, address, listener: listener.clone() })
+    }
+
+    /// Every listener that had a connection, with how many are open and how many there were.
+    pub(crate) fn by_listener(&self) -> Vec<(Arc<str>, u64, u64)> {
+        let state = self.state.lock();
+        state.per_listener.iter().map(|(name, count)| (name.clone(), count.open, count.accepted)).collect()
+    }
+
+    /// How many connections were asked to close because they were idle.
+    pub(crate) fn idle_closed(&self) -> u64 {
+        self.state.lock().idle_closed
     }
 
     /// How many connections there are.
@@ -124,7 +154,8 @@ impl Connections {
     /// Asks those to close that have sent no request for too long.
     pub(crate) fn close_idle(&self, now: Moment) {
         let oldest = milliseconds(now).saturating_sub(milliseconds(Moment(self.limits.idle_max)));
-        self.stop_where(|entry| entry.last_request_ms.load(Ordering::Relaxed) < oldest);
+        let stopped = self.stop_where(|entry| entry.last_request_ms.load(Ordering::Relaxed) < oldest);
+        self.state.lock().idle_closed += stopped;
     }
 
     /// Asks all to close once they have answered what they have begun.
@@ -132,11 +163,14 @@ impl Connections {
         self.stop_where(|_| true);
     }
 
-    fn stop_where(&self, condition: impl Fn(&Entry) -> bool) {
+    /// Returns how many were not asked before.
+    fn stop_where(&self, condition: impl Fn(&Entry) -> bool) -> u64 {
+        let mut stopped = 0;
         for entry in self.state.lock().open.values().filter(|entry| condition(entry)) {
-            entry.stopping.store(true, Ordering::Release);
+            stopped += u64::from(!entry.stopping.swap(true, Ordering::Release));
             entry.waker.wake();
         }
+        stopped
     }
 
     /// The interval at which new connections are accepted at the most.
@@ -178,6 +212,9 @@ impl Drop for Admission {
                 state.per_address.remove(&self.address);
             }
         }
+        if let Some(count) = state.per_listener.get_mut(&self.listener) {
+            count.open -= 1;
+        }
         drop(state);
         self.connections.freed.notify_waiters();
     }
@@ -196,18 +233,18 @@ mod tests {
     #[test]
     fn an_address_gets_no_more_than_its_share() {
         let connections = Connections::new(ConnectionLimits { per_address_max: 2, ..Default::default() });
-        let first = connections.admit(HERE, at(0)).expect("first");
-        let _second = connections.admit(HERE, at(0)).expect("second");
-        assert!(connections.admit(HERE, at(0)).is_none());
+        let first = connections.admit(HERE, &"PLAINTEXT".into(), at(0)).expect("first");
+        let _second = connections.admit(HERE, &"PLAINTEXT".into(), at(0)).expect("second");
+        assert!(connections.admit(HERE, &"PLAINTEXT".into(), at(0)).is_none());
         drop(first);
-        assert!(connections.admit(HERE, at(0)).is_some());
+        assert!(connections.admit(HERE, &"PLAINTEXT".into(), at(0)).is_some());
     }
 
     #[test]
     fn only_idle_connections_are_asked_to_close() {
         let connections = Connections::new(ConnectionLimits::default());
-        let idle = connections.admit(HERE, at(0)).expect("idle");
-        let busy = connections.admit(HERE, at(0)).expect("busy");
+        let idle = connections.admit(HERE, &"PLAINTEXT".into(), at(0)).expect("idle");
+        let busy = connections.admit(HERE, &"PLAINTEXT".into(), at(0)).expect("busy");
         busy.touch(at(100));
         connections.close_idle(at(650));
         let context = Context::from_waker(std::task::Waker::noop());

@@ -83,7 +83,7 @@ impl Listener {
     }
 
     fn start(&self, stream: TcpStream, address: SocketAddr, node: &Arc<Node>) {
-        let Some(admission) = node.connections.admit(address.ip(), node.clock.now()) else {
+        let Some(admission) = node.connections.admit(address.ip(), &self.name, node.clock.now()) else {
             warn!(%address, "refused: too many connections from this address (max.connections.per.ip)");
             return;
         };

@@ -1,0 +1,17 @@
+//! Prints a reference page that is made from the broker's declarations: `apis` or `metrics`. `cargo xtask docs` runs it.
+
+use std::process::ExitCode;
+
+use vltava_broker::reference;
+
+fn main() -> ExitCode {
+    match std::env::args().nth(1).as_deref() {
+        Some("apis") => print!("{}", reference::apis()),
+        Some("metrics") => print!("{}", reference::metrics()),
+        _ => {
+            eprintln!("name a page: apis or metrics");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,62 @@
+//! `/health`: whether the node can do its work, for people and for the programs that watch over it.
+//!
+//! *Live* is a process that answers; restarting it is right when it does not. *Ready* is a node that takes clients.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::Shared;
+use crate::node::Node;
+
+/// The whole state.
+pub(super) async fn health(State(shared): State<Shared>) -> (StatusCode, Json<Value>) {
+    let node = &shared.node;
+    let offline: Vec<Value> = node
+        .stores
+        .all()
+        .flat_map(|store| store.directories())
+        .filter_map(|directory| {
+            let reason = directory.failure?;
+            Some(json!({ "path": directory.path.display().to_string(), "reason": reason }))
+        })
+        .collect();
+    let quorum = node.quorum.failure().borrow().clone();
+    let failed = quorum.is_some() || !offline.is_empty();
+    let status = match (failed, shared.stop.is_cancelled()) {
+        (true, _) => "failed",
+        (false, true) => "stopping",
+        (false, false) => "ok",
+    };
+    let body = json!({
+        "status": status,
+        "node": node.id.0,
+        "cluster": &*node.cluster_id,
+        "version": env!("CARGO_PKG_VERSION"),
+        "controller": controller(node),
+        "quorum_failure": quorum,
+        "offline_directories": offline,
+    });
+    (code(!failed), Json(body))
+}
+
+/// The leader of the controller quorum; null when there is none.
+fn controller(node: &Node) -> Option<i32> {
+    Some(node.quorum.status().leader.0).filter(|leader| *leader >= 0)
+}
+
+/// The process answers.
+pub(super) async fn live() -> (StatusCode, Json<Value>) {
+    (StatusCode::OK, Json(json!({ "status": "ok" })))
+}
+
+/// The node takes clients: it is not shutting down, and there is a controller.
+pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<Value>) {
+    let ready = !shared.stop.is_cancelled() && controller(&shared.node).is_some();
+    (code(ready), Json(json!({ "status": if ready { "ok" } else { "not ready" } })))
+}
+
+fn code(fine: bool) -> StatusCode {
+    if fine { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}

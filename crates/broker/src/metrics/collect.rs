@@ -1,0 +1,341 @@
+//! Writes the page of metrics: what was counted, and what can be seen of the node right now.
+
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::iter;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::task::spawn_blocking;
+use vltava_coordinator::group::command::ListGroups;
+use vltava_coordinator::group::{GroupAnswer, GroupCommand};
+use vltava_core::id::DirectoryId;
+use vltava_core::image::{Image, Partition as Replicas};
+use vltava_core::log::Directory;
+use vltava_replication::runtime::Phase;
+
+use super::TopicMeters;
+use super::exposition::Exposition;
+use super::families::*;
+use super::histogram::Distribution;
+use super::process::Process;
+use crate::node::Node;
+use crate::partitions::{Hosted, Slot, View};
+
+/// How long the page waits for the group coordinators; without their answer it has no series of groups.
+const GROUPS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The bounds of the native histogram of durations, in seconds.
+const SECONDS: [f64; 14] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+type OfTopic = fn(&TopicMeters) -> u64;
+/// From how many connections are open and how many there were.
+type OfListener = fn(u64, u64) -> u64;
+type OfPartition = fn(&Hosted, &Replicas) -> i64;
+type OfDirectory = fn(&Directory) -> Option<u64>;
+
+/// What to leave out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// Whether there are series for each partition.
+    pub(crate) partitions: bool,
+    /// Whether the node is shutting down.
+    pub(crate) stopping: bool,
+}
+
+/// The whole page.
+pub(crate) async fn page(node: &Node, options: Options) -> String {
+    let mut page = Exposition::default();
+    topics(node, &mut page);
+    requests(node, &mut page);
+    connections(node, &mut page);
+    let directories: Vec<Directory> = node.stores.all().flat_map(|store| store.directories()).collect();
+    replicas(node, &directories, &mut page);
+    if options.partitions {
+        partitions(node, &mut page);
+    }
+    log_directories(&directories, &mut page);
+    controller(node, &mut page);
+    raft(node, &mut page);
+    groups(node, &mut page).await;
+    let process = spawn_blocking(Process::now).await.unwrap_or_default();
+    server(node, options, &process, &mut page);
+    page.into_text()
+}
+
+fn topics(node: &Node, page: &mut Exposition) {
+    let (topics, all) = node.metrics.topics();
+    let rows: [(&'static Family, OfTopic); 8] = [
+        (&MESSAGES_IN, |meters| meters.messages_in.get()),
+        (&BYTES_IN, |meters| meters.bytes_in.get()),
+        (&BYTES_OUT, |meters| meters.bytes_out.get()),
+        (&BYTES_REJECTED, |meters| meters.bytes_rejected.get()),
+        (&PRODUCE_REQUESTS, |meters| meters.produce_requests.get()),
+        (&FETCH_REQUESTS, |meters| meters.fetch_requests.get()),
+        (&FAILED_PRODUCE_REQUESTS, |meters| meters.failed_produce_requests.get()),
+        (&FAILED_FETCH_REQUESTS, |meters| meters.failed_fetch_requests.get()),
+    ];
+    for (family, value) in rows {
+        let mut samples = page.family(family);
+        samples.add(&[], value(&all));
+        for (name, meters) in &topics {
+            samples.add(&[name], value(meters));
+        }
+    }
+    page.single(&INVALID_CRC, all.corrupt.get());
+}
+
+fn requests(node: &Node, page: &mut Exposition) {
+    let used: Vec<_> = node.metrics.requests.used().collect();
+    let mut samples = page.family(&REQUESTS);
+    for (api, meters) in &used {
+        for (version, count) in meters.versions() {
+            for name in names(api.name) {
+                samples.add(&[name, &version.to_string()], count);
+            }
+        }
+    }
+    let mut samples = page.family(&ERRORS);
+    for (api, meters) in &used {
+        for (code, count) in meters.errors() {
+            names(api.name).for_each(|name| samples.add(&[name, code.name()], count));
+        }
+    }
+    let now = node.clock.now();
+    let times: Vec<(&'static str, Distribution)> =
+        used.iter().map(|(api, meters)| (api.name, meters.total_time_us.distribution(now))).collect();
+    let mut samples = page.family(&TOTAL_TIME_MS);
+    for (api, seen) in &times {
+        names(api).for_each(|name| samples.summary(&[name], seen, 1e-3));
+    }
+    let mut samples = page.family(&TOTAL_TIME_SECONDS);
+    times.iter().for_each(|(api, seen)| samples.histogram(&[api], seen, 1e-6, &SECONDS));
+    let mut samples = page.family(&REQUEST_BYTES);
+    for (api, meters) in &used {
+        let seen = meters.bytes.distribution(now);
+        names(api.name).for_each(|name| samples.summary(&[name], &seen, 1.0));
+    }
+}
+
+/// Under which names Kafka counts an API. No broker fetches from a single node, so all that fetch are consumers.
+fn names(api: &'static str) -> impl Iterator<Item = &'static str> {
+    iter::once(api).chain((api == "Fetch").then_some("FetchConsumer"))
+}
+
+fn connections(node: &Node, page: &mut Exposition) {
+    let listeners = node.connections.by_listener();
+    let rows: [(&'static Family, OfListener); 3] = [
+        (&CONNECTION_COUNT, |open, _| open),
+        (&CONNECTION_CREATION, |_, accepted| accepted),
+        (&CONNECTION_CLOSE, |open, accepted| accepted - open),
+    ];
+    for (family, value) in rows {
+        let mut samples = page.family(family);
+        for (listener, open, accepted) in &listeners {
+            samples.add(&[listener, "0"], value(*open, *accepted));
+        }
+    }
+    page.single(&IDLE_CLOSED, node.connections.idle_closed());
+    let sessions = node.fetch_sessions.usage();
+    page.single(&FETCH_SESSIONS, sessions.sessions);
+    page.single(&FETCH_SESSION_PARTITIONS, sessions.partitions);
+    page.single(&FETCH_SESSION_EVICTIONS, sessions.evictions);
+}
+
+/// The partitions that this node leads, with their replicas.
+fn led<'a>(node: &'a Node, view: &'a View) -> impl Iterator<Item = (&'a Hosted, &'a Replicas)> {
+    view.lookups().flat_map(move |lookup| {
+        lookup.slots().iter().zip(&lookup.topic().partitions).filter_map(move |(slot, replicas)| match slot {
+            Slot::Here(hosted) if replicas.leader == node.id => Some((&**hosted, replicas)),
+            _ => None,
+        })
+    })
+}
+
+/// How many in-sync replicas there are beyond those that `min.insync.replicas` asks for.
+fn spare(hosted: &Hosted, replicas: &Replicas) -> i64 {
+    replicas.isr.len() as i64 - i64::from(hosted.partition.settings().min_insync_replicas)
+}
+
+fn replicas(node: &Node, directories: &[Directory], page: &mut Exposition) {
+    let view = node.view.load_full();
+    let count = |condition: &dyn Fn(&Hosted, &Replicas) -> bool| {
+        led(node, &view).filter(|(hosted, replicas)| condition(hosted, replicas)).count()
+    };
+    page.single(&LEADERS, count(&|_, _| true));
+    page.single(&PARTITIONS, view.hosted().count());
+    page.single(&OFFLINE_REPLICAS, offline(node, &view, directories));
+    page.single(&UNDER_REPLICATED, count(&|_, replicas| replicas.isr.len() < replicas.replicas.len()));
+    page.single(&UNDER_MIN_ISR, count(&|hosted, replicas| spare(hosted, replicas) < 0));
+    page.single(&AT_MIN_ISR, count(&|hosted, replicas| spare(hosted, replicas) == 0));
+    let moving = |replicas: &Replicas| !replicas.adding.is_empty() || !replicas.removing.is_empty();
+    page.single(&REASSIGNING, count(&|_, replicas| moving(replicas)));
+}
+
+/// Replicas of this node that are not open, or lie in a directory that is offline.
+fn offline(node: &Node, view: &View, directories: &[Directory]) -> usize {
+    let failed: HashSet<DirectoryId> = directories
+        .iter()
+        .filter(|directory| directory.failure.is_some())
+        .map(|directory| directory.id)
+        .collect();
+    let lies_in_failed = |replicas: &Replicas| {
+        let place = replicas.replicas.iter().position(|replica| *replica == node.id);
+        place
+            .and_then(|place| replicas.directories.get(place))
+            .is_some_and(|directory| failed.contains(directory))
+    };
+    let slots = view.lookups().flat_map(|lookup| lookup.slots().iter().zip(&lookup.topic().partitions));
+    slots
+        .filter(|(slot, replicas)| match slot {
+            Slot::Failed => true,
+            Slot::Here(_) => lies_in_failed(replicas),
+            Slot::Elsewhere => false,
+        })
+        .count()
+}
+
+fn partitions(node: &Node, page: &mut Exposition) {
+    let view = node.view.load_full();
+    let mut led: Vec<_> = led(node, &view).collect();
+    led.sort_by(|(one, _), (other, _)| one.partition.id().cmp(other.partition.id()));
+    let rows: [(&'static Family, OfPartition); 9] = [
+        (&PARTITION_UNDER_REPLICATED, |_, replicas| i64::from(replicas.isr.len() < replicas.replicas.len())),
+        (&PARTITION_UNDER_MIN_ISR, |hosted, replicas| i64::from(spare(hosted, replicas) < 0)),
+        (&PARTITION_ISR, |_, replicas| replicas.isr.len() as i64),
+        (&PARTITION_REPLICAS, |_, replicas| replicas.replicas.len() as i64),
+        (&PARTITION_STABLE_LAG, |hosted, _| {
+            let watermarks = hosted.partition.watermarks();
+            watermarks.high.since(watermarks.stable)
+        }),
+        (&LOG_SIZE, |hosted, _| {
+            let bytes: u64 = hosted.partition.spans().iter().map(|span| span.bytes).sum();
+            i64::try_from(bytes).unwrap_or(i64::MAX)
+        }),
+        (&LOG_SEGMENTS, |hosted, _| hosted.partition.spans().len() as i64),
+        (&LOG_START, |hosted, _| hosted.partition.watermarks().start.0),
+        (&LOG_END, |hosted, _| hosted.partition.watermarks().end.0),
+    ];
+    for (family, value) in rows {
+        let mut samples = page.family(family);
+        for (hosted, replicas) in &led {
+            let id = hosted.partition.id();
+            samples.add(&[&id.topic, &id.partition.0.to_string()], value(hosted, replicas));
+        }
+    }
+}
+
+fn log_directories(directories: &[Directory], page: &mut Exposition) {
+    let failed = directories.iter().filter(|directory| directory.failure.is_some()).count();
+    page.single(&OFFLINE_DIRECTORIES, failed);
+    let rows: [(&'static Family, OfDirectory); 3] = [
+        (&DIRECTORY_OFFLINE, |directory| Some(u64::from(directory.failure.is_some()))),
+        (&DIRECTORY_BYTES, |directory| directory.total_bytes),
+        (&DIRECTORY_USABLE_BYTES, |directory| directory.usable_bytes),
+    ];
+    for (family, value) in rows {
+        let mut samples = page.family(family);
+        for directory in directories {
+            if let Some(value) = value(directory) {
+                samples.add(&[&directory.path.display().to_string()], value);
+            }
+        }
+    }
+}
+
+fn controller(node: &Node, page: &mut Exposition) {
+    let image: &Image = &node.view.load().image.clone();
+    let leads = matches!(*node.controller.phase().borrow(), Phase::Leading(_));
+    let partitions = || image.topics.iter().flat_map(|topic| &topic.partitions);
+    let active = image.brokers.values().filter(|broker| !broker.fenced).count();
+    page.single(&ACTIVE_CONTROLLER, u8::from(leads));
+    page.single(&ACTIVE_BROKERS, active);
+    page.single(&FENCED_BROKERS, image.brokers.len() - active);
+    page.single(&TOPICS, image.topics.len());
+    page.single(&ALL_PARTITIONS, partitions().count());
+    page.single(&OFFLINE_PARTITIONS, partitions().filter(|partition| partition.leader.0 < 0).count());
+    let preferred = |partition: &Replicas| partition.replicas.first() == Some(&partition.leader);
+    page.single(&PREFERRED_IMBALANCE, partitions().filter(|partition| !preferred(partition)).count());
+    page.single(&CONTROLLER_APPLIED, image.offset.0);
+    page.single(&CONTROLLER_COMMITTED, node.metadata.borrow().high.0 - 1);
+    page.single(&BROKER_APPLIED, image.offset.0);
+    page.single(&METADATA_VERSION, image.feature("metadata.version"));
+}
+
+fn raft(node: &Node, page: &mut Exposition) {
+    let status = node.quorum.status();
+    let state = match status.leader {
+        leader if leader == node.id => "leader",
+        leader if leader.0 < 0 => "candidate",
+        _ => "follower",
+    };
+    page.family(&RAFT_STATE).add(&[state], 1);
+    page.single(&RAFT_LEADER, status.leader);
+    page.single(&RAFT_EPOCH, status.epoch.0);
+    page.single(&RAFT_HIGH_WATERMARK, status.high_watermark.0);
+    page.single(&RAFT_LOG_END, node.metadata.borrow().end.0);
+    page.single(&RAFT_VOTERS, status.voters.len());
+    page.single(&RAFT_OBSERVERS, status.observers.len());
+}
+
+async fn groups(node: &Node, page: &mut Exposition) {
+    let partitions = node.groups.partitions();
+    let phases: Vec<Phase> = partitions
+        .iter()
+        .filter_map(|partition| node.groups.get(*partition))
+        .map(|shard| *shard.phase().borrow())
+        .collect();
+    let phase = |condition: fn(&Phase) -> bool| phases.iter().filter(|phase| condition(phase)).count();
+    let mut samples = page.family(&GROUP_PARTITIONS);
+    samples.add(&["loading"], phase(|phase| matches!(phase, Phase::Loading | Phase::Waiting)));
+    samples.add(&["active"], phase(|phase| matches!(phase, Phase::Leading(_))));
+    samples.add(&["failed"], phase(|phase| matches!(phase, Phase::Failed | Phase::Closed)));
+    let asked = partitions
+        .into_iter()
+        .map(|partition| node.groups.ask(partition, GroupCommand::ListGroups(ListGroups::default())));
+    let Ok(answers) = tokio::time::timeout(GROUPS_TIMEOUT, join_all(asked)).await else { return };
+    let listed: Vec<_> = answers
+        .into_iter()
+        .filter_map(|answer| match answer {
+            Ok(GroupAnswer::ListGroups(groups)) => Some(groups),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let in_state = |state: &str| listed.iter().filter(|group| group.state == state).count();
+    page.single(&GROUPS, listed.len());
+    page.family(&GROUP_COUNT)
+        .add(&["classic"], listed.iter().filter(|group| group.group_type == "classic").count());
+    let states = [
+        (&GROUPS_PREPARING, "PreparingRebalance"),
+        (&GROUPS_COMPLETING, "CompletingRebalance"),
+        (&GROUPS_STABLE, "Stable"),
+        (&GROUPS_EMPTY, "Empty"),
+        (&GROUPS_DEAD, "Dead"),
+    ];
+    states.iter().for_each(|(family, state)| page.single(family, in_state(state)));
+    let mut samples = page.family(&CLASSIC_GROUP_COUNT);
+    states.iter().for_each(|(_, state)| samples.add(&[state], in_state(state)));
+}
+
+fn server(node: &Node, options: Options, process: &Process, page: &mut Exposition) {
+    page.single(&BROKER_STATE, if options.stopping { 6 } else { 3 });
+    page.family(&CLUSTER_ID).add(&[&node.cluster_id], 1);
+    page.family(&BUILD_INFO).add(&[env!("CARGO_PKG_VERSION")], 1);
+    page.single(&UPTIME, node.clock.now().0.as_secs_f64());
+    known(page, &DISK_READ, process.disk_read_bytes);
+    known(page, &DISK_WRITE, process.disk_write_bytes);
+    known(page, &PROCESS_CPU, process.cpu_seconds);
+    known(page, &PROCESS_RESIDENT, process.resident_bytes);
+    known(page, &PROCESS_VIRTUAL, process.virtual_bytes);
+    known(page, &PROCESS_FDS, process.open_files);
+    known(page, &PROCESS_FDS_MAX, process.open_files_max);
+    known(page, &PROCESS_THREADS, process.threads);
+}
+
+fn known(page: &mut Exposition, family: &'static Family, value: Option<impl Display>) {
+    if let Some(value) = value {
+        page.single(family, value);
+    }
+}

@@ -1,0 +1,230 @@
+//! Every family of metrics, declared once: the page of metrics and the reference page come from here.
+
+/// A family of series.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Its name in Prometheus.
+    pub name: &'static str,
+    /// What its value means.
+    pub kind: Kind,
+    /// What it tells, in one sentence.
+    pub help: &'static str,
+    /// The labels of its series. A series may leave out those at the end: it is the sum over them.
+    pub labels: &'static [&'static str],
+}
+
+/// What a value means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Goes up and down.
+    Gauge,
+    /// Only grows.
+    Counter,
+    /// Quantiles of the last minutes, with sum and count since the start.
+    Summary,
+    /// Counts below bounds since the start.
+    Histogram,
+}
+
+impl Kind {
+    /// The format's word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Gauge => "gauge",
+            Kind::Counter => "counter",
+            Kind::Summary => "summary",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// One row a family: its constant, kind, name and labels; the doc comment is the help text.
+macro_rules! families {
+    ($(#[doc = $help:literal] $id:ident: $kind:ident = $name:literal $([$($label:literal),*])?;)*) => {
+        $(
+            #[doc = $help]
+            pub(crate) static $id: Family = Family {
+                name: $name,
+                kind: Kind::$kind,
+                help: $help.trim_ascii(),
+                labels: &[$($($label),*)?],
+            };
+        )*
+
+        /// All of them, in the order of the page.
+        pub static FAMILIES: &[&Family] = &[$(&$id),*];
+    };
+}
+
+families! {
+    /// Records that producers have appended.
+    MESSAGES_IN: Counter = "kafka_server_brokertopicmetrics_messagesin_total" ["topic"];
+    /// Bytes of batches that producers have appended.
+    BYTES_IN: Counter = "kafka_server_brokertopicmetrics_bytesin_total" ["topic"];
+    /// Bytes of batches that consumers were sent.
+    BYTES_OUT: Counter = "kafka_server_brokertopicmetrics_bytesout_total" ["topic"];
+    /// Bytes of batches that were refused because they are larger than max.message.bytes.
+    BYTES_REJECTED: Counter = "kafka_server_brokertopicmetrics_bytesrejected_total" ["topic"];
+    /// Partitions in Produce requests.
+    PRODUCE_REQUESTS: Counter = "kafka_server_brokertopicmetrics_totalproducerequests_total" ["topic"];
+    /// Partitions in Fetch requests.
+    FETCH_REQUESTS: Counter = "kafka_server_brokertopicmetrics_totalfetchrequests_total" ["topic"];
+    /// Partitions in Produce requests that were refused.
+    FAILED_PRODUCE_REQUESTS: Counter = "kafka_server_brokertopicmetrics_failedproducerequests_total" ["topic"];
+    /// Partitions in Fetch requests that were refused.
+    FAILED_FETCH_REQUESTS: Counter = "kafka_server_brokertopicmetrics_failedfetchrequests_total" ["topic"];
+    /// Batches of producers whose checksum was wrong.
+    INVALID_CRC: Counter = "kafka_server_brokertopicmetrics_invalidmessagecrcrecords_total";
+
+    /// Requests, by API and version.
+    REQUESTS: Counter = "kafka_network_requestmetrics_requests_total" ["request", "version"];
+    /// Error codes in responses, by API; NONE is success.
+    ERRORS: Counter = "kafka_network_requestmetrics_errors_total" ["request", "error"];
+    /// Milliseconds from a request's last byte to its reply.
+    TOTAL_TIME_MS: Summary = "kafka_network_requestmetrics_totaltimems" ["request"];
+    /// Seconds from a request's last byte to its reply.
+    TOTAL_TIME_SECONDS: Histogram = "kafka_network_requestmetrics_totaltime_seconds" ["request"];
+    /// The size of requests in bytes.
+    REQUEST_BYTES: Summary = "kafka_network_requestmetrics_requestbytes" ["request"];
+
+    /// Open connections.
+    CONNECTION_COUNT: Gauge = "kafka_server_socket_server_metrics_connection_count" ["listener", "networkProcessor"];
+    /// Connections that were accepted.
+    CONNECTION_CREATION: Counter = "kafka_server_socket_server_metrics_connection_creation_total" ["listener", "networkProcessor"];
+    /// Connections that were closed.
+    CONNECTION_CLOSE: Counter = "kafka_server_socket_server_metrics_connection_close_total" ["listener", "networkProcessor"];
+    /// Connections that were closed because they were idle for connections.max.idle.ms.
+    IDLE_CLOSED: Counter = "vltava_network_idle_connections_closed_total";
+    /// Open incremental fetch sessions.
+    FETCH_SESSIONS: Gauge = "kafka_server_fetchsessioncache_numincrementalfetchsessions";
+    /// Partitions in open incremental fetch sessions.
+    FETCH_SESSION_PARTITIONS: Gauge = "kafka_server_fetchsessioncache_numincrementalfetchpartitionscached";
+    /// Fetch sessions that lost their slot to another.
+    FETCH_SESSION_EVICTIONS: Counter = "kafka_server_fetchsessioncache_incrementalfetchsessionevictions_total";
+
+    /// Partitions that this broker leads.
+    LEADERS: Gauge = "kafka_server_replicamanager_leadercount";
+    /// Partitions with a replica on this broker.
+    PARTITIONS: Gauge = "kafka_server_replicamanager_partitioncount";
+    /// Replicas on this broker that could not be opened, or whose log directory is offline.
+    OFFLINE_REPLICAS: Gauge = "kafka_server_replicamanager_offlinereplicacount";
+    /// Partitions led here with fewer in-sync replicas than replicas.
+    UNDER_REPLICATED: Gauge = "kafka_server_replicamanager_underreplicatedpartitions";
+    /// Partitions led here with fewer in-sync replicas than min.insync.replicas.
+    UNDER_MIN_ISR: Gauge = "kafka_server_replicamanager_underminisrpartitioncount";
+    /// Partitions led here with just as many in-sync replicas as min.insync.replicas.
+    AT_MIN_ISR: Gauge = "kafka_server_replicamanager_atminisrpartitioncount";
+    /// Partitions led here whose replicas are being moved.
+    REASSIGNING: Gauge = "kafka_server_replicamanager_reassigningpartitions";
+
+    /// 1 when a partition led here has fewer in-sync replicas than replicas.
+    PARTITION_UNDER_REPLICATED: Gauge = "kafka_cluster_partition_underreplicated" ["topic", "partition"];
+    /// 1 when a partition led here has fewer in-sync replicas than min.insync.replicas.
+    PARTITION_UNDER_MIN_ISR: Gauge = "kafka_cluster_partition_underminisr" ["topic", "partition"];
+    /// In-sync replicas of a partition that is led here.
+    PARTITION_ISR: Gauge = "kafka_cluster_partition_insyncreplicascount" ["topic", "partition"];
+    /// Replicas of a partition that is led here.
+    PARTITION_REPLICAS: Gauge = "kafka_cluster_partition_replicascount" ["topic", "partition"];
+    /// Offsets between the last stable offset and the high watermark.
+    PARTITION_STABLE_LAG: Gauge = "kafka_cluster_partition_laststableoffsetlag" ["topic", "partition"];
+    /// Bytes of a partition's log.
+    LOG_SIZE: Gauge = "kafka_log_log_size" ["topic", "partition"];
+    /// Segments of a partition's log.
+    LOG_SEGMENTS: Gauge = "kafka_log_log_numlogsegments" ["topic", "partition"];
+    /// The first offset that can be read.
+    LOG_START: Gauge = "kafka_log_log_logstartoffset" ["topic", "partition"];
+    /// The offset after the last record.
+    LOG_END: Gauge = "kafka_log_log_logendoffset" ["topic", "partition"];
+    /// Log directories that are offline.
+    OFFLINE_DIRECTORIES: Gauge = "kafka_log_logmanager_offlinelogdirectorycount";
+    /// 1 when a log directory is offline.
+    DIRECTORY_OFFLINE: Gauge = "kafka_log_logmanager_logdirectoryoffline" ["logDirectory"];
+    /// Size of the file system of a log directory.
+    DIRECTORY_BYTES: Gauge = "vltava_log_directory_bytes" ["directory"];
+    /// What is left of the file system of a log directory.
+    DIRECTORY_USABLE_BYTES: Gauge = "vltava_log_directory_usable_bytes" ["directory"];
+
+    /// 1 when this node is the active controller.
+    ACTIVE_CONTROLLER: Gauge = "kafka_controller_kafkacontroller_activecontrollercount";
+    /// Brokers that take part.
+    ACTIVE_BROKERS: Gauge = "kafka_controller_kafkacontroller_activebrokercount";
+    /// Registered brokers that take no part.
+    FENCED_BROKERS: Gauge = "kafka_controller_kafkacontroller_fencedbrokercount";
+    /// Topics of the cluster.
+    TOPICS: Gauge = "kafka_controller_kafkacontroller_globaltopiccount";
+    /// Partitions of the cluster.
+    ALL_PARTITIONS: Gauge = "kafka_controller_kafkacontroller_globalpartitioncount";
+    /// Partitions without a leader.
+    OFFLINE_PARTITIONS: Gauge = "kafka_controller_kafkacontroller_offlinepartitionscount";
+    /// Partitions that are not led by their preferred replica.
+    PREFERRED_IMBALANCE: Gauge = "kafka_controller_kafkacontroller_preferredreplicaimbalancecount";
+    /// The last offset of the metadata log that the controller has applied.
+    CONTROLLER_APPLIED: Gauge = "kafka_controller_kafkacontroller_lastappliedrecordoffset";
+    /// The last committed offset of the metadata log.
+    CONTROLLER_COMMITTED: Gauge = "kafka_controller_kafkacontroller_lastcommittedrecordoffset";
+    /// The last offset of the metadata log that the broker has applied.
+    BROKER_APPLIED: Gauge = "kafka_server_brokermetadatametrics_last_applied_record_offset";
+    /// The finalised metadata version, as a feature level.
+    METADATA_VERSION: Gauge = "kafka_server_metadataloader_currentmetadataversion";
+
+    /// 1, with this node's state in the controller quorum.
+    RAFT_STATE: Gauge = "kafka_server_raftmetrics_current_state" ["current_state"];
+    /// The leader of the controller quorum; -1 when there is none.
+    RAFT_LEADER: Gauge = "kafka_server_raftmetrics_current_leader";
+    /// The epoch of the controller quorum.
+    RAFT_EPOCH: Gauge = "kafka_server_raftmetrics_current_epoch";
+    /// Everything in the metadata log below it is committed.
+    RAFT_HIGH_WATERMARK: Gauge = "kafka_server_raftmetrics_high_watermark";
+    /// The end of the metadata log on this node.
+    RAFT_LOG_END: Gauge = "kafka_server_raftmetrics_log_end_offset";
+    /// Nodes that vote on metadata.
+    RAFT_VOTERS: Gauge = "kafka_server_raftmetrics_number_of_voters";
+    /// Nodes that follow the metadata log without a vote.
+    RAFT_OBSERVERS: Gauge = "kafka_server_raftmetrics_number_of_observers";
+
+    /// Groups that this broker coordinates.
+    GROUPS: Gauge = "kafka_coordinator_group_groupmetadatamanager_numgroups";
+    /// Groups whose members are joining.
+    GROUPS_PREPARING: Gauge = "kafka_coordinator_group_groupmetadatamanager_numgroupspreparingrebalance";
+    /// Groups whose members await their assignments.
+    GROUPS_COMPLETING: Gauge = "kafka_coordinator_group_groupmetadatamanager_numgroupscompletingrebalance";
+    /// Groups with members and assignments.
+    GROUPS_STABLE: Gauge = "kafka_coordinator_group_groupmetadatamanager_numgroupsstable";
+    /// Groups that have offsets and no members.
+    GROUPS_EMPTY: Gauge = "kafka_coordinator_group_groupmetadatamanager_numgroupsempty";
+    /// Groups that are being removed.
+    GROUPS_DEAD: Gauge = "kafka_coordinator_group_groupmetadatamanager_numgroupsdead";
+    /// Groups that this broker coordinates, by protocol.
+    GROUP_COUNT: Gauge = "kafka_server_group_coordinator_metrics_group_count" ["protocol"];
+    /// Classic groups that this broker coordinates, by state.
+    CLASSIC_GROUP_COUNT: Gauge = "kafka_server_group_coordinator_metrics_classic_group_count" ["state"];
+    /// Partitions of __consumer_offsets that this broker coordinates, by what they are doing.
+    GROUP_PARTITIONS: Gauge = "kafka_server_group_coordinator_metrics_num_partitions" ["state"];
+
+    /// 3 while the broker runs, 6 once it is shutting down.
+    BROKER_STATE: Gauge = "kafka_server_kafkaserver_brokerstate";
+    /// 1, with the identity of the cluster.
+    CLUSTER_ID: Gauge = "kafka_server_kafkaserver_clusterid" ["clusterid"];
+    /// Bytes that the process has read from disks.
+    DISK_READ: Gauge = "kafka_server_kafkaserver_linux_disk_read_bytes";
+    /// Bytes that the process has written to disks.
+    DISK_WRITE: Gauge = "kafka_server_kafkaserver_linux_disk_write_bytes";
+    /// 1, with the version of this program.
+    BUILD_INFO: Gauge = "vltava_build_info" ["version"];
+    /// Seconds since the broker was started.
+    UPTIME: Gauge = "vltava_uptime_seconds";
+
+    /// Seconds of CPU that the process has used, in user and system mode.
+    PROCESS_CPU: Counter = "process_cpu_seconds_total";
+    /// Memory of the process that is resident.
+    PROCESS_RESIDENT: Gauge = "process_resident_memory_bytes";
+    /// Address space of the process.
+    PROCESS_VIRTUAL: Gauge = "process_virtual_memory_bytes";
+    /// File descriptors that are open.
+    PROCESS_FDS: Gauge = "process_open_fds";
+    /// File descriptors that may be open.
+    PROCESS_FDS_MAX: Gauge = "process_max_fds";
+    /// Threads of the process.
+    PROCESS_THREADS: Gauge = "process_threads";
+}

@@ -1,0 +1,241 @@
+//! Metrics and health over HTTP.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use vltava_broker::{Broker, Builder};
+use vltava_core::error::ErrorCode;
+use vltava_protocol::messages::DeleteTopicsRequest;
+
+use crate::client::{Client, FETCH, PRODUCE};
+
+/// The names that the usual rules of the JMX exporter give to Kafka's beans.
+const KAFKA_NAMES: &str = include_str!("kafka_metrics.txt");
+
+fn with_http() -> Builder {
+    Broker::builder().set("vltava.http.listeners", "http://127.0.0.1:0")
+}
+
+/// Sends these bytes and returns everything that comes back.
+async fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await.unwrap();
+    String::from_utf8(response).unwrap()
+}
+
+async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let response =
+        exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
+            .await;
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+#[tokio::test]
+async fn requests_are_answered_by_path_method_and_host() {
+    let broker = with_http().start().await.unwrap();
+    let address = broker.http_address().unwrap();
+    let own = address.to_string();
+    for (method, path, host, code) in [
+        ("GET", "/", "localhost", 200),
+        ("GET", "/metrics", own.as_str(), 200),
+        ("GET", "/metrics?partitions=false", "127.0.0.1", 200),
+        ("GET", "/metrics?partitions=perhaps", "127.0.0.1", 400),
+        ("HEAD", "/metrics", "[::1]:80", 200),
+        ("POST", "/metrics", "localhost", 405),
+        ("GET", "/health", "localhost:1", 200),
+        ("GET", "/health/live", "localhost", 200),
+        ("GET", "/health/ready", "localhost", 200),
+        ("GET", "/elsewhere", "localhost", 404),
+        ("GET", "/metrics", "evil.example", 421),
+        ("GET", "/health", "127.0.0.1.evil.example", 421),
+        ("GET", "/elsewhere", "evil.example", 421),
+        ("GET", "/metrics", "", 421),
+    ] {
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let response = exchange(address, &request).await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {code} ")), "{method} {path} {host}: {response}");
+    }
+    for (request, code) in [
+        ("GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+        ("GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 400),
+        ("nonsense\r\n\r\n", 400),
+    ] {
+        let response = exchange(address, request).await;
+        assert!(response.starts_with(&format!("HTTP/1.1 {code} ")), "{request}: {response}");
+    }
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn health_names_the_controller_and_the_cluster() {
+    let broker = with_http().start().await.unwrap();
+    let (code, body) = get(broker.http_address().unwrap(), "/health").await;
+    let health: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(code, 200);
+    assert_eq!(health["status"], "ok", "{body}");
+    assert_eq!(health["controller"], health["node"], "{body}");
+    assert_eq!(health["cluster"], broker.cluster_id(), "{body}");
+    assert_eq!(health["offline_directories"], serde_json::json!([]), "{body}");
+    broker.shutdown().await;
+}
+
+/// A page, taken apart.
+#[derive(Debug, Default)]
+struct Page {
+    /// The type of each family.
+    types: BTreeMap<String, String>,
+    /// The value of each series.
+    series: BTreeMap<String, f64>,
+}
+
+impl Page {
+    /// Reads a page, and checks what holds for every page: HELP and TYPE before the samples of a family, no family and
+    /// no series twice, a number in each sample.
+    fn parse(text: &str) -> Page {
+        let mut page = Page::default();
+        let (mut helped, mut family) = (String::new(), String::new());
+        for line in text.lines() {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                helped = help.split(' ').next().unwrap().to_owned();
+            } else if let Some(declared) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = declared.split_once(' ').unwrap();
+                assert_eq!(name, helped, "TYPE comes after the HELP of its family");
+                assert!(
+                    page.types.insert(name.to_owned(), kind.to_owned()).is_none(),
+                    "{name} is there twice"
+                );
+                name.clone_into(&mut family);
+            } else {
+                let (series, value) = line.rsplit_once(' ').unwrap();
+                let name = series.split('{').next().unwrap();
+                let suffix = name.strip_prefix(family.as_str());
+                assert!(
+                    suffix.is_some_and(|suffix| ["", "_sum", "_count", "_bucket"].contains(&suffix)),
+                    "{series} stands below {family}"
+                );
+                assert!(
+                    page.series.insert(series.to_owned(), value.parse().unwrap()).is_none(),
+                    "{series} twice"
+                );
+            }
+        }
+        page
+    }
+
+    fn value(&self, series: &str) -> f64 {
+        *self.series.get(series).unwrap_or_else(|| panic!("{series} is missing in {:#?}", self.series.keys()))
+    }
+}
+
+async fn page(broker: &Broker) -> Page {
+    let (code, text) = get(broker.http_address().unwrap(), "/metrics").await;
+    assert_eq!(code, 200);
+    Page::parse(&text)
+}
+
+#[tokio::test]
+async fn names_are_kafkas_or_begin_with_our_own_prefix() {
+    let broker = with_http().start().await.unwrap();
+    let kafka: BTreeSet<&str> = KAFKA_NAMES.lines().collect();
+    let page = page(&broker).await;
+    let own = |name: &str| name.starts_with("vltava_") || name.starts_with("process_");
+    // A histogram beside a summary of Kafka's has its name in base units.
+    let native =
+        |name: &str| name.strip_suffix("_seconds").is_some_and(|name| kafka.contains(&*format!("{name}ms")));
+    let strange: Vec<&String> = page
+        .types
+        .keys()
+        .filter(|name| !kafka.contains(name.as_str()) && !own(name) && !native(name))
+        .collect();
+    assert!(strange.is_empty(), "{strange:?}");
+    assert!(page.types.len() > 70, "{}", page.types.len());
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_clients_do_is_counted() {
+    let broker = with_http().start().await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    client.create_topic("t", 2).await;
+    client.produce("t", &["a", "b", "c"]).await;
+    client.produce("missing", &["a"]).await;
+    let fetched = client.fetch("t", 0, 0).await;
+    assert_eq!((fetched.code, fetched.high_watermark), (ErrorCode::NONE, 3));
+    assert_eq!(fetched.values, ["a", "b", "c"]);
+    let before = page(&broker).await;
+    let produce = format!("request=\"Produce\",version=\"{PRODUCE}\"");
+    let fetch = format!("request=\"FetchConsumer\",version=\"{FETCH}\"");
+    for (series, value) in [
+        ("kafka_server_brokertopicmetrics_messagesin_total", 3.0),
+        ("kafka_server_brokertopicmetrics_messagesin_total{topic=\"t\"}", 3.0),
+        ("kafka_server_brokertopicmetrics_totalproducerequests_total{topic=\"t\"}", 1.0),
+        ("kafka_server_brokertopicmetrics_totalfetchrequests_total{topic=\"t\"}", 1.0),
+        (&format!("kafka_network_requestmetrics_requests_total{{{produce}}}"), 2.0),
+        (&format!("kafka_network_requestmetrics_requests_total{{{fetch}}}"), 1.0),
+        ("kafka_network_requestmetrics_errors_total{request=\"Produce\",error=\"NONE\"}", 1.0),
+        (
+            "kafka_network_requestmetrics_errors_total{request=\"Produce\",error=\"UNKNOWN_TOPIC_OR_PARTITION\"}",
+            1.0,
+        ),
+        ("kafka_network_requestmetrics_totaltimems_count{request=\"Produce\"}", 2.0),
+        ("kafka_network_requestmetrics_totaltime_seconds_count{request=\"Fetch\"}", 1.0),
+        (
+            "kafka_server_socket_server_metrics_connection_count{listener=\"PLAINTEXT\",networkProcessor=\"0\"}",
+            1.0,
+        ),
+        ("kafka_server_replicamanager_partitioncount", 2.0),
+        ("kafka_server_replicamanager_leadercount", 2.0),
+        ("kafka_server_replicamanager_underreplicatedpartitions", 0.0),
+        ("kafka_server_replicamanager_atminisrpartitioncount", 2.0),
+        ("kafka_controller_kafkacontroller_activecontrollercount", 1.0),
+        ("kafka_controller_kafkacontroller_globaltopiccount", 1.0),
+        ("kafka_controller_kafkacontroller_offlinepartitionscount", 0.0),
+        ("kafka_log_log_logendoffset{topic=\"t\",partition=\"0\"}", 3.0),
+        ("kafka_log_log_numlogsegments{topic=\"t\",partition=\"1\"}", 1.0),
+        ("kafka_server_raftmetrics_current_state{current_state=\"leader\"}", 1.0),
+        ("kafka_server_raftmetrics_number_of_voters", 1.0),
+        ("kafka_server_kafkaserver_brokerstate", 3.0),
+    ] {
+        assert_eq!(before.value(series), value, "{series}");
+    }
+    assert!(before.value("process_resident_memory_bytes") > 0.0);
+    assert!(before.value("kafka_log_log_size{topic=\"t\",partition=\"0\"}") > 60.0);
+
+    let request = DeleteTopicsRequest {
+        topic_names: vec!["t".to_owned().into()],
+        timeout_ms: 10_000,
+        ..DeleteTopicsRequest::default()
+    };
+    client.ask(&request, 5).await;
+    let after = page(&broker).await;
+    let left: Vec<&String> = after.series.keys().filter(|series| series.contains("topic=\"t\"")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(after.value("kafka_server_brokertopicmetrics_messagesin_total"), 3.0);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn series_of_partitions_can_be_left_out() {
+    let broker = with_http().start().await.unwrap();
+    Client::connect(broker.address()).await.create_topic("t", 1).await;
+    let (_, text) = get(broker.http_address().unwrap(), "/metrics?partitions=false").await;
+    assert!(!text.contains("partition=\""), "{text}");
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_taken_port_stops_the_start_only_when_it_was_asked_for() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", taken.local_addr().unwrap());
+    let error =
+        Broker::builder().set("vltava.http.listeners", &address).start().await.unwrap_err().to_string();
+    assert!(error.contains("vltava.http.listeners"), "{error}");
+    let silent = Broker::builder().start().await.unwrap();
+    assert_eq!(silent.http_address(), None);
+    silent.shutdown().await;
+}

@@ -1,0 +1,6 @@
+//! Embedded brokers, driven over real sockets with the messages of the protocol crate.
+
+#![allow(clippy::unwrap_used)]
+
+mod client;
+mod http;
