@@ -52,7 +52,7 @@ pub(crate) fn handle(mut call: Call<ProduceRequest>) -> Answer<ProduceResponse> 
 fn transactional_refusal(call: &Call<ProduceRequest>, topics: &[TopicProduceData]) -> Option<ErrorCode> {
     let payloads =
         topics.iter().flat_map(|topic| &topic.partition_data).filter_map(|data| data.records.as_ref());
-    let transactional = payloads.flat_map(|payload| payload.parts()).any(|part| {
+    let transactional = payloads.flat_map(vltava_core::wire::Payload::parts).any(|part| {
         part.in_memory()
             .is_some_and(|bytes| BatchHeader::parse(bytes).is_ok_and(|header| header.is_transactional()))
     });
