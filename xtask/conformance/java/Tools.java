@@ -378,7 +378,10 @@ public final class Tools {
                 Report.contains(text, "compresscodec: " + codec + " .*isvalid: true");
                 Report.contains(text, "payload: " + codec + "$");
             }
-            intact(tool("DumpLogSegments", "--deep-iteration", "--files", files("tools-perf-0", ".log")).ok());
+            // One run for each segment: the tool does not expect offsets to go on from one file to the next.
+            for (String file : files("tools-perf-0", ".log").split(",")) {
+                intact(tool("DumpLogSegments", "--deep-iteration", "--files", file).ok());
+            }
         });
         Report.check("kafka-dump-log finds the indexes sane", () -> {
             for (String option : List.of("--index-sanity-check", "--verify-index-only")) {

@@ -8,23 +8,23 @@ OTHER_APIS = "29|30|31|34|38|39|40|41|43|45|46|48|49|50|51|64|68|69|71|72|76|77|
 FEATURES = r"group\.version|share\.version|streams\.version|transaction\.version|eligible\.leader\.replicas\.version"
 
 # (API, path, what Kafka answers, what we answer, reason); patterns match from beginning to end.
+ANY = r".*"
 ROWS = [
     ("ApiVersions", rf"ApiKeys\[({TRANSACTIONS}|{OTHER_APIS})\].*", r"\{.*", r'"<absent>"',
      "an API is advertised only when it is complete"),
-    ("ApiVersions", rf"(Supported|Finalized)Features\[({FEATURES})\].*", r".*", r".*",
+    ("ApiVersions", rf"(Supported|Finalized)Features\[({FEATURES})\].*", ANY, ANY,
      "the features of APIs that are not served stay at level 0"),
-    ("ApiVersions", r"ZkMigrationReady", r".*", r".*", "there never was a ZooKeeper"),
-    ("Produce|DescribeProducers|DescribeConfigs|IncrementalAlterConfigs", r".*\.ErrorMessage", r'null|""', r'"<a message>"',
-     "an error says what to do, also where Kafka is silent"),
-    ("Produce", r".*\.ErrorCode", r"-1", r"87", "compressed records that cannot be read are the client's mistake, not an unknown one"),
-    ("IncrementalAlterConfigs", r".*\.ErrorCode", r"-1", r"42", "an unknown operation is the client's mistake"),
+    (ANY, r"(.*\.)?ErrorMessage", r'null|""', r'"<a message>"', "a message that helps is better than none"),
+    (ANY, r".*Configs\[vltava\..*\].*", ANY, ANY, "settings of our own"),
+    (ANY, r".*Configs\[min\.insync\.replicas\].*", ANY, ANY,
+     "a cluster of Kafka is born with a dynamic default of this key, which its eligible leader replicas need"),
+    ("Metadata", r"\[0\]\.Topics\[cluster-created-\d+\].*", ANY, ANY,
+     "a topic is there when the answer to the request that created it leaves; Kafka says unknown first and creates it later"),
+    ("Produce", r"\[0\].*ErrorCode", r"-1", r"76|87", "records that cannot be decompressed have an error that says so; Kafka's is unknown"),
+    ("IncrementalAlterConfigs", r"\[\d\]\.Responses\[topics-unchanged\]\.ErrorCode", r"-1", r"42",
+     "an operation that is none is an invalid request; Kafka's error is unknown"),
     ("Produce|ListOffsets", r".*\.(PartitionResponses|Partitions)\.length", r"1", r"2",
      "a partition that is named twice is answered twice; Kafka drops the first batch without a word"),
-    ("Metadata", r".*\.ErrorCode|.*\.Partitions\.length", r"3|0", r"0|1", "a topic that asking for it creates can be used at once"),
-    (".*", r".*Configs\[vltava\..*\].*", r".*", r".*", "settings of our own"),
-    (".*", r".*Configs\[min\.insync\.replicas\].*", r".*", r".*",
-     "Kafka sets it when it turns on eligible leader replicas, which one node does not have"),
-    ("DescribeConfigs", r"Results\[.*\]\.Configs\[vltava\..*\]", r'"<absent>"', r".*", "settings of our own"),
 ]
 
 
