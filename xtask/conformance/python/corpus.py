@@ -6,7 +6,7 @@ import report
 from replay import allowed, cluster, corpus, groups, records, topics  # noqa: F401  (the areas add their cases)
 from replay.sides import Pair
 
-DIFFERENCES_SHOWN = 12
+DIFFERENCES_SHOWN = 40
 
 
 def check(pair, api, title, versions, act):

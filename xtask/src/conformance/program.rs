@@ -27,7 +27,7 @@ use super::report::Report;
 use super::server::{Server, end_group};
 
 /// How many lines before a failure are shown.
-const TAIL_LINES_MAX: usize = 25;
+const TAIL_LINES_MAX: usize = 60;
 /// Longest line kept of a program's output, in characters.
 const LINE_CHARS_MAX: usize = 600;
 

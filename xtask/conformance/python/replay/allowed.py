@@ -4,7 +4,7 @@ import re
 
 # What the broker does not serve yet is not advertised; a client sees an API that is not there and does without.
 TRANSACTIONS = "24|25|26|27|28|65|66"
-OTHER_APIS = "29|30|31|34|38|39|40|41|43|45|46|48|49|50|51|64|68|69|71|72|76|77|78|79|80|81|83|84|85|86|87|88|89|90|91|92|93"
+OTHER_APIS = "17|29|30|31|34|36|38|39|40|41|43|45|46|48|49|50|51|64|68|69|71|72|76|77|78|79|80|81|83|84|85|86|87|88|89|90|91|92|93|94"
 FEATURES = r"group\.version|share\.version|streams\.version|transaction\.version|eligible\.leader\.replicas\.version"
 
 # (API, path, what Kafka answers, what we answer, reason); patterns match from beginning to end.
@@ -20,6 +20,9 @@ ROWS = [
      "a cluster of Kafka is born with a dynamic default of this key, which its eligible leader replicas need"),
     ("Metadata", r"\[0\]\.Topics\[cluster-created-\d+\].*", ANY, ANY,
      "a topic is there when the answer to the request that created it leaves; Kafka says unknown first and creates it later"),
+    ("Metadata", r"\[1\]\.(Brokers\.length|ClusterId|ControllerId|ErrorCode|Topics\[0\]\.(ErrorCode|Name))", r"0|null|-1|\"\"", ANY, "Kafka fails as a whole where a topic has neither id nor name; we answer that there is no such id"),
+    ("Produce", r"\[2\]\.Responses\[0\]\.Partitions\[0\]\.Records\[0\]\.Records", r'"0e000002010261000e00000001026200"',
+     r'"0e000000010261000e00000201026200"', "records whose deltas are out of order are numbered anew, so that offsets rise"),
     ("Produce", r"\[0\].*ErrorCode", r"-1", r"76|87", "records that cannot be decompressed have an error that says so; Kafka's is unknown"),
     ("IncrementalAlterConfigs", r"\[\d\]\.Responses\[topics-unchanged\]\.ErrorCode", r"-1", r"42",
      "an operation that is none is an invalid request; Kafka's error is unknown"),

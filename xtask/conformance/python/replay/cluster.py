@@ -59,6 +59,12 @@ def metadata_by_id(side, version):
     return side.ask("Metadata", version, {"Topics": [{"TopicId": side.ids["cluster-metadata"], "Name": None}]})
 
 
+@case("Metadata", "a topic by its id with an empty name beside it", versions=at_least(12))
+def metadata_by_id_and_name(side, version):
+    topic(side, "cluster-metadata", 2)
+    return side.ask("Metadata", version, {"Topics": [{"TopicId": side.ids["cluster-metadata"], "Name": ""}]})
+
+
 @case("Metadata", "ids that are none", versions=at_least(12))
 def metadata_unknown_id(side, version):
     return [side.ask("Metadata", version, {"Topics": [{"TopicId": given, "Name": None}]}) for given in (UNKNOWN_ID, wire.ZERO_ID)]
@@ -182,6 +188,14 @@ for _api in SERVED:
         # An empty body is complete where there is no field, so a claim of more than there is stands in it.
         body = b"\x7f" if api not in ("ListGroups", "ListConfigResources", "DescribeCluster") else b""
         return _ends(side, struct.pack(">i", len(head) + len(body)) + head + body) if body else "not asked"
+
+
+@case("Metadata", "bytes after the end of a request are ignored")
+def bytes_after(side, version):
+    body = wire.message("MetadataRequest").encode({"Topics": [{"Name": "cluster-unknown"}], "AllowAutoTopicCreation": False} if version >= 4 else {
+        "Topics": [{"Name": "cluster-metadata"}]}, version)
+    topic(side, "cluster-metadata", 2)
+    return side.ask("Metadata", version, body + b"more")
 
 
 @case("Metadata", "frames whose length cannot be close the connection", versions=[0])

@@ -141,7 +141,8 @@ class Side:
         if name == "ClusterId" and value:
             return self.symbol("cluster", value)
         if name in ("ErrorMessage", "BatchIndexErrorMessage"):
-            return "<a message>" if value else value
+            # Kafka's message of success is the name of that error.
+            return "<a message>" if value not in ("", "NONE") else ""
         if name == "LogDir":
             return "<folder>"
         value = re.sub(r"[^\s,;]*/(server|oracle)/data", "<folder>", value)
