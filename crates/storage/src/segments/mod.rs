@@ -10,7 +10,6 @@
 //! Why reads are file ranges, at the tail too: bytes that were just appended are in the page cache, and a slice of the
 //! frame they came in would pin the whole frame. The log remembers where its last batches start, so a read at the tail
 //! needs no search.
-
 //!
 //! Why appends write to the page cache on the calling thread: the write costs a few microseconds, a hand-over to another
 //! thread costs more. The price is that the kernel may hold up a writer while others dirty memory faster than the disk
@@ -26,6 +25,7 @@ mod index;
 mod log;
 mod names;
 mod open_files;
+mod options;
 mod properties;
 mod recovery;
 mod segment;
@@ -33,8 +33,9 @@ mod sidecar;
 mod store;
 mod swap;
 
+pub use options::{SegmentStoreOptions, StoreError};
 pub use properties::{MetaProperties, PropertiesError};
-pub use store::{SegmentStore, SegmentStoreOptions, StoreError};
+pub use store::SegmentStore;
 
 #[cfg(test)]
 mod tests;

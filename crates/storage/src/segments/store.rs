@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use vltava_core::clock::Clock;
-use vltava_core::id::{BrokerEpoch, BrokerId, DirectoryId, Offset, TopicId, TopicPartition};
+use vltava_core::id::{BrokerEpoch, DirectoryId, Offset, TopicId, TopicPartition};
 use vltava_core::log::{Directory, Log, LogError, LogId, LogSettings, LogStore, StoredLog};
 
 use super::checkpoint;
@@ -16,91 +16,14 @@ use super::directory::LogDirectory;
 use super::log::{SegmentLog, Shared};
 use super::names;
 use super::open_files::OpenFiles;
-use super::properties::{MetaProperties, PropertiesError};
+use super::options::{SegmentStoreOptions, StoreError};
 use super::segment::failed;
-use crate::files::{Files, Open, SystemFiles, read_whole, replace_whole};
+use crate::files::{Files, Open};
 use crate::random::Random;
 
-/// How a store is opened.
-#[derive(Clone, Debug)]
-pub struct SegmentStoreOptions {
-    /// `log.dirs`: at least one; those that are not there are created.
-    pub directories: Vec<PathBuf>,
-    /// `node.id`: a directory of another node is refused.
-    pub node_id: BrokerId,
-    /// The cluster's id: a directory of another cluster is refused. `None` takes what the directories say, or makes one
-    /// when none of them says anything.
-    pub cluster_id: Option<String>,
-    /// `vltava.recovery.bytes.max`: flush in the background when so many bytes of a directory are not durable, so that a
-    /// restart has no more to read again. 64 MiB by default.
-    pub recovery_bytes_max: u64,
-    /// The most files kept open: by default half of what the process may open, at most 16,384. Those that were not used for the longest
-    /// time are closed, and opened again when they are needed.
-    pub open_files_max: usize,
-    /// Where ids and jitter come from.
-    pub seed: u64,
-}
+mod opening;
 
-impl SegmentStoreOptions {
-    /// Options with the defaults of everything that has one.
-    #[must_use]
-    pub fn new(directories: Vec<PathBuf>, node_id: BrokerId, seed: u64) -> SegmentStoreOptions {
-        SegmentStoreOptions {
-            directories,
-            node_id,
-            cluster_id: None,
-            recovery_bytes_max: 64 << 20,
-            open_files_max: (SystemFiles::open_files_limit() / 2).min(OPEN_FILES_MAX),
-            seed,
-        }
-    }
-}
-
-/// More open files than this save nothing worth their memory in the kernel.
-const OPEN_FILES_MAX: usize = 16_384;
-
-/// Why a store cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has the directory.
-    #[error("{0} is in use by another broker; stop it, or set another log.dirs")]
-    Locked(PathBuf),
-    /// The directory belongs to someone else.
-    #[error("{path} belongs to {what} {found}, not {wanted}; set the right log.dirs, or {key} to {found}")]
-    Foreign {
-        /// The directory.
-        path: PathBuf,
-        /// Whose: a cluster or a node.
-        what: &'static str,
-        /// The key of the setting that disagrees.
-        key: &'static str,
-        /// Its id in the directory.
-        found: String,
-        /// The id of this broker or its cluster.
-        wanted: String,
-    },
-    /// `meta.properties` cannot be understood.
-    #[error("{path}: {error}")]
-    Properties {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        error: PropertiesError,
-    },
-    /// Two directories hold the same partition, or have the same id.
-    #[error("{what} is both in {first} and in {second}; move one of them away")]
-    Twice {
-        /// What there is two of.
-        what: String,
-        /// One place.
-        first: PathBuf,
-        /// The other one.
-        second: PathBuf,
-    },
-    /// No directory can be used.
-    #[error("no log directory can be used; the first one: {0}")]
-    NoDirectory(String),
-}
+use opening::{Candidate, Opening, find_logs, identify};
 
 /// Logs in segment files, in one or more directories.
 pub struct SegmentStore {
@@ -529,142 +452,6 @@ impl LogStore for SegmentStore {
     fn close(&self) -> Result<(), LogError> {
         self.each_directory(&self.open_logs(true), |directory, logs| self.close_directory(directory, logs))
     }
-}
-
-/// What is known while directories are locked.
-struct Opening {
-    cluster_id: Option<String>,
-    node_id: BrokerId,
-}
-
-enum Candidate {
-    Locked { path: PathBuf, lock: Box<dyn crate::files::FileLock>, properties: Option<MetaProperties> },
-    Failed { path: PathBuf, failure: String },
-}
-
-impl Opening {
-    fn lock(&mut self, path: PathBuf, files: &dyn Files) -> Result<Candidate, StoreError> {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let created = files
-            .create_folder(&path)
-            .and_then(|()| files.sync_folder(parent.unwrap_or(std::path::Path::new("."))));
-        let lock = match created.and_then(|()| files.lock(&path.join(names::LOCK))) {
-            Ok(Some(lock)) => lock,
-            Ok(None) => return Err(StoreError::Locked(path)),
-            Err(error) => {
-                return Ok(Candidate::Failed { failure: format!("{}: {error}", path.display()), path });
-            }
-        };
-        let file = path.join(names::META_PROPERTIES);
-        let properties = match read_whole(files, &file) {
-            Ok(Some(content)) => {
-                let parsed = MetaProperties::parse(&content);
-                Some(parsed.map_err(|error| StoreError::Properties { path: file, error })?)
-            }
-            Ok(None) => None,
-            Err(error) => {
-                return Ok(Candidate::Failed { failure: format!("{}: {error}", file.display()), path });
-            }
-        };
-        if let Some(properties) = &properties {
-            self.check(&path, properties)?;
-        }
-        Ok(Candidate::Locked { path, lock, properties })
-    }
-
-    fn check(&mut self, path: &std::path::Path, properties: &MetaProperties) -> Result<(), StoreError> {
-        let foreign = |what, key, found: String, wanted: String| {
-            Err(StoreError::Foreign { path: path.to_path_buf(), what, key, found, wanted })
-        };
-        if properties.node_id != self.node_id {
-            return foreign("node", "node.id", properties.node_id.to_string(), self.node_id.to_string());
-        }
-        match &self.cluster_id {
-            Some(cluster) if *cluster != properties.cluster_id => {
-                foreign("cluster", "cluster.id", properties.cluster_id.clone(), cluster.clone())
-            }
-            Some(_) => Ok(()),
-            None => {
-                self.cluster_id = Some(properties.cluster_id.clone());
-                Ok(())
-            }
-        }
-    }
-}
-
-/// The id of a directory; formats one that has none.
-fn identify(
-    files: &dyn Files,
-    path: &std::path::Path,
-    properties: Option<MetaProperties>,
-    cluster_id: &str,
-    node_id: BrokerId,
-    random: &mut Random,
-) -> Result<DirectoryId, LogError> {
-    if let Some(id) = properties.and_then(|properties| properties.directory_id) {
-        return Ok(id);
-    }
-    let id = DirectoryId(random.uuid());
-    let properties = MetaProperties { cluster_id: cluster_id.to_owned(), node_id, directory_id: Some(id) };
-    let file = path.join(names::META_PROPERTIES);
-    replace_whole(files, &file, &properties.print()).map_err(|error| failed("write", &file, error))?;
-    // The directory may be new itself: without its own name durable, nothing in it is.
-    if let Some(parent) = path.parent() {
-        let parent = if parent.as_os_str().is_empty() { std::path::Path::new(".") } else { parent };
-        files.sync_folder(parent).map_err(|error| failed("sync", parent, error))?;
-    }
-    Ok(id)
-}
-
-/// The partitions that have a folder. Folders marked for removal go with the next maintenance.
-fn find_logs(directories: &[Place]) -> Result<BTreeMap<TopicPartition, Arc<Known>>, StoreError> {
-    let mut logs: BTreeMap<TopicPartition, Arc<Known>> = BTreeMap::new();
-    let mut ids: BTreeMap<DirectoryId, PathBuf> = BTreeMap::new();
-    for place in directories {
-        let Place::Loaded(directory) = place else { continue };
-        if let Some(first) = ids.insert(directory.id, directory.path.clone()) {
-            let what = format!("the directory id {}", directory.id);
-            return Err(StoreError::Twice { what, first, second: directory.path.clone() });
-        }
-        let Ok(found) = directory.watch(find_folders(directory)) else { continue };
-        for (partition, known) in found {
-            if let Some(first) = logs.get(&partition) {
-                return Err(StoreError::Twice {
-                    what: format!("the log of {partition}"),
-                    first: first.directory.path.clone(),
-                    second: directory.path.clone(),
-                });
-            }
-            logs.insert(partition, Arc::new(known));
-        }
-    }
-    Ok(logs)
-}
-
-fn find_folders(directory: &Arc<LogDirectory>) -> Result<Vec<(TopicPartition, Known)>, LogError> {
-    let files = &directory.files;
-    let entries = files.list(&directory.path).map_err(|error| failed("list", &directory.path, error))?;
-    if directory.clean.is_none() {
-        // A process that was killed may have made folders whose names are not durable.
-        files.sync_folder(&directory.path).map_err(|error| failed("sync", &directory.path, error))?;
-    }
-    let mut found = Vec::new();
-    for entry in entries.into_iter().filter(|entry| entry.folder) {
-        let folder = directory.path.join(&entry.name);
-        if names::is_deleted_folder(&entry.name) {
-            directory.discard(folder, true, vltava_core::id::Timestamp(i64::MIN));
-            continue;
-        }
-        let Some(partition) = names::parse_folder(&entry.name) else { continue };
-        let path = folder.join(names::PARTITION_METADATA);
-        let content = read_whole(&**files, &path).map_err(|error| failed("read", &path, error))?;
-        let topic = content.and_then(|content| checkpoint::parse_partition_metadata(&content));
-        found.push((
-            partition,
-            Known { topic, directory: Arc::clone(directory), folder, log: Mutex::default() },
-        ));
-    }
-    Ok(found)
 }
 
 /// The bytes of the batches in a folder.

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use vltava_core::id::Offset;
 use vltava_core::log::{LogError, LogId, LogSettings, Sidecar};
 
-use super::{Active, Sealed, SegmentLog, Shared, State, age_ms_max};
+use super::append::age_ms_max;
+use super::{Active, Sealed, SegmentLog, Shared, State};
 use crate::files::{Files, Open};
 use crate::segments::directory::LogDirectory;
 use crate::segments::names;
