@@ -43,7 +43,7 @@ fn parse_line(line: &str) -> Option<(TopicPartition, Offset)> {
     let mut words = line.split_ascii_whitespace();
     let topic = TopicName::new(words.next()?).ok()?;
     let partition = PartitionIndex(words.next()?.parse().ok()?);
-    let offset = Offset(words.next()?.parse().ok()?);
+    let offset = Offset(words.next()?.parse().ok().filter(|offset| *offset >= 0)?);
     words.next().is_none().then_some((TopicPartition { topic, partition }, offset))
 }
 
@@ -99,6 +99,7 @@ mod tests {
             ("0\n1\na 0\n", 3),
             ("0\n1\na 0 0 0\n", 3),
             ("0\n2\na 0 0\na x 0\n", 4),
+            ("0\n1\na 0 -1\n", 3),
         ] {
             assert_eq!(parse_offsets(text.as_bytes()), Err(line), "{text:?}");
         }

@@ -1,5 +1,6 @@
 //! A log directory: its lock, its identity, its checkpoints, what waits to be removed, and whether it still works.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +41,8 @@ pub(super) struct Checkpoints {
 #[derive(Debug, Default)]
 pub(super) struct Checkpoint {
     pub offsets: Offsets,
+    /// Partitions that were forgotten and that the file may still name.
+    stale: BTreeSet<TopicPartition>,
     changed: bool,
     written: Option<Timestamp>,
 }
@@ -64,7 +67,10 @@ impl Checkpoint {
     }
 
     pub(super) fn remove(&mut self, partition: &TopicPartition) {
-        self.changed |= self.offsets.remove(partition).is_some();
+        if self.offsets.remove(partition).is_some() {
+            self.stale.insert(partition.clone());
+            self.changed = true;
+        }
     }
 
     /// Whether the file is behind, and was not written within the last `interval_ms`.
@@ -196,11 +202,29 @@ impl LogDirectory {
         self.write_checkpoint(&mut self.checkpoints.lock().recovery_points, names::RECOVERY_POINTS)
     }
 
+    /// Forgets the offsets of a partition, in the files too: a new log must not take over those of an earlier one of its
+    /// name. Writes only the files that may still name it.
+    pub(super) fn forget_offsets(&self, partition: &TopicPartition) -> Result<(), LogError> {
+        let checkpoints = &mut *self.checkpoints.lock();
+        for (checkpoint, name) in [
+            (&mut checkpoints.recovery_points, names::RECOVERY_POINTS),
+            (&mut checkpoints.start_offsets, names::START_OFFSETS),
+            (&mut checkpoints.high_watermarks, names::HIGH_WATERMARKS),
+        ] {
+            checkpoint.remove(partition);
+            if checkpoint.stale.contains(partition) {
+                self.write_checkpoint(checkpoint, name)?;
+            }
+        }
+        Ok(())
+    }
+
     fn write_checkpoint(&self, checkpoint: &mut Checkpoint, name: &str) -> Result<(), LogError> {
         if !checkpoint.changed {
             return Ok(());
         }
         self.replace(name, &checkpoint::print_offsets(checkpoint.offsets.iter()))?;
+        checkpoint.stale.clear();
         checkpoint.changed = false;
         Ok(())
     }

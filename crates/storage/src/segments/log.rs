@@ -75,6 +75,8 @@ struct State {
     folder_dirty: bool,
     /// Why nothing can be appended any more.
     offline: Option<String>,
+    /// The log was removed.
+    retired: bool,
 }
 
 #[derive(Debug)]
@@ -215,11 +217,18 @@ impl SegmentLog {
         state.sealed.iter().map(|sealed| sealed.size).sum::<u64>() + state.active.size
     }
 
-    /// Lets nobody append or read any more.
-    pub(super) fn retire(&self, reason: &str) -> MutexGuard<'_, ()> {
+    /// Lets nobody append any more, because the log is removed.
+    pub(super) fn retire(&self) -> MutexGuard<'_, ()> {
         let turn = self.upkeep.lock();
-        self.state.lock().offline = Some(reason.to_owned());
+        let mut state = self.state.lock();
+        state.offline = Some("the log was removed".to_owned());
+        state.retired = true;
         turn
+    }
+
+    /// Whether the log was removed.
+    pub(super) fn is_retired(&self) -> bool {
+        self.state.lock().retired
     }
 }
 

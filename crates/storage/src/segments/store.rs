@@ -171,8 +171,9 @@ impl SegmentStore {
         }
         let directory = self.choose(&logs, wanted)?;
         let folder = directory.path.join(names::folder(&id.partition));
-        let known = directory.watch(self.create(directory, folder, id))?;
-        let known = Arc::new(known);
+        let created =
+            directory.forget_offsets(&id.partition).and_then(|()| self.create(directory, folder, id));
+        let known = Arc::new(directory.watch(created)?);
         logs.insert(id.partition.clone(), Arc::clone(&known));
         Ok(known)
     }
@@ -213,7 +214,7 @@ impl SegmentStore {
     ) -> Result<PathBuf, LogError> {
         let directory = &known.directory;
         let log = known.log.lock().take();
-        let _turn = log.as_ref().map(|log| log.retire("the log was removed"));
+        let _turn = log.as_ref().map(|log| log.retire());
         let unique = self.shared.random.lock().uuid();
         let renamed = directory.path.join(names::marked_folder(partition, unique, mark));
         directory.watch(
@@ -273,7 +274,11 @@ impl SegmentStore {
             if total <= self.recovery_bytes_max / 2 {
                 break;
             }
-            log.flush()?;
+            match log.flush() {
+                // Removed meanwhile: there is nothing left to lose.
+                Err(LogError::Offline(_)) if log.is_retired() => {}
+                flushed => drop(flushed?),
+            }
             total -= bytes;
         }
         Ok(true)
@@ -325,12 +330,12 @@ impl SegmentStore {
 
 /// Takes over the offsets of open logs into the checkpoints of their directory.
 fn note_offsets(directory: &LogDirectory, logs: &[Arc<SegmentLog>]) {
-    let offsets: Vec<_> =
-        logs.iter().map(|log| (log, log.recovery_point(), log.start(), log.first_base())).collect();
+    let starts: Vec<_> = logs.iter().map(|log| (log, log.start(), log.first_base())).collect();
     let mut checkpoints = directory.checkpoints.lock();
-    for (log, recovery_point, start, first_base) in offsets {
+    for (log, start, first_base) in starts {
         let partition = &log.id.partition;
-        checkpoints.recovery_points.set(partition, recovery_point);
+        // Read under the lock: a truncation that has lowered it meanwhile must not be overruled.
+        checkpoints.recovery_points.set(partition, log.recovery_point());
         // As Kafka has it: only a start that the segments do not tell by themselves is kept.
         if start > first_base {
             checkpoints.start_offsets.set(partition, start);

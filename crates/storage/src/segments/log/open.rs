@@ -89,6 +89,7 @@ impl SegmentLog {
             names_dirty: folder_dirty,
             folder_dirty,
             offline: None,
+            retired: false,
             active: Active::new(active, Some(loaded), shared.clock.wall(), age),
             sealed,
         };

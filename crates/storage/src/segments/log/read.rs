@@ -67,20 +67,21 @@ const ATTEMPTS_MAX: usize = 8;
 
 impl SegmentLog {
     pub(super) fn read_data(&self, from: Offset, limit: ReadLimit) -> Result<LogData, LogError> {
-        let mut number = None;
+        // The number of the next segment to look at, which holds only in the generation it was found in.
+        let mut next: Option<(u64, usize)> = None;
         for _ in 0..ATTEMPTS_MAX {
             let generation = self.generation.load(Ordering::Acquire);
-            let Some((index, view)) = self.view(from, limit.below, number)? else {
+            let number = next.filter(|(found_in, _)| *found_in == generation).map(|(_, number)| number);
+            let Some((number, view)) = self.view(from, limit.below, number)? else {
                 return Ok(LogData::empty());
             };
             let range = view.range(from, limit);
             if self.generation.load(Ordering::Acquire) != generation {
-                number = None;
                 continue;
             }
             match range {
                 // A gap that compaction has left may reach to the end of a segment.
-                Ok(None) if view.sealed => number = Some(index + 1),
+                Ok(None) if view.sealed => next = Some((generation, number + 1)),
                 Ok(None) => return Ok(LogData::empty()),
                 Ok(Some((position, length))) => return view.data(position, length),
                 Err(Miss::Io(error)) => return Err(failed("read", &view.segment.path(names::LOG), error)),
@@ -241,6 +242,10 @@ impl SegmentLog {
     fn reindex(&self, view: &View) -> Result<(), LogError> {
         let _turn = self.upkeep.lock();
         let mut state = self.state.lock();
+        if !state.holds(&view.segment) {
+            // Trimmed or truncated meanwhile: its files are gone, or are those of another segment.
+            return Ok(());
+        }
         let path = view.segment.path(names::INDEX);
         tracing::warn!(path = %path.display(), "the index is missing or does not fit the log; it is made anew");
         let interval = u64::from(state.settings.index_interval_bytes);
@@ -274,6 +279,13 @@ impl State {
             return self.sealed.len();
         }
         self.sealed.partition_point(|sealed| sealed.segment.base <= offset).saturating_sub(1)
+    }
+
+    /// Whether a segment is still part of the log.
+    fn holds(&self, segment: &Arc<Segment>) -> bool {
+        let number = self.number_of(segment.base);
+        let known = self.sealed.get(number).map_or(&self.active.segment, |sealed| &sealed.segment);
+        Arc::ptr_eq(known, segment)
     }
 
     /// The base of a segment.

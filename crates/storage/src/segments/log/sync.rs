@@ -164,6 +164,8 @@ impl SegmentLog {
     fn sync_together(logs: &[Arc<SegmentLog>], wanted: fn(&SegmentLog) -> bool) -> Result<(), LogError> {
         let logs: Vec<&Arc<SegmentLog>> = logs.iter().filter(|log| wanted(log)).collect();
         let turns: Vec<MutexGuard<'_, ()>> = logs.iter().map(|log| log.upkeep.lock()).collect();
+        // One that was removed meanwhile must not keep what the others have handed over from being synced.
+        let logs: Vec<&Arc<SegmentLog>> = logs.into_iter().filter(|log| !log.is_retired()).collect();
         let mut works = Vec::with_capacity(logs.len());
         for log in &logs {
             works.push((log, log.begin_sync(true)?));

@@ -10,6 +10,7 @@ use super::*;
 
 mod crash;
 mod damage;
+mod names;
 use crate::files::{Files, SeededDisk, SystemFiles};
 
 fn store_on(files: Arc<dyn Files>, folder: &Path) -> SegmentStore {
