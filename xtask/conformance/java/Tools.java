@@ -378,10 +378,7 @@ public final class Tools {
                 Report.contains(text, "compresscodec: " + codec + " .*isvalid: true");
                 Report.contains(text, "payload: " + codec + "$");
             }
-            // One run for each segment: the tool does not expect offsets to go on from one file to the next.
-            for (String file : files("tools-perf-0", ".log").split(",")) {
-                intact(tool("DumpLogSegments", "--deep-iteration", "--files", file).ok());
-            }
+            intact(tool("DumpLogSegments", "--deep-iteration", "--files", files("tools-perf-0", ".log")).ok());
         });
         Report.check("kafka-dump-log finds the indexes sane", () -> {
             for (String option : List.of("--index-sanity-check", "--verify-index-only")) {
@@ -416,7 +413,9 @@ public final class Tools {
         return Arrays.stream(found).map(File::getPath).sorted().collect(Collectors.joining(","));
     }
 
-    private static void intact(String text) {
+    private static void intact(String printed) {
+        // The tool takes a segment that does not begin at offset 0 for a gap after -1.
+        String text = printed.replaceAll("Non-consecutive offsets in \\S+\\s+-1 is followed by \\d+\\s*", "");
         for (String bad : List.of("isvalid: false", "Mismatches in", "Non-consecutive", "corrupt", "Exception", "Found timestamp mismatch", "Found out of order")) {
             Report.holds("nothing is wrong: " + bad, !text.contains(bad));
         }

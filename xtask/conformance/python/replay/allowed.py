@@ -1,5 +1,6 @@
 """The differences that are right, each with its reason. Everything else is a finding."""
 
+import json
 import re
 
 # What the broker does not serve yet is not advertised; a client sees an API that is not there and does without.
@@ -33,8 +34,6 @@ ROWS = [
 
 def reason(api, version, path, expected, got):
     """Why this difference is right, or nothing."""
-    import json
-
     texts = (json.dumps(expected, default=str), json.dumps(got, default=str))
     for row_api, row_path, row_expected, row_got, why in ROWS:
         if re.fullmatch(row_api, api) and re.fullmatch(row_path, path) and re.fullmatch(row_expected, texts[0]) and re.fullmatch(row_got, texts[1]):

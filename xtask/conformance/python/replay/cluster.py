@@ -3,7 +3,7 @@
 import struct
 
 from . import wire
-from .corpus import at_least, below, case, coordinator, gone, led, topic
+from .corpus import at_least, below, case, coordinator, led, topic
 from .sides import UNKNOWN_ID, Closed, until
 
 

@@ -1,7 +1,7 @@
 """Groups of the classic protocol: membership, offsets, description, and every way to be refused."""
 
 from . import wire
-from .corpus import at_least, below, case, coordinator, topic
+from .corpus import at_least, case, coordinator, topic
 from .sides import UNKNOWN_ID, until
 
 

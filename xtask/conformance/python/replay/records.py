@@ -1,9 +1,7 @@
 """Records: produce, fetch, list offsets, producer ids; batches that are wrong in every way."""
 
-import struct
-
 from . import batch, wire
-from .corpus import at_least, below, case, end_offset, fill, produce, produce_body, topic
+from .corpus import at_least, case, end_offset, fill, produce, produce_body, topic
 from .sides import UNKNOWN_ID, until
 
 

@@ -1,7 +1,7 @@
 """Topics and configs: creation, deletion, growth, description, change."""
 
 from . import wire
-from .corpus import at_least, below, case, fill, gone, led, topic
+from .corpus import at_least, case, fill, gone, led, topic
 from .sides import UNKNOWN_ID, until
 
 
