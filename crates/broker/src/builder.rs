@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tracing::warn;
 use vltava_core::log::LogStore;
 
 use crate::authorizer::Authorizer;
 use crate::broker::{Broker, StartError};
-use crate::config::{self, LoadedConfig};
+use crate::config::{self, LoadError, LoadedConfig};
 
 /// Starts a broker with your own parts. Everything has a default: a builder that is only started is a broker in memory
 /// on a free port of this machine.
@@ -46,6 +47,7 @@ impl Builder {
     }
 
     /// Uses a configuration that was read from a file and flags, instead of the defaults of an embedded broker.
+    /// [`Builder::set`] and [`Builder::directory`] count over it.
     #[must_use]
     pub fn config(mut self, config: LoadedConfig) -> Builder {
         self.loaded = Some(config);
@@ -71,30 +73,34 @@ impl Builder {
     /// # Errors
     /// [`StartError`] says which setting, address or folder is at fault.
     pub async fn start(self) -> Result<Broker, StartError> {
-        let config = match self.loaded {
-            Some(loaded) => loaded.config,
-            None => embedded(self.directory.as_deref(), &self.settings)?,
+        let mut flags = Vec::new();
+        flags.extend(self.directory.map(|path| format!("log.dirs={path}")));
+        let loaded = match self.loaded {
+            Some(loaded) => loaded,
+            None => embedded(flags.is_empty())?,
         };
+        flags.extend(self.settings.into_iter().map(|(key, value)| format!("{key}={value}")));
+        let LoadedConfig { config, warnings } =
+            if flags.is_empty() { loaded } else { loaded.with(&flags)? };
+        for warning in warnings {
+            warn!("{warning}");
+        }
         Broker::start(config, self.store, self.authorizer).await
     }
 }
 
-/// The settings of a broker within another program: a free port, no HTTP, nothing on disk unless a folder is named.
-fn embedded(
-    directory: Option<&str>,
-    settings: &[(String, String)],
-) -> Result<vltava_core::config::BrokerConfig, StartError> {
+/// The settings of a broker within another program: a free port, no HTTP, in memory unless there is a folder.
+fn embedded(in_memory: bool) -> Result<LoadedConfig, LoadError> {
     let mut flags = vec![
-        "listeners=PLAINTEXT://127.0.0.1:0".to_owned(),
-        "group.initial.rebalance.delay.ms=0".to_owned(),
-        "vltava.http.listeners=".to_owned(),
-        "vltava.registry.listeners=".to_owned(),
-        "vltava.connect.listeners=".to_owned(),
+        "listeners=PLAINTEXT://127.0.0.1:0",
+        "group.initial.rebalance.delay.ms=0",
+        "vltava.http.listeners=",
+        "vltava.registry.listeners=",
+        "vltava.connect.listeners=",
     ];
-    flags.push(match directory {
-        Some(path) => format!("log.dirs={path}"),
-        None => "vltava.storage=memory".to_owned(),
-    });
-    flags.extend(settings.iter().map(|(key, value)| format!("{key}={value}")));
-    Ok(config::load(None, &flags)?.config)
+    if in_memory {
+        flags.push("vltava.storage=memory");
+    }
+    let flags: Vec<String> = flags.into_iter().map(str::to_owned).collect();
+    config::load(None, &flags)
 }

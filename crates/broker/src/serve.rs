@@ -15,9 +15,6 @@ use crate::config::LoadedConfig;
 /// # Errors
 /// [`StartError`].
 pub async fn serve(loaded: LoadedConfig) -> Result<(), StartError> {
-    for warning in &loaded.warnings {
-        warn!("{warning}");
-    }
     raise_open_files_limit();
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Threads)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Threads)?;

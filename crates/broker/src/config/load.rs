@@ -116,10 +116,23 @@ pub fn load(file: Option<&ConfigFile>, flags: &[String]) -> Result<LoadedConfig,
         None => sources.properties = standalone(),
     }
     flags.iter().try_for_each(|flag| sources.add_flag(flag))?;
-    let Sources { properties, places, warnings } = sources;
-    let config =
-        BrokerConfig::resolve(BrokerLayers::of_file(properties)).map_err(|error| at(&places, error))?;
-    Ok(LoadedConfig { config, warnings })
+    sources.resolve()
+}
+
+impl LoadedConfig {
+    /// The same settings with `key=value` flags over them.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn with(self, flags: &[String]) -> Result<LoadedConfig, LoadError> {
+        let mut sources = Sources {
+            properties: self.config.layers.file.clone(),
+            places: BTreeMap::new(),
+            warnings: self.warnings,
+        };
+        flags.iter().try_for_each(|flag| sources.add_flag(flag))?;
+        sources.resolve()
+    }
 }
 
 /// What has been read so far.
@@ -131,6 +144,13 @@ struct Sources {
 }
 
 impl Sources {
+    fn resolve(self) -> Result<LoadedConfig, LoadError> {
+        let Sources { properties, places, warnings } = self;
+        let config =
+            BrokerConfig::resolve(BrokerLayers::of_file(properties)).map_err(|error| at(&places, error))?;
+        Ok(LoadedConfig { config, warnings })
+    }
+
     fn add_file(&mut self, file: &ConfigFile) -> Result<(), LoadError> {
         for entry in file.entries()? {
             let place = format!("{}:{}: ", file.path.display(), entry.line);

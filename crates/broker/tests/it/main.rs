@@ -3,4 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod client;
+mod connections;
+mod examples;
 mod http;
+mod lifecycle;
+mod records;

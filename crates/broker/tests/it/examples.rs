@@ -1,0 +1,69 @@
+//! The examples do what they say.
+
+use std::sync::Arc;
+
+use vltava_core::error::ErrorCode;
+use vltava_core::testing::log_suite;
+use vltava_storage::memory::MemoryStore;
+
+use crate::client::Client;
+
+#[allow(dead_code, reason = "an example has a main function")]
+#[path = "../../examples/custom_authorizer.rs"]
+mod custom_authorizer;
+#[allow(dead_code, reason = "an example has a main function")]
+#[path = "../../examples/custom_broker.rs"]
+mod custom_broker;
+#[allow(dead_code, reason = "an example has a main function")]
+#[path = "../../examples/custom_storage.rs"]
+mod custom_storage;
+
+use custom_storage::Counting;
+
+#[tokio::test]
+async fn a_custom_broker_serves_from_memory_and_from_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    for place in [None, folder.path().to_str()] {
+        let broker = custom_broker::start(place).await.unwrap();
+        let mut client = Client::connect(broker.address()).await;
+        client.create_topic("t", -1).await;
+        assert_eq!(client.produce("t", &["hello"]).await.error_code, 0, "{place:?}");
+        assert_eq!(client.fetch("t", 0, 0).await.values, ["hello"], "{place:?}");
+        assert!(broker.http_address().is_some(), "{place:?}");
+        broker.shutdown().await;
+    }
+    assert!(folder.path().join("t-2").is_dir(), "num.partitions=3 counts");
+}
+
+#[tokio::test]
+async fn a_custom_store_sees_what_is_appended() {
+    let store = Arc::new(Counting::new(Arc::new(MemoryStore::new())));
+    let broker = custom_storage::start(store.clone()).await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    client.create_topic("t", 1).await;
+    let before = store.bytes();
+    client.produce("t", &["x".repeat(1000).as_str()]).await;
+    assert!(store.bytes() > before + 1000, "{before} {}", store.bytes());
+    assert_eq!(client.fetch("t", 0, 0).await.values[0].len(), 1000);
+    broker.shutdown().await;
+}
+
+#[test]
+fn a_custom_store_keeps_the_contract() {
+    log_suite(&mut || Arc::new(Counting::new(Arc::new(MemoryStore::new()))));
+}
+
+#[tokio::test]
+async fn a_custom_authorizer_is_asked() {
+    let broker = custom_authorizer::start().await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    for (topic, code) in
+        [("orders", ErrorCode::NONE), ("audit.orders", ErrorCode::TOPIC_AUTHORIZATION_FAILED)]
+    {
+        assert_eq!(client.create_topic(topic, 1).await, ErrorCode::NONE, "{topic}");
+        let produced = client.produce(topic, &["x"]).await;
+        assert_eq!(ErrorCode::from_code(produced.error_code), code, "{topic}");
+        assert_eq!(client.fetch(topic, 0, 0).await.code, ErrorCode::NONE, "{topic}");
+    }
+    broker.shutdown().await;
+}
