@@ -1,7 +1,4 @@
-//! The Vltava broker as a library: compose one from the crates, or run the one that the `vltava` binary runs.
-//!
-//! [`Broker::builder`] starts a broker within any program, with its own storage and authorizer where you bring them.
-//! The binary reads a configuration and does the same.
+#![doc = include_str!("../README.md")]
 
 pub mod authorizer;
 mod broker;
@@ -31,3 +28,8 @@ mod stores;
 pub use broker::{Broker, StartError};
 pub use builder::Builder;
 pub use serve::serve;
+
+/// The README of the repository, whose examples are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

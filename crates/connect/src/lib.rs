@@ -1,1 +1,1 @@
-//! vltava-connect
+#![doc = include_str!("../README.md")]

@@ -1,6 +1,4 @@
-//! The words of Vltava: record format, configuration keys, cluster image and the seams between its crates.
-//!
-//! This crate does no I/O, spawns nothing and reads no clock.
+#![doc = include_str!("../README.md")]
 
 pub mod config;
 pub mod id;
