@@ -75,7 +75,11 @@ impl Checkpoint {
 
     /// Whether the file is behind, and was not written within the last `interval_ms`.
     fn due(&self, now: Timestamp, interval_ms: i64) -> bool {
-        self.changed && self.written.is_none_or(|at| now.since(at) >= interval_ms)
+        self.changed && self.is_late(now, interval_ms)
+    }
+
+    fn is_late(&self, now: Timestamp, interval_ms: i64) -> bool {
+        self.written.is_none_or(|at| now.since(at) >= interval_ms)
     }
 }
 
@@ -171,6 +175,11 @@ impl LogDirectory {
                 tracing::warn!(path = %path.display(), %error, "cannot remove what is no longer needed");
             }
         }
+    }
+
+    /// Whether the recovery points were not written for so long that they should be moved and written.
+    pub(super) fn recovery_points_are_late(&self, now: Timestamp) -> bool {
+        self.checkpoints.lock().recovery_points.is_late(now, RECOVERY_POINT_INTERVAL_MS)
     }
 
     /// Writes the checkpoints that are due.

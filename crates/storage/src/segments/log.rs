@@ -67,7 +67,7 @@ struct State {
     unsynced: Vec<Arc<Segment>>,
     /// Sealed segments whose indexes are not synced.
     unsynced_indexes: Vec<Arc<Segment>>,
-    /// Bytes appended since the last flush began.
+    /// Bytes appended since the recovery point last moved.
     dirty_bytes: u64,
     /// Names in the folder are not synced.
     names_dirty: bool,

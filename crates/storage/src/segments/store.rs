@@ -261,26 +261,25 @@ impl SegmentStore {
         }
     }
 
-    /// Flushes logs of a directory, those with most to lose first, until it has less than half the bound.
+    /// Moves the recovery points of those logs of a directory that would have most to read again, until what is left has
+    /// less than half the bound.
     fn bound_dirty_bytes(&self, logs: &[Arc<SegmentLog>]) -> Result<bool, LogError> {
         let mut dirty: Vec<(u64, &Arc<SegmentLog>)> =
-            logs.iter().map(|log| (log.dirty_bytes(), log)).collect();
+            logs.iter().map(|log| (log.dirty_bytes(), log)).filter(|(bytes, _)| *bytes > 0).collect();
         let mut total: u64 = dirty.iter().map(|(bytes, _)| bytes).sum();
         if total <= self.recovery_bytes_max {
             return Ok(false);
         }
         dirty.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        let mut chosen = Vec::new();
         for (bytes, log) in dirty {
             if total <= self.recovery_bytes_max / 2 {
                 break;
             }
-            match log.flush() {
-                // Removed meanwhile: there is nothing left to lose.
-                Err(LogError::Offline(_)) if log.is_retired() => {}
-                flushed => drop(flushed?),
-            }
+            chosen.push(Arc::clone(log));
             total -= bytes;
         }
+        SegmentLog::advance_all(&chosen)?;
         Ok(true)
     }
 
@@ -292,7 +291,10 @@ impl SegmentStore {
         let now = self.shared.clock.wall();
         directory.empty_trash(now);
         let urgent = self.bound_dirty_bytes(logs)?;
-        SegmentLog::advance(logs)?;
+        if directory.recovery_points_are_late(now) {
+            SegmentLog::advance_flushed(logs)?;
+        }
+        SegmentLog::write_sidecars(logs)?;
         note_offsets(directory, logs);
         if urgent {
             directory.write_recovery_points()?;

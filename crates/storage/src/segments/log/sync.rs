@@ -26,8 +26,18 @@ struct SyncWork {
     sidecars: Vec<Pending>,
     names: bool,
     folder: bool,
-    /// The indexes are part of it, so the recovery point may follow.
-    indexed: bool,
+    scope: Scope,
+}
+
+/// How much of a log is to be made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// The sidecars that wait.
+    Sidecars,
+    /// The batches, too.
+    Batches,
+    /// The indexes, too, so that the recovery point may follow.
+    Everything,
 }
 
 /// From so many logs on, syncing the whole file system is cheaper than syncing five files and folders of each.
@@ -56,30 +66,33 @@ impl SegmentLog {
                 return Ok(state.flushed);
             }
         }
-        let work = self.begin_sync(false)?;
+        let work = self.begin_sync(Scope::Batches)?;
         let synced = self.sync(&work);
         self.end_sync(&work, synced)?;
         Ok(work.end)
     }
 
-    /// Takes over what has to be synced, with the indexes or without. With the upkeep lock held.
-    fn begin_sync(&self, indexes: bool) -> Result<SyncWork, LogError> {
+    /// Takes over what has to be synced. With the upkeep lock held.
+    fn begin_sync(&self, scope: Scope) -> Result<SyncWork, LogError> {
         let mut state = self.state.lock();
         self.check_online(&state)?;
         let mut work = SyncWork {
-            end: state.end,
-            logs: std::mem::take(&mut state.unsynced),
+            end: state.flushed,
+            logs: Vec::new(),
             indexes: Vec::new(),
             sidecars: self.sidecars.pending(),
             names: std::mem::take(&mut state.names_dirty),
             folder: std::mem::take(&mut state.folder_dirty),
-            indexed: indexes,
+            scope,
         };
-        if state.active.size > 0 {
-            work.logs.push(Arc::clone(&state.active.segment));
+        if scope != Scope::Sidecars {
+            work.end = state.end;
+            work.logs = std::mem::take(&mut state.unsynced);
+            if state.active.size > 0 {
+                work.logs.push(Arc::clone(&state.active.segment));
+            }
         }
-        state.dirty_bytes = 0;
-        if indexes {
+        if scope == Scope::Everything {
             let State { active, .. } = &mut *state;
             let written = active.segment.write_indexes(&mut active.indexer);
             self.watch(&mut state, written)?;
@@ -87,6 +100,7 @@ impl SegmentLog {
             work.indexes.push(Arc::clone(&state.active.segment));
             // The index files may be new names.
             work.names = true;
+            state.dirty_bytes = 0;
         }
         let prepared = self.sidecars.prepare(&work.sidecars);
         self.watch(&mut state, prepared)?;
@@ -121,15 +135,19 @@ impl SegmentLog {
         let mut state = self.state.lock();
         self.watch(&mut state, synced)?;
         state.flushed = state.flushed.max(work.end);
-        if work.indexed {
+        if work.scope == Scope::Everything {
             self.recovery_point.fetch_max(work.end.0, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    /// Whether something is flushed above the recovery point, or a sidecar waits for its file.
+    /// Whether something is flushed above the recovery point.
     fn can_advance(&self) -> bool {
-        self.state.lock().flushed > self.recovery_point() || self.sidecars.is_pending()
+        self.state.lock().flushed > self.recovery_point()
+    }
+
+    fn has_pending_sidecars(&self) -> bool {
+        self.sidecars.is_pending()
     }
 
     /// Whether a clean stop has something left to do: to flush, or to give the time index its last entry.
@@ -148,27 +166,40 @@ impl SegmentLog {
             || state.flushed > self.recovery_point()
     }
 
-    /// Moves the recovery points of these logs to their ends where something is flushed above them, and writes the
-    /// sidecars that wait.
-    pub(in crate::segments) fn advance(logs: &[Arc<SegmentLog>]) -> Result<(), LogError> {
-        SegmentLog::sync_together(logs, SegmentLog::can_advance)
+    /// Makes these logs durable with their indexes, so that their recovery points are at their ends.
+    pub(in crate::segments) fn advance_all(logs: &[Arc<SegmentLog>]) -> Result<(), LogError> {
+        SegmentLog::sync_together(logs, |_| true, Scope::Everything)
+    }
+
+    /// The same for those that are flushed beyond their recovery points.
+    pub(in crate::segments) fn advance_flushed(logs: &[Arc<SegmentLog>]) -> Result<(), LogError> {
+        SegmentLog::sync_together(logs, SegmentLog::can_advance, Scope::Everything)
+    }
+
+    /// Writes the sidecars that wait.
+    pub(in crate::segments) fn write_sidecars(logs: &[Arc<SegmentLog>]) -> Result<(), LogError> {
+        SegmentLog::sync_together(logs, SegmentLog::has_pending_sidecars, Scope::Sidecars)
     }
 
     /// Makes everything durable and complete, so that the next start can believe all of it.
     pub(in crate::segments) fn close(logs: &[Arc<SegmentLog>]) -> Result<(), LogError> {
-        SegmentLog::sync_together(logs, SegmentLog::is_incomplete)
+        SegmentLog::sync_together(logs, SegmentLog::is_incomplete, Scope::Everything)
     }
 
-    /// Syncs logs of one directory with their indexes: each file for itself, or, when there are many, the whole file
+    /// Syncs logs of one directory: each file for itself, or, when there are many, the whole file
     /// system in one go.
-    fn sync_together(logs: &[Arc<SegmentLog>], wanted: fn(&SegmentLog) -> bool) -> Result<(), LogError> {
+    fn sync_together(
+        logs: &[Arc<SegmentLog>],
+        wanted: fn(&SegmentLog) -> bool,
+        scope: Scope,
+    ) -> Result<(), LogError> {
         let logs: Vec<&Arc<SegmentLog>> = logs.iter().filter(|log| wanted(log)).collect();
         let turns: Vec<MutexGuard<'_, ()>> = logs.iter().map(|log| log.upkeep.lock()).collect();
         // One that was removed meanwhile must not keep what the others have handed over from being synced.
         let logs: Vec<&Arc<SegmentLog>> = logs.into_iter().filter(|log| !log.is_retired()).collect();
         let mut works = Vec::with_capacity(logs.len());
         for log in &logs {
-            works.push((log, log.begin_sync(true)?));
+            works.push((log, log.begin_sync(scope)?));
         }
         if let Some(log) = logs.first().filter(|_| logs.len() >= TOGETHER_FROM) {
             let path = &log.directory.path;

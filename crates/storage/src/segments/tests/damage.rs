@@ -3,15 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use vltava_core::id::{
-    BrokerEpoch, Offset, PartitionIndex, Timestamp, TopicId, TopicName, TopicPartition, Uuid,
+    BrokerEpoch, BrokerId, Offset, PartitionIndex, Timestamp, TopicId, TopicName, TopicPartition, Uuid,
 };
 use vltava_core::log::{LogError, LogId, LogSettings, LogStore, ReadLimit};
 use vltava_core::record::Batch;
-use vltava_core::testing::{all_batches, plain_batch};
+use vltava_core::testing::{ManualClock, all_batches, plain_batch};
 
-use super::store_on;
+use super::super::*;
+use super::{scratch, store_on};
 use crate::files::SystemFiles;
 
 fn id() -> LogId {
@@ -55,7 +57,7 @@ fn cut(path: &Path, by: usize) {
 /// Writes a log, stops cleanly or not, damages it, and expects so many batches to come back, all of them readable and
 /// to be found by their time.
 fn check(what: &str, clean: bool, damage: &dyn Fn(&Path), expected: usize) {
-    let place = tempfile::tempdir().unwrap();
+    let place = scratch();
     let folder = place.path().join("d-0");
     {
         let store = store_on(Arc::new(SystemFiles), place.path());
@@ -259,7 +261,7 @@ fn an_interrupted_compaction_is_finished_or_undone() {
         (&["log.cleaned", "index.cleaned"][..], batches()),
         (&["log.swap", "log.cleaned"][..], batches()),
     ] {
-        let place = tempfile::tempdir().unwrap();
+        let place = scratch();
         {
             let store = store_on(Arc::new(SystemFiles), place.path());
             let log = store.open(&id(), settings(), None).unwrap();
@@ -292,7 +294,7 @@ fn an_interrupted_compaction_is_finished_or_undone() {
 
 #[test]
 fn a_corrupt_batch_in_a_believed_segment_is_an_error_of_the_reads_that_meet_it() {
-    let place = tempfile::tempdir().unwrap();
+    let place = scratch();
     {
         let store = store_on(Arc::new(SystemFiles), place.path());
         let log = store.open(&id(), settings(), None).unwrap();
@@ -319,7 +321,7 @@ fn a_corrupt_batch_in_a_believed_segment_is_an_error_of_the_reads_that_meet_it()
 
 #[test]
 fn a_clean_stop_leaves_kafkas_files() {
-    let place = tempfile::tempdir().unwrap();
+    let place = scratch();
     {
         let store = store_on(Arc::new(SystemFiles), place.path());
         store.set_broker_epoch(BrokerEpoch(77));
@@ -350,4 +352,72 @@ fn a_clean_stop_leaves_kafkas_files() {
     let store = store_on(Arc::new(SystemFiles), place.path());
     assert_eq!(store.previous_broker_epoch(), BrokerEpoch(77));
     assert!(!place.path().join(".kafka_cleanshutdown").exists(), "the mark is good for one start");
+}
+
+#[test]
+fn discarded_files_go_after_their_delay() {
+    let place = scratch();
+    let clock = ManualClock::default();
+    let open = || {
+        let options = SegmentStoreOptions::new(vec![place.path().into()], BrokerId(1), 7);
+        SegmentStore::open(options, Arc::new(SystemFiles), Arc::new(clock.clone())).unwrap()
+    };
+    let folders = || {
+        let names = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap().starts_with("d-0")).count()
+    };
+    let store = open();
+    let log = store.open(&id(), LogSettings { delete_delay_ms: 5000, ..settings() }, None).unwrap();
+    for batch in batches() {
+        log.append(&[batch]).unwrap();
+    }
+    log.trim(Offset(200)).unwrap();
+    let deleted = || files(&place.path().join("d-0"), "deleted").len();
+    for (seconds, left) in [(0, 3), (4, 3), (1, 0)] {
+        clock.advance(Duration::from_secs(seconds));
+        store.maintain(&[]).unwrap();
+        assert_eq!(deleted(), left, "files of the trimmed segment after {seconds} s more");
+    }
+    store.remove(&id()).unwrap();
+    for (seconds, left) in [(0, 1), (4, 1), (1, 0)] {
+        clock.advance(Duration::from_secs(seconds));
+        store.maintain(&[]).unwrap();
+        assert_eq!(folders(), left, "folders of the removed log after {seconds} s more");
+    }
+    // A process that dies before the delay is over leaves the folder to the next one.
+    store.open(&id(), settings(), None).unwrap();
+    store.remove(&id()).unwrap();
+    drop((log, store));
+    assert_eq!(folders(), 1);
+    open().maintain(&[]).unwrap();
+    assert_eq!(folders(), 0);
+}
+
+#[test]
+fn a_second_process_is_told_which_directory_is_in_use() {
+    let place = scratch();
+    let _store = store_on(Arc::new(SystemFiles), place.path());
+    let options = SegmentStoreOptions::new(vec![place.path().into()], BrokerId(1), 7);
+    let error =
+        SegmentStore::open(options, Arc::new(SystemFiles), Arc::new(ManualClock::default())).unwrap_err();
+    assert!(error.to_string().starts_with(&format!("{} is in use", place.path().display())), "{error}");
+}
+
+#[test]
+fn a_kill_leaves_no_more_to_read_again_than_the_bound() {
+    let place = scratch();
+    let options = SegmentStoreOptions {
+        recovery_bytes_max: 10_000,
+        ..SegmentStoreOptions::new(vec![place.path().into()], BrokerId(1), 7)
+    };
+    let store = SegmentStore::open(options, Arc::new(SystemFiles), Arc::new(ManualClock::default())).unwrap();
+    let log = store.open(&id(), settings(), None).unwrap();
+    for batch in batches() {
+        log.append(&[batch]).unwrap();
+        store.maintain(&[]).unwrap();
+    }
+    let checkpoint = fs::read_to_string(place.path().join("recovery-point-offset-checkpoint")).unwrap();
+    let point: usize = checkpoint.trim().rsplit(' ').next().unwrap().parse().unwrap();
+    let behind: usize = batches()[point..].iter().map(Batch::size).sum();
+    assert!(behind <= 10_000, "{behind} bytes lie beyond the recovery point {point}");
 }
