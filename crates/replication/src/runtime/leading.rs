@@ -33,7 +33,10 @@ pub(super) struct Leading<M: StateMachine> {
     /// Timers wait until then, because the log has refused to be written.
     hold_timers_until: Option<Moment>,
     sleeper: Option<(Moment, BoxFuture<'static, ()>)>,
+    /// What loading has left to do is carried out.
     started: bool,
+    /// When that is tried again, because the log has refused it.
+    start_again_at: Option<Moment>,
     commit_timeout: Duration,
 }
 
@@ -54,6 +57,7 @@ impl<M: StateMachine> Leading<M> {
             hold_timers_until: None,
             sleeper: None,
             started: false,
+            start_again_at: None,
             commit_timeout: shard.limits.commit_timeout,
         }
     }
@@ -139,7 +143,7 @@ impl<M: StateMachine> Leading<M> {
     /// Keeps one sleep until whatever is due first; a new one is made only when that moves.
     fn set_sleeper(&mut self, clock: &dyn Clock) {
         let timer = self.timers.next().map(|at| self.hold_timers_until.map_or(at, |hold| at.max(hold)));
-        let next = [timer, self.answers.next_deadline()].into_iter().flatten().min();
+        let next = [timer, self.start_again_at, self.answers.next_deadline()].into_iter().flatten().min();
         if next != self.sleeper.as_ref().map(|(at, _)| *at) {
             self.sleeper = next.map(|at| (at, clock.sleep_until(at)));
         }
@@ -159,9 +163,7 @@ impl<M: StateMachine> Leading<M> {
         let image = task.shard.surroundings.image();
         let turn = Turn { shard: &task.shard, image: &image, admission };
         if !self.started {
-            self.started = true;
-            let decision = self.machine.loaded(&turn.shard.surroundings.context(&image));
-            self.carry_out(&turn, decision, None)?;
+            self.start(&turn, now)?;
         }
         self.fire_timers(&turn, now)?;
         if self.accepts(task) {
@@ -170,6 +172,14 @@ impl<M: StateMachine> Leading<M> {
             }
         }
         self.place_open(&turn)
+    }
+
+    /// Carries out what loading has left to do: timers and effects among it, so that it is tried until the log takes it.
+    fn start(&mut self, turn: &Turn<'_, M>, now: Moment) -> Result<(), Dropped> {
+        let decision = self.machine.loaded(&turn.shard.surroundings.context(turn.image));
+        self.started = self.carry_out(turn, decision, None)?;
+        self.start_again_at = (!self.started).then(|| now + turn.shard.limits.retry_delay);
+        Ok(())
     }
 
     /// What the log takes now. What others have written into it is applied first.
@@ -220,31 +230,31 @@ impl<M: StateMachine> Leading<M> {
         }
         let context = turn.shard.surroundings.context(turn.image);
         let decision = self.machine.decide(&context, ask.command);
-        self.carry_out(turn, decision, ask.responder)
+        self.carry_out(turn, decision, ask.responder).map(drop)
     }
 
-    /// Encodes, admits, applies, and sees to who waits.
+    /// Encodes, admits, applies, and sees to who waits. Returns whether the log has admitted it; if not, nothing changed.
     fn carry_out(
         &mut self,
         turn: &Turn<'_, M>,
         decision: Decision<M>,
         responder: Option<Responder<M>>,
-    ) -> Result<(), Dropped> {
+    ) -> Result<bool, Dropped> {
         let encoded: Vec<_> =
             decision.events.iter().map(|event| self.machine.encode(event, turn.image)).collect();
         if let Err(error) = turn.admits(&encoded) {
             match responder {
                 Some(responder) => drop(responder.send(Err(AskError::Refused(error)))),
-                None => tracing::error!(%error, "the log refuses what a timer has decided"),
+                None => tracing::error!(%error, "the log refuses what a timer or loading has decided"),
             }
-            return Ok(());
+            return Ok(false);
         }
         let wall = turn.shard.surroundings.clock.wall();
         self.make_room(turn, &encoded, decision.transaction.is_some())?;
         self.apply(&decision, &encoded, wall);
         self.write(turn, encoded, decision.transaction, wall)?;
         self.reply(turn, decision, responder);
-        Ok(())
+        Ok(true)
     }
 
     /// Places the open batch when these records do not belong into it.

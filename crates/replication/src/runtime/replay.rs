@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use vltava_core::id::{LeaderEpoch, Offset, Timestamp};
-use vltava_core::log::{FileRange, LogData, LogError};
+use vltava_core::log::{LogData, LogError};
 use vltava_core::machine::{DecodeError, Entry, Place, StateMachine, TransactionEnd};
 use vltava_core::record::{Batch, EndTransactionMarker, Record, RecordError, Records, TransactionResult};
 use vltava_core::replicated::{Isolation, ReadError, ReadTerms, ReplicatedLog, Watermarks};
 
 use super::Snapshots;
+use crate::partition::load;
 
 /// Why a log could not be replayed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -86,7 +87,9 @@ pub(super) async fn start_from_snapshot<M: StateMachine>(
     let newest = tokio::task::spawn_blocking(move || snapshots.newest());
     let Some(snapshot) = newest.await.map_err(|_| ReplayError::Cancelled)?? else { return Ok(()) };
     let mut inside = Position::at(Offset::ZERO);
-    apply_region(machine, snapshot.batches, &mut inside)?;
+    if let Some(error) = apply_region(machine, snapshot.batches, &mut inside)? {
+        return Err(ReplayError::Batch { at: inside.next, error });
+    }
     *position = Position::at(snapshot.end);
     position.epoch = snapshot.epoch;
     Ok(())
@@ -125,21 +128,20 @@ pub(super) async fn replay_some<M: StateMachine>(
     let terms = ReadTerms { isolation, bytes, whole_first_batch: true, current_epoch };
     let read = log.read(position.next, terms)?;
     let region = gather(read.data).await?;
-    apply_region(machine, region, position)?;
+    let before = position.next;
+    let cut = apply_region(machine, region, position)?;
+    if let Some(error) = cut.filter(|_| position.next == before) {
+        // A log returns its first batch whole, so this one was never whole.
+        return Err(ReplayError::Batch { at: before, error });
+    }
     Ok(read.watermarks)
 }
 
 /// The records in one piece, wherever they are.
 pub(crate) async fn gather(data: LogData) -> Result<Bytes, ReplayError> {
     match data {
-        LogData::Bytes(mut slices) if slices.len() <= 1 => Ok(slices.pop().unwrap_or_default()),
-        LogData::Bytes(slices) => {
-            let mut joined = BytesMut::with_capacity(slices.iter().map(Bytes::len).sum());
-            slices.iter().for_each(|slice| joined.extend_from_slice(slice));
-            Ok(joined.freeze())
-        }
-        LogData::File(range) => on_blocking_thread(move || read_range(&range)).await,
-        LogData::Later(later) => on_blocking_thread(later.read).await,
+        LogData::Bytes(_) => Ok(load(data)?),
+        waits => on_blocking_thread(move || load(waits)).await,
     }
 }
 
@@ -150,32 +152,21 @@ async fn on_blocking_thread(
     Ok(read?)
 }
 
-fn read_range(range: &FileRange) -> Result<Bytes, LogError> {
-    use std::os::unix::fs::FileExt;
-    let mut bytes = vec![0; range.length];
-    range.file.read_exact_at(&mut bytes, range.position).map_err(|error| LogError::Io {
-        act: "read",
-        path: "the log's file".into(),
-        source: Arc::new(error),
-    })?;
-    Ok(bytes.into())
-}
-
-/// Applies the whole batches of a region from the position on; the last one may be cut.
+/// Applies the whole batches of a region from the position on. Returns what is missing of the last one, when that is cut.
 pub(super) fn apply_region<M: StateMachine>(
     machine: &mut M,
     region: Bytes,
     position: &mut Position,
-) -> Result<(), ReplayError> {
+) -> Result<Option<RecordError>, ReplayError> {
     for batch in Batch::split(region) {
         match batch {
             Ok(batch) if batch.header.next_offset() <= position.next => {}
             Ok(batch) => apply_batch(machine, &batch, position)?,
-            Err(RecordError::Truncated { .. }) => break,
+            Err(cut @ RecordError::Truncated { .. }) => return Ok(Some(cut)),
             Err(error) => return Err(ReplayError::Batch { at: position.next, error }),
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn apply_batch<M: StateMachine>(

@@ -6,13 +6,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use vltava_core::clock::Clock;
 use vltava_core::error::ErrorCode;
-use vltava_core::id::{PartitionIndex, ProducerId};
+use vltava_core::id::{LeaderEpoch, Offset, PartitionIndex, ProducerId, Timestamp};
 use vltava_core::image::Image;
+use vltava_core::log::LogError;
+use vltava_core::record::{BatchBuilder, Compression};
 use vltava_core::replicated::ReplicatedLog;
 use vltava_core::testing::{FakeCluster, ManualClock, REPLICAS, Random, machine_suite};
 
 use super::*;
-use ledger::{Answer, Command, Ledger, WAIT};
+use ledger::{Answer, Command, LOADED, Ledger, WAIT};
 
 pub(crate) mod ledger;
 
@@ -28,6 +30,10 @@ struct World {
 
 impl World {
     fn new(cluster: FakeCluster, limits: Limits, effects_max: usize) -> World {
+        World::of(Ledger::default, cluster, limits, effects_max)
+    }
+
+    fn of(new: fn() -> Ledger, cluster: FakeCluster, limits: Limits, effects_max: usize) -> World {
         let clock = ManualClock::default();
         let (sender, effects) = mpsc::channel(effects_max);
         let handles = (0..REPLICAS)
@@ -36,7 +42,7 @@ impl World {
                     partition: PartitionIndex(0),
                     log: cluster.replica(index),
                     snapshots: None,
-                    new: Arc::new(Ledger::default),
+                    new: Arc::new(new),
                     surroundings: surroundings(&clock),
                     limits,
                     effects: sender.clone(),
@@ -317,6 +323,54 @@ async fn a_replica_sees_what_is_committed_and_nothing_else() {
     world.cluster.settle();
     seen.wait_for(|seen| *seen == (10, true)).await.unwrap();
     futures(asked).await;
+}
+
+#[tokio::test]
+async fn what_loading_has_left_to_do_waits_until_the_log_takes_it() {
+    let cluster = FakeCluster::prompt();
+    cluster.refuse(ErrorCode::NOT_ENOUGH_REPLICAS);
+    let world = World::of(Ledger::noting_loading, cluster, Limits::default(), 1);
+    world.until_leading(0).await;
+    assert_eq!(world.get(0, LOADED).await, None);
+    world.cluster.accept();
+    world.clock.advance(Limits::default().retry_delay);
+    quiet().await;
+    assert_eq!(world.get(0, LOADED).await.as_deref(), Some(""));
+}
+
+/// A snapshot whose last byte is missing.
+#[derive(Debug)]
+struct CutSnapshot;
+
+impl Snapshots for CutSnapshot {
+    fn newest(&self) -> Result<Option<MachineSnapshot>, LogError> {
+        let mut builder = BatchBuilder::new(Compression::None);
+        builder.append(Timestamp(0), Some(b"a"), Some(b"v"), &[]);
+        let mut batches = builder.build().unwrap().to_bytes();
+        batches.truncate(batches.len() - 1);
+        Ok(Some(MachineSnapshot { end: Offset(1), epoch: LeaderEpoch(0), batches }))
+    }
+
+    fn due(&self, _: Applied) -> bool {
+        false
+    }
+
+    fn write(&self, _: NewSnapshot) -> Result<(), LogError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_cut_off_is_not_believed() {
+    let replica = Replica {
+        log: FakeCluster::prompt().replica(0),
+        snapshots: Some(Arc::new(CutSnapshot)),
+        new: Box::new(Ledger::default),
+        surroundings: surroundings(&ManualClock::default()),
+        load_bytes: 64,
+    };
+    let loaded = replica.follow(|ledger, _| panic!("loaded {ledger:?}")).await;
+    assert!(matches!(loaded, Err(ReplayError::Batch { .. })), "{loaded:?}");
 }
 
 #[tokio::test]

@@ -20,7 +20,12 @@ pub(crate) struct Ledger {
     open: BTreeMap<ProducerId, Vec<(String, String)>>,
     waiting: BTreeSet<String>,
     touched: usize,
+    /// Loading puts [`LOADED`].
+    notes_loading: bool,
 }
+
+/// The key under which a ledger notes that it was loaded, if it does.
+pub(crate) const LOADED: &str = "loaded";
 
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -131,7 +136,10 @@ impl StateMachine for Ledger {
     }
 
     fn loaded(&self, _: &Context<'_>) -> Decision<Ledger> {
-        Decision::nothing()
+        match self.notes_loading {
+            true => Decision::with(vec![Event::Put(LOADED.to_owned(), String::new())], Reply::Nobody),
+            false => Decision::nothing(),
+        }
     }
 
     fn snapshot(&self) -> Vec<Event> {
@@ -140,6 +148,11 @@ impl StateMachine for Ledger {
 }
 
 impl Ledger {
+    /// One that writes when it is loaded.
+    pub(crate) fn noting_loading() -> Ledger {
+        Ledger { notes_loading: true, ..Ledger::default() }
+    }
+
     fn put(&self, key: String, text: String) -> Decision<Ledger> {
         let mut decision =
             Decision::with(vec![Event::Put(key.clone(), text.clone())], Reply::Committed(Answer::Done));
