@@ -4,7 +4,9 @@
 //! written here; the quorum's records are generated from their tables.
 
 use super::{Batch, BatchBuilder, Compression, RecordError};
+use crate::generated::EndTxnMarker;
 use crate::id::{LeaderEpoch, ProducerEpoch, ProducerId, Sequence, Timestamp};
+use crate::wire::{Message, Reader, encode_contiguous};
 
 /// What a control record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,7 +111,9 @@ impl EndTransactionMarker {
             .producer(producer_id, producer_epoch, Sequence::NONE)
             .transactional()
             .control();
-        let epoch = self.coordinator_epoch.0.to_be_bytes();
+        let epoch =
+            encode_contiguous(&EndTxnMarker { coordinator_epoch: self.coordinator_epoch.0 }, MARKER_VERSION);
+        let epoch = epoch.map_err(|_| RecordError::Structure("a transaction marker cannot be written"))?;
         let value = [MARKER_VERSION.to_be_bytes().as_slice(), &epoch].concat();
         let kind = match self.result {
             TransactionResult::Abort => ControlRecordType::Abort,
@@ -135,12 +139,12 @@ impl EndTransactionMarker {
             _ => return Ok(None),
         };
         let invalid = RecordError::Structure("a transaction marker has no valid value");
-        let value = record.value.unwrap_or_default();
-        let Some((&version, rest)) = value.split_first_chunk() else { return Err(invalid) };
-        let Some(&epoch) = rest.first_chunk() else { return Err(invalid) };
-        if i16::from_be_bytes(version) < 0 {
+        let mut value = Reader::new(records.body().slice_ref(record.value.unwrap_or_default()));
+        if value.i16().map_err(|_| invalid.clone())? < 0 {
             return Err(invalid);
         }
-        Ok(Some(Self { result, coordinator_epoch: LeaderEpoch(i32::from_be_bytes(epoch)) }))
+        // A newer version only adds fields behind this one.
+        let marker = EndTxnMarker::decode(&mut value, MARKER_VERSION).map_err(|_| invalid)?;
+        Ok(Some(Self { result, coordinator_epoch: LeaderEpoch(marker.coordinator_epoch) }))
     }
 }

@@ -4,9 +4,10 @@
 //! the marker, in Kafka's format: entries of 34 bytes.
 
 use bytes::Bytes;
+use vltava_core::generated::AbortedTxn;
 use vltava_core::id::{Offset, ProducerId};
 use vltava_core::replicated::AbortedTransaction;
-use vltava_core::wire::{Reader, WireError, Writer};
+use vltava_core::wire::{Message, Reader, WireError, Writer};
 
 const VERSION: i16 = 0;
 /// Bytes of an entry.
@@ -70,10 +71,13 @@ impl AbortedTransactions {
         let mut out = Writer::contiguous();
         for entry in self.entries.iter().filter(|entry| entry.last >= base && entry.last < end) {
             out.i16(VERSION);
-            out.i64(entry.producer.0);
-            out.i64(entry.first.0);
-            out.i64(entry.last.0);
-            out.i64(entry.stable.0);
+            let row = AbortedTxn {
+                producer_id: entry.producer.0,
+                first_offset: entry.first.0,
+                last_offset: entry.last.0,
+                last_stable_offset: entry.stable.0,
+            };
+            row.encode(&mut out, VERSION)?;
         }
         out.into_bytes()
     }
@@ -86,12 +90,13 @@ impl AbortedTransactions {
         let mut reader = Reader::new(content.clone());
         while reader.left() >= ENTRY_SIZE {
             let version = reader.i16()?;
-            if version != VERSION {
-                return Err(WireError::UnsupportedVersion { message: "AbortedTxn", version });
-            }
-            let producer = ProducerId(reader.i64()?);
-            let (first, last, stable) = (Offset(reader.i64()?), Offset(reader.i64()?), Offset(reader.i64()?));
-            self.push(Aborted { producer, first, last, stable });
+            let row = AbortedTxn::decode(&mut reader, version)?;
+            self.push(Aborted {
+                producer: ProducerId(row.producer_id),
+                first: Offset(row.first_offset),
+                last: Offset(row.last_offset),
+                stable: Offset(row.last_stable_offset),
+            });
         }
         Ok(())
     }
