@@ -6,6 +6,7 @@ mod builder;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod net;
 pub mod reference;
 
 mod api;
@@ -15,7 +16,6 @@ mod groups;
 mod housekeeping;
 mod http;
 mod metrics;
-mod net;
 mod node;
 mod partitions;
 mod producer_ids;

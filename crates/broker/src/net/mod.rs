@@ -9,8 +9,8 @@
 
 pub mod client;
 pub mod frame;
-pub mod reply;
+pub(crate) mod reply;
 
 pub(crate) mod connection;
-pub mod connections;
+pub(crate) mod connections;
 pub(crate) mod listener;

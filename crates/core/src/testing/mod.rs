@@ -11,6 +11,7 @@ pub mod messages;
 mod random;
 mod replicated;
 mod replicated_suite;
+mod seeds;
 mod volatile_log;
 
 pub use allocation::PeakAllocator;
@@ -20,4 +21,5 @@ pub use machine::machine_suite;
 pub use random::Random;
 pub use replicated::{FakeCluster, FakeLog, REPLICAS};
 pub use replicated_suite::{Led, leadership_suite, replicated_suite};
+pub use seeds::{replay, seeds};
 pub use volatile_log::VolatileLog;
