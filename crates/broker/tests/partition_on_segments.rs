@@ -16,12 +16,15 @@ use vltava_core::record::{
     Batch, BatchBuilder, Compression, EndTransactionMarker, RecordHeader, TransactionResult,
 };
 use vltava_core::replicated::{Isolation, Origin, PlaceError, PlaceTerms, Placed, ReadTerms, ReplicatedLog};
-use vltava_core::testing::ManualClock;
+use vltava_core::testing::{ManualClock, replay, seeds};
 use vltava_replication::partition::{Job, OffsetQuery, Partition, PartitionParts, PartitionSettings, load};
 use vltava_storage::files::{Files, SeededDisk, SystemFiles};
 use vltava_storage::segments::{SegmentStore, SegmentStoreOptions};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+/// Which seeds lose their power: a number or a range.
+const SEEDS: &str = "VLTAVA_CRASH_SEEDS";
 
 /// A partition, its store, and the jobs that wait for a thread.
 struct Node {
@@ -239,19 +242,24 @@ fn check_crash(seed: u64, crash_after: Option<u64>) -> u64 {
     drop(node);
     disk.lose_power();
     let node = Node::start(files(), folder, settings(1), 1)
-        .unwrap_or_else(|error| panic!("seed {seed}, crash after {crash_after:?}: {error}"));
+        .unwrap_or_else(|error| panic!("{error}, crash after {crash_after:?}: {}", replay(SEEDS, seed)));
     for producer in &mut producers {
         // What was not acknowledged is sent again, as an idempotent producer does.
         for sequence in producer.acknowledged..producer.sent {
-            producer
-                .resend(&node, sequence)
-                .unwrap_or_else(|error| panic!("seed {seed}, crash after {crash_after:?}: {error}"));
+            producer.resend(&node, sequence).unwrap_or_else(|error| {
+                panic!("{error}, crash after {crash_after:?}: {}", replay(SEEDS, seed))
+            });
         }
         let records = node.records();
         let found: Vec<_> =
             records.iter().filter(|record| record.1 == producer.id).map(|record| &record.2).collect();
         let expected: Vec<_> = (0..producer.sent).map(|sequence| producer.value(sequence)).collect();
-        assert_eq!(found, expected.iter().collect::<Vec<_>>(), "seed {seed}, crash after {crash_after:?}");
+        assert_eq!(
+            found,
+            expected.iter().collect::<Vec<_>>(),
+            "crash after {crash_after:?}: {}",
+            replay(SEEDS, seed)
+        );
     }
     steps
 }
@@ -259,9 +267,8 @@ fn check_crash(seed: u64, crash_after: Option<u64>) -> u64 {
 #[test]
 fn nothing_acknowledged_under_flush_messages_is_lost_with_the_power() {
     let steps = check_crash(0, None);
-    let seeds = std::env::var("VLTAVA_CRASH_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(200);
-    for seed in 0..seeds {
+    for seed in seeds(SEEDS, 0..200) {
         // Spread over the run, every point once before any comes again.
-        check_crash(seed, Some((seed * 31) % steps));
+        check_crash(seed, Some(seed.wrapping_mul(31) % steps));
     }
 }

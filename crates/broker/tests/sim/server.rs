@@ -74,6 +74,9 @@ struct Failed(String);
 type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 type Reply = Pin<Box<dyn Future<Output = Fallible<Vec<Segment>>>>>;
 
+/// Where it is told whether a placed batch was committed.
+type Teller = oneshot::Sender<Result<(), CommitError>>;
+
 /// The jobs of a partition that wait for a thread.
 #[derive(Default)]
 struct Jobs {
@@ -89,7 +92,7 @@ struct Server {
     jobs: Arc<Jobs>,
     /// Placed batches that are not committed yet. One task tells them all, since tokio's `watch` wakes those that wait for
     /// it in an order that no seed decides.
-    waiting: Mutex<VecDeque<(Placed, oneshot::Sender<Result<(), CommitError>>)>>,
+    waiting: Mutex<VecDeque<(Placed, Teller)>>,
 }
 
 impl Machine {
