@@ -2,37 +2,24 @@
 
 use vltava_core::id::{PartitionIndex, TopicId};
 use vltava_core::image::ConfigResource;
-use vltava_core::record::Batch;
 
+use super::kafka_log::{END, records};
 use super::*;
 
-/// Written by Kafka 4.4.0, one node: topics, configurations, a credential and a quota, an orderly shutdown.
-const LOG: &[u8] = include_bytes!("kafka-4.4-metadata.log");
-
-fn replay(log: &'static [u8]) -> Cluster {
+fn replay() -> Cluster {
     let mut cluster = Cluster::new(ClusterOptions::new(BrokerId(1), CLUSTER));
-    for batch in Batch::split(Bytes::from_static(log)) {
-        let batch = batch.unwrap();
-        if batch.header.attributes.is_control() {
-            continue;
-        }
-        let records = batch.records().unwrap();
-        for record in &records {
-            let record = record.unwrap();
-            let value = record.value.map(Bytes::copy_from_slice);
-            let entry = Entry::Record { key: None, value: value.as_ref() };
-            if let Some(event) = cluster.decode(entry).unwrap() {
-                let place = Place { offset: record.offset, timestamp: record.timestamp, transaction: None };
-                cluster.apply(&event, place);
-            }
-        }
+    for (offset, version, record) in records() {
+        let value = record.encode(version).unwrap();
+        let event = cluster.decode(Entry::Record { key: None, value: Some(&value) }).unwrap().unwrap();
+        let place = Place { offset: Offset(offset), timestamp: Timestamp(0), transaction: None };
+        cluster.apply(&event, place);
     }
     cluster
 }
 
 #[test]
 fn a_log_of_kafkas_shows_its_cluster() {
-    let cluster = replay(LOG);
+    let cluster = replay();
     let image = cluster.image();
     let topics: Vec<String> =
         image.topics.iter().map(|topic| format!("{} {}", topic.name, topic.partitions.len())).collect();
@@ -50,7 +37,7 @@ fn a_log_of_kafkas_shows_its_cluster() {
     let broker = &image.brokers[&BrokerId(1)];
     assert!(broker.fenced && broker.in_controlled_shutdown);
     assert_eq!((broker.epoch, broker.endpoints[0].port), (BrokerEpoch(14), 19392));
-    assert_eq!(image.offset, Offset(290));
+    assert_eq!(image.offset, Offset(END - 1));
     let kept: Vec<&KeptKey> = cluster.kept().keys().collect();
     assert_eq!(kept.len(), 2, "{kept:?}");
 }
@@ -58,7 +45,7 @@ fn a_log_of_kafkas_shows_its_cluster() {
 #[test]
 fn a_broker_leads_what_kafka_had_shut_down() {
     let mut pair = Pair::new();
-    (pair.leader, pair.follower, pair.next) = (replay(LOG), replay(LOG), Offset(291));
+    (pair.leader, pair.follower, pair.next) = (replay(), replay(), Offset(END));
     assert_eq!(pair.leader.image().partition("orders", PartitionIndex(0)).unwrap().leader, BrokerId::NONE);
     let mut request = registration(1, 1);
     for (feature, max) in [
@@ -70,7 +57,7 @@ fn a_broker_leads_what_kafka_had_shut_down() {
         request.features.insert(feature.to_owned(), FeatureRange { min: 0, max });
     }
     let answer = pair.ask(Command::RegisterBroker(request));
-    assert_eq!(answer, Answer::RegisterBroker(Ok(BrokerEpoch(291))));
+    assert_eq!(answer, Answer::RegisterBroker(Ok(BrokerEpoch(END))));
     pair.move_broker(1, BrokerState::Active);
     for topic in pair.leader.image().topics.iter() {
         for partition in &topic.partitions {

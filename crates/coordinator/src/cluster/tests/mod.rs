@@ -4,6 +4,7 @@ mod adoption;
 mod brokers;
 mod configs;
 mod features;
+mod kafka_log;
 mod laws;
 mod topics;
 
