@@ -123,7 +123,6 @@ async fn alter(client: &mut Client, broker: &str, key: &str, value: &str) {
         resource_type: 4,
         resource_name: broker.to_owned().into(),
         configs: vec![config],
-        ..AlterConfigsResource::default()
     };
     let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
     let response = client.ask(&request, 1).await;
