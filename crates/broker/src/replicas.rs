@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 use vltava_coordinator::group::GroupCommand;
 use vltava_coordinator::group::command::DeletedTopic;
-use vltava_core::config::{BrokerLayers, Properties, TopicConfig};
+use vltava_core::config::{BrokerConfig, BrokerLayers, ConfigValue, Properties, TopicConfig};
 use vltava_core::id::{
     BrokerId, DirectoryId, GROUP_OFFSETS_TOPIC, LeaderEpoch, PartitionIndex, TopicId, TopicIdPartition,
     TopicPartition,
@@ -22,6 +22,7 @@ use vltava_replication::partition::{
     Background, Job, Partition, PartitionParts, PartitionSettings, Retention,
 };
 
+use crate::net::connections::ConnectionLimits;
 use crate::node::Node;
 use crate::partitions::{Hosted, Slot, View};
 
@@ -44,10 +45,13 @@ fn apply(node: &Arc<Node>, image: Arc<Image>) {
     let before = node.view.load_full();
     let delta = ImageDelta::between(&before.image, &image);
     let layers = node.layers(&image);
+    if delta.configs.iter().any(|resource| resource.kind == ConfigKind::Broker) {
+        adapt(node, &layers);
+    }
     let changed: HashSet<TopicId> = delta.partitions.iter().map(|partition| partition.topic.id).collect();
     for topic in image.topics.iter().filter(|topic| !changed.contains(&topic.id)) {
         if touches(&delta, &topic.name) {
-            configure(node, &before, topic, &image, &layers);
+            configure(&before, topic, &image, &layers);
         }
     }
     let opened = open_changed(node, &before, &delta, &image, &layers);
@@ -59,6 +63,14 @@ fn apply(node: &Arc<Node>, image: Arc<Image>) {
     forget_offsets(node, &delta);
 }
 
+/// Applies what can be changed on a running broker and is no default of topics.
+fn adapt(node: &Node, layers: &BrokerLayers) {
+    match BrokerConfig::resolve(layers.clone()) {
+        Ok(config) => node.connections.limit(ConnectionLimits::from(&config.network)),
+        Err(problem) => error!(%problem, "the dynamic settings cannot be used; the old ones stay"),
+    }
+}
+
 /// Whether a change of settings concerns a topic.
 fn touches(delta: &ImageDelta, topic: &str) -> bool {
     delta.configs.iter().any(|resource| match resource.kind {
@@ -68,9 +80,9 @@ fn touches(delta: &ImageDelta, topic: &str) -> bool {
     })
 }
 
-fn configure(node: &Node, before: &View, topic: &Topic, image: &Image, layers: &BrokerLayers) {
+fn configure(before: &View, topic: &Topic, image: &Image, layers: &BrokerLayers) {
     let Some(lookup) = before.by_id(topic.id) else { return };
-    let settings = match settings(node, topic, image, layers) {
+    let settings = match settings(topic, image, layers) {
         Ok(settings) => settings,
         Err(problem) => {
             error!(topic = %topic.name, %problem, "the settings of a topic cannot be used; the old ones stay");
@@ -96,7 +108,7 @@ fn open_changed(
     for change in delta.replicas_of(node.id) {
         let topic = &change.topic;
         let settings =
-            settings_of.entry(topic.id).or_insert_with(|| settings(node, topic, image, layers)).clone();
+            settings_of.entry(topic.id).or_insert_with(|| settings(topic, image, layers)).clone();
         let known = before.by_id(topic.id).and_then(|lookup| lookup.partition(change.index).ok());
         let slot = match (known, settings) {
             (Some(hosted), Ok(settings)) => {
@@ -250,12 +262,7 @@ struct TopicSettings {
 }
 
 /// The settings of a topic's partitions, from its own, the broker's and the cluster's settings.
-fn settings(
-    node: &Node,
-    topic: &Topic,
-    image: &Image,
-    layers: &BrokerLayers,
-) -> Result<TopicSettings, String> {
+fn settings(topic: &Topic, image: &Image, layers: &BrokerLayers) -> Result<TopicSettings, String> {
     let none = Properties::new();
     let own = image.config(&ConfigResource::topic(&topic.name)).map_or(&none, |own| &**own);
     let config = TopicConfig::resolve(own, layers).map_err(|error| error.to_string())?;
@@ -279,7 +286,15 @@ fn settings(
         min_insync_replicas: u32::try_from(config.min_insync_replicas).unwrap_or(1),
         flush_records: config.flush_messages,
         flush_ms: Some(config.flush_ms).filter(|time| *time != i64::MAX),
-        producer_expiry_ms: i64::from(node.config.transactions.producer_id_expiration_ms),
+        producer_expiry_ms: producer_expiry_ms(layers)?,
     };
     Ok(TopicSettings { storage: config.storage, partition })
+}
+
+/// `producer.id.expiration.ms`.
+fn producer_expiry_ms(layers: &BrokerLayers) -> Result<i64, String> {
+    match layers.value("producer.id.expiration.ms").map_err(|error| error.to_string())? {
+        ConfigValue::Number(milliseconds) => Ok(milliseconds),
+        other => Err(format!("producer.id.expiration.ms is {other:?}, not a number")),
+    }
 }

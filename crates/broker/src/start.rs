@@ -1,7 +1,7 @@
 //! Bringing a broker up: storage, controller, registration, listeners, in this order.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use vltava_coordinator::cluster::command::{BrokerState, RegisterBroker};
 use vltava_coordinator::cluster::{Answer, Cluster, ClusterOptions, Command, supported_features};
 use vltava_coordinator::group::{GroupCoordinator, GroupSettings};
 use vltava_core::clock::Clock;
-use vltava_core::config::{BrokerConfig, NetworkLimits};
+use vltava_core::config::BrokerConfig;
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{Offset, PartitionIndex, Uuid, uuid_to_base64};
 use vltava_core::image::{Endpoint, Image};
@@ -81,7 +81,7 @@ pub(crate) async fn start(
         clock,
         stores: storage.stores,
         authorizer,
-        connections: Connections::new(connection_limits(&config.network)),
+        connections: Connections::new(ConnectionLimits::from(&config.network)),
         request_memory: Arc::new(Semaphore::new(request_memory_units(&config))),
         fetch_sessions: FetchSessions::new(
             usize::try_from(config.network.fetch_sessions_max).unwrap_or(0),
@@ -304,21 +304,6 @@ fn request_memory_units(config: &BrokerConfig) -> usize {
 
 fn asked(config: &BrokerConfig, key: &str) -> bool {
     config.layers.get(key).is_some()
-}
-
-fn connection_limits(network: &NetworkLimits) -> ConnectionLimits {
-    let count = |value: i32| usize::try_from(value).unwrap_or(0);
-    let overrides = network.connections_per_ip_overrides.iter().flat_map(|(host, limit)| {
-        let addresses = (host.as_str(), 0).to_socket_addrs().into_iter().flatten();
-        addresses.map(|address| (address.ip(), count(*limit)))
-    });
-    ConnectionLimits {
-        connections_max: count(network.connections_max),
-        per_address_max: count(network.connections_per_ip_max),
-        per_address_overrides: overrides.collect::<HashMap<IpAddr, usize>>(),
-        idle_max: network.idle_ms_max.map_or(Duration::MAX, milliseconds),
-        creations_per_second_max: u32::try_from(network.connection_creation_rate_max).unwrap_or(0),
-    }
 }
 
 async fn bind(node: &Node) -> Result<Vec<Listener>, StartError> {

@@ -1,16 +1,18 @@
 //! Which connections there are: counted against the limits, closed when idle, drained at shutdown.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use vltava_core::clock::Moment;
+use vltava_core::config::NetworkLimits;
 
 /// How many connections a broker takes, and for how long it keeps idle ones.
 #[derive(Clone, Debug)]
@@ -40,10 +42,29 @@ impl Default for ConnectionLimits {
     }
 }
 
+impl From<&NetworkLimits> for ConnectionLimits {
+    /// The limits that the settings ask for. Looks up the names among the overrides. *Blocks.*
+    fn from(network: &NetworkLimits) -> ConnectionLimits {
+        let count = |value: i32| usize::try_from(value).unwrap_or(0);
+        let overrides = network.connections_per_ip_overrides.iter().flat_map(|(host, limit)| {
+            let addresses = (host.as_str(), 0).to_socket_addrs().into_iter().flatten();
+            addresses.map(|address| (address.ip(), count(*limit)))
+        });
+        let milliseconds = |count: i64| Duration::from_millis(u64::try_from(count).unwrap_or(0));
+        ConnectionLimits {
+            connections_max: count(network.connections_max),
+            per_address_max: count(network.connections_per_ip_max),
+            per_address_overrides: overrides.collect(),
+            idle_max: network.idle_ms_max.map_or(Duration::MAX, milliseconds),
+            creations_per_second_max: u32::try_from(network.connection_creation_rate_max).unwrap_or(0),
+        }
+    }
+}
+
 /// The connections of a broker.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    limits: ConnectionLimits,
+    limits: ArcSwap<ConnectionLimits>,
     state: Mutex<State>,
     freed: Notify,
 }
@@ -85,14 +106,21 @@ pub(crate) struct Admission {
 
 impl Connections {
     pub(crate) fn new(limits: ConnectionLimits) -> Arc<Connections> {
+        let limits = ArcSwap::from_pointee(limits);
         Arc::new(Connections { limits, state: Mutex::default(), freed: Notify::new() })
+    }
+
+    /// From now on these limits hold, for connections to come: those that are there stay.
+    pub(crate) fn limit(&self, limits: ConnectionLimits) {
+        self.limits.store(Arc::new(limits));
+        self.freed.notify_waiters();
     }
 
     /// Waits until one more connection is allowed.
     pub(crate) async fn room(&self) {
         loop {
             let freed = self.freed.notified();
-            if self.len() < self.limits.connections_max {
+            if self.len() < self.limits.load().connections_max {
                 return;
             }
             freed.await;
@@ -117,7 +145,8 @@ impl Connections {
         listener: &Arc<str>,
         now: Moment,
     ) -> Option<Admission> {
-        let most = self.limits.per_address_overrides.get(&address).unwrap_or(&self.limits.per_address_max);
+        let limits = self.limits.load();
+        let most = limits.per_address_overrides.get(&address).unwrap_or(&limits.per_address_max);
         let mut state = self.state.lock();
         let count = state.per_address.entry(address).or_default();
         if *count >= *most {
@@ -153,7 +182,7 @@ impl Connections {
 
     /// Asks those to close that have sent no request for too long.
     pub(crate) fn close_idle(&self, now: Moment) {
-        let oldest = milliseconds(now).saturating_sub(milliseconds(Moment(self.limits.idle_max)));
+        let oldest = milliseconds(now).saturating_sub(milliseconds(Moment(self.limits.load().idle_max)));
         let stopped = self.stop_where(|entry| entry.last_request_ms.load(Ordering::Relaxed) < oldest);
         self.state.lock().idle_closed += stopped;
     }
@@ -175,7 +204,7 @@ impl Connections {
 
     /// The interval at which new connections are accepted at the most.
     pub(crate) fn creation_interval(&self) -> Duration {
-        Duration::from_secs(1) / self.limits.creations_per_second_max.max(1)
+        Duration::from_secs(1) / self.limits.load().creations_per_second_max.max(1)
     }
 }
 
@@ -238,6 +267,32 @@ mod tests {
         assert!(connections.admit(HERE, &"PLAINTEXT".into(), at(0)).is_none());
         drop(first);
         assert!(connections.admit(HERE, &"PLAINTEXT".into(), at(0)).is_some());
+    }
+
+    #[test]
+    fn new_limits_hold_for_connections_to_come() {
+        let connections = Connections::new(ConnectionLimits::default());
+        let _first = connections.admit(HERE, &"PLAINTEXT".into(), at(0)).expect("first");
+        let _second = connections.admit(HERE, &"PLAINTEXT".into(), at(0)).expect("second");
+        connections.limit(ConnectionLimits { per_address_max: 2, ..Default::default() });
+        assert_eq!(connections.len(), 2);
+        assert!(connections.admit(HERE, &"PLAINTEXT".into(), at(0)).is_none());
+        let overrides = HashMap::from([(HERE, 3)]);
+        connections.limit(ConnectionLimits {
+            per_address_max: 2,
+            per_address_overrides: overrides,
+            ..Default::default()
+        });
+        assert!(connections.admit(HERE, &"PLAINTEXT".into(), at(0)).is_some());
+    }
+
+    #[tokio::test]
+    async fn more_room_lets_those_in_who_wait() {
+        let connections = Connections::new(ConnectionLimits { connections_max: 0, ..Default::default() });
+        let mut room = std::pin::pin!(connections.room());
+        assert!(futures_util::poll!(room.as_mut()).is_pending());
+        connections.limit(ConnectionLimits::default());
+        room.await;
     }
 
     #[test]

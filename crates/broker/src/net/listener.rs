@@ -58,7 +58,6 @@ impl Listener {
     /// Accepts until `shutdown`.
     pub(crate) async fn serve(self, node: Arc<Node>, shutdown: CancellationToken) {
         info!(listener = %self.name, address = %self.address, "accepting connections");
-        let interval = node.connections.creation_interval();
         loop {
             let accepted = tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -71,6 +70,7 @@ impl Listener {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
+            let interval = node.connections.creation_interval();
             if interval > Duration::from_millis(1) {
                 tokio::time::sleep(interval).await;
             }

@@ -139,6 +139,7 @@ impl TopicConfig {
             timestamp_before_max_ms: self.message_timestamp_before_max_ms,
             timestamp_after_max_ms: self.message_timestamp_after_max_ms,
             batch_size_max: bytes(self.max_message_bytes),
+            record_size_max: bytes(self.max_decompressed_message_bytes),
             segment_size_max: bytes(self.segment_bytes),
         }
     }

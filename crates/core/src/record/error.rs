@@ -48,6 +48,16 @@ pub enum RecordError {
         /// What the codec says.
         reason: String,
     },
+    /// A compressed record is larger than the topic allows.
+    #[error(
+        "a record is {size} bytes when decompressed, more than the {size_max} of max.decompressed.message.bytes"
+    )]
+    RecordSize {
+        /// Bytes that the record claims.
+        size: usize,
+        /// `max.decompressed.message.bytes`.
+        size_max: usize,
+    },
     /// More came out of the compressed records than is allowed.
     #[error("the records decompress to more than {size_max} bytes; send smaller batches")]
     TooLarge {
@@ -61,7 +71,9 @@ impl RecordError {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::OldMagic(_) | Self::Structure(_) | Self::Compressed { .. } => ErrorCode::INVALID_RECORD,
+            Self::OldMagic(_) | Self::Structure(_) | Self::Compressed { .. } | Self::RecordSize { .. } => {
+                ErrorCode::INVALID_RECORD
+            }
             Self::Codec(_) => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
             Self::TooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
             Self::Magic(_) | Self::Truncated { .. } | Self::BatchLength(_) | Self::Checksum { .. } => {

@@ -177,6 +177,11 @@ pub(super) struct Shape<P> {
 #[inline]
 pub(super) fn walk_record<S: Source>(source: &mut S) -> Result<Shape<S::Piece>, RecordError> {
     let size = record_length(source)?;
+    walk_sized(source, size)
+}
+
+#[inline]
+fn walk_sized<S: Source>(source: &mut S, size: usize) -> Result<Shape<S::Piece>, RecordError> {
     let end = source.position().saturating_add(size);
     walk_body(source, end)
 }
@@ -188,20 +193,24 @@ pub(super) struct Glance {
     pub(super) has_key: bool,
 }
 
-/// As [`walk_record`], without the parts. A record that lies within the bytes at hand is read from there: a stream asks
-/// at every byte whether its chunk has ended.
+/// As [`walk_record`], without the parts, and only records of `size_max` bytes or fewer. A record that lies within the
+/// bytes at hand is read from there: a stream asks at every byte whether its chunk has ended.
 #[inline]
-pub(super) fn glance<S: Source>(source: &mut S) -> Result<Glance, RecordError> {
+pub(super) fn glance<S: Source>(source: &mut S, size_max: usize) -> Result<Glance, RecordError> {
     let mut slice = Slice::new(source.at_hand());
     if let Ok(size) = record_length(&mut slice)
-        && size <= slice.left()
+        && size <= slice.left().min(size_max)
     {
         let end = slice.position() + size;
         let glance = Glance::of(&walk_body(&mut slice, end)?);
         source.advance(end);
         return Ok(glance);
     }
-    walk_record(source).map(|shape| Glance::of(&shape))
+    let size = record_length(source)?;
+    if size > size_max {
+        return Err(RecordError::RecordSize { size, size_max });
+    }
+    walk_sized(source, size).map(|shape| Glance::of(&shape))
 }
 
 impl Glance {

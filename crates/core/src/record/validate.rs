@@ -36,6 +36,8 @@ pub struct ValidationRules {
     pub timestamp_after_max_ms: i64,
     /// `max.message.bytes`: the largest batch, compressed, header included.
     pub batch_size_max: usize,
+    /// `max.decompressed.message.bytes`: the largest record of a compressed batch, decompressed.
+    pub record_size_max: usize,
     /// `segment.bytes`: no batch may be larger than a segment.
     pub segment_size_max: usize,
 }
@@ -50,6 +52,7 @@ impl Default for ValidationRules {
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
             batch_size_max: 1_048_588,
+            record_size_max: 2_147_483_639,
             segment_size_max: 1 << 30,
         }
     }
@@ -274,13 +277,13 @@ fn survey(
     let mut inspector = Inspector::new(&batch.header, rules, now);
     if source == Compression::None {
         let mut slice = Slice::new(&batch.body);
-        inspector.inspect_all(&mut slice)?;
+        inspector.inspect_all(&mut slice, usize::MAX)?;
         if !slice.is_empty() {
             return Err(LEFT_OVER.into());
         }
     } else {
         codec::stream(source, &batch.body, DECOMPRESSED_SIZE_MAX, |stream| {
-            inspector.inspect_all(stream)?;
+            inspector.inspect_all(stream, rules.record_size_max)?;
             if stream.refill()? { Err(LEFT_OVER) } else { Ok(()) }
         })?;
     }
@@ -313,9 +316,9 @@ impl<'a> Inspector<'a> {
         }
     }
 
-    fn inspect_all(&mut self, source: &mut impl Source) -> Result<(), RecordError> {
+    fn inspect_all(&mut self, source: &mut impl Source, size_max: usize) -> Result<(), RecordError> {
         for index in 0..self.header.records_count {
-            let glance = glance(source)?;
+            let glance = glance(source, size_max)?;
             let timestamp = record_timestamp(self.header, glance.timestamp_delta);
             self.survey.max_timestamp = self.survey.max_timestamp.max(timestamp);
             self.survey.offsets_ascend &= glance.offset_delta == index;

@@ -92,6 +92,19 @@ fn a_batch_that_breaks_a_rule_is_refused_with_kafkas_code() {
 }
 
 #[test]
+fn a_compressed_record_above_the_limit_is_refused() {
+    let rules = |record_size_max| ValidationRules { record_size_max, ..ValidationRules::default() };
+    for codec in Compression::ALL {
+        if codec == Compression::None {
+            validate(batch(codec, &[1, 2]), &rules(300), Origin::Client, NOW).unwrap();
+        } else {
+            check_refused(batch(codec, &[1, 2]), &rules(300), ErrorCode::INVALID_RECORD, "more than the 300");
+            validate(batch(codec, &[1, 2]), &rules(400), Origin::Client, NOW).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_coordinator_may_write_control_batches() {
     let control = resealed(batch(Compression::None, &[1]), |h| {
         h.attributes = h.attributes.control().transactional();
