@@ -107,8 +107,7 @@ fn open_changed(
     let mut slots = HashMap::with_capacity(delta.partitions.len());
     for change in delta.replicas_of(node.id) {
         let topic = &change.topic;
-        let settings =
-            settings_of.entry(topic.id).or_insert_with(|| settings(topic, image, layers)).clone();
+        let settings = settings_of.entry(topic.id).or_insert_with(|| settings(topic, image, layers)).clone();
         let known = before.by_id(topic.id).and_then(|lookup| lookup.partition(change.index).ok());
         let slot = match (known, settings) {
             (Some(hosted), Ok(settings)) => {

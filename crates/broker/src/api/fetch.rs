@@ -232,6 +232,8 @@ impl Fetch {
             Ok(read) => self.fill(&mut response, target, read),
             Err(code) => {
                 response.error_code = code.code();
+                // Null is for records that were read without asking for transactions.
+                response.aborted_transactions = Some(Vec::new());
                 self.hint(&mut response, target, code);
             }
         }

@@ -18,6 +18,8 @@ use crate::partitions::Lookup;
 
 /// The response brings the leader epoch of the record (KIP-320).
 const LEADER_EPOCH: Capability = Capability::since(4);
+/// The first record of the largest timestamp may be asked for (KIP-734).
+const LARGEST_TIMESTAMP: Capability = Capability::since(7);
 /// The first offset that is stored locally may be asked for (KIP-405).
 const EARLIEST_LOCAL: Capability = Capability::since(8);
 /// The last offset that was tiered may be asked for (KIP-1005).
@@ -64,6 +66,7 @@ fn find(
     lookup: &Lookup,
     asked: &ListOffsetsPartition,
 ) -> Result<ListOffsetsPartitionResponse, ErrorCode> {
+    let query = query(call, asked.timestamp)?;
     let hosted = lookup.partition(PartitionIndex(asked.partition_index))?;
     let isolation = match (call.request.replica_id, call.request.isolation_level) {
         (0.., _) => Isolation::LogEnd,
@@ -71,7 +74,7 @@ fn find(
         _ => Isolation::Committed,
     };
     let epoch = LeaderEpoch(asked.current_leader_epoch);
-    let found = match query(call, asked.timestamp)? {
+    let found = match query {
         Some(query) => hosted.partition.offset_for(query, isolation, epoch),
         None => hosted.partition.offset_for(OffsetQuery::Latest, isolation, epoch).map(|_| None),
     };
@@ -91,20 +94,17 @@ fn find(
 
 /// What a timestamp asks for; nothing for what only a tiered log has.
 fn query(call: &Call<ListOffsetsRequest>, timestamp: i64) -> Result<Option<OffsetQuery>, ErrorCode> {
-    let needs = match timestamp {
-        -4 => Some(EARLIEST_LOCAL),
-        -5 => Some(LATEST_TIERED),
-        -6 => Some(EARLIEST_PENDING_UPLOAD),
-        _ => None,
+    let since = |capability, query| {
+        if call.has(capability) { Ok(query) } else { Err(ErrorCode::UNSUPPORTED_VERSION) }
     };
-    if needs.is_some_and(|capability| !call.has(capability)) {
-        return Err(ErrorCode::UNSUPPORTED_VERSION);
+    match timestamp {
+        0.. => Ok(Some(OffsetQuery::At(Timestamp(timestamp)))),
+        -1 => Ok(Some(OffsetQuery::Latest)),
+        -2 => Ok(Some(OffsetQuery::Earliest)),
+        -3 => since(LARGEST_TIMESTAMP, Some(OffsetQuery::LargestTimestamp)),
+        -4 => since(EARLIEST_LOCAL, Some(OffsetQuery::Earliest)),
+        -5 => since(LATEST_TIERED, None),
+        -6 => since(EARLIEST_PENDING_UPLOAD, None),
+        _ => Err(ErrorCode::UNSUPPORTED_VERSION),
     }
-    Ok(match timestamp {
-        -1 => Some(OffsetQuery::Latest),
-        -2 | -4 => Some(OffsetQuery::Earliest),
-        -3 => Some(OffsetQuery::LargestTimestamp),
-        -5 | -6 => None,
-        time => Some(OffsetQuery::At(Timestamp(time))),
-    })
 }

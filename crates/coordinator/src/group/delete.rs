@@ -40,7 +40,19 @@ impl GroupCoordinator {
             let partitions = partitions.iter().map(|partition| (*partition, outcome)).collect();
             outcomes.push(TopicOutcomes { name: topic.clone(), id: TopicId::ZERO, partitions });
         }
+        if self.is_last_of_simple_group(&delete.group, &events) {
+            let (group, stored) = (delete.group.clone(), Arc::default());
+            events.push(GroupEvent::GroupStored { group, stored });
+        }
         Decision::with(events, Reply::Committed(GroupAnswer::DeleteOffsets(Ok(outcomes))))
+    }
+
+    /// Whether a group without metadata loses its last offset: it needs metadata to be there until it expires.
+    fn is_last_of_simple_group(&self, group: &GroupId, events: &[GroupEvent]) -> bool {
+        let forgotten = |kept: &OffsetKey| {
+            events.iter().any(|event| matches!(event, GroupEvent::OffsetForgotten { key } if key == kept))
+        };
+        self.classic(group).is_none() && !events.is_empty() && self.offset_keys(group).iter().all(forgotten)
     }
 
     fn admit_delete_offsets(&self, group: &GroupId) -> Result<(), GroupError> {

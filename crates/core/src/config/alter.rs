@@ -5,6 +5,7 @@ use super::check::check_log_defaults;
 use super::error::ConfigError;
 use super::key::{ConfigKey, ConfigType, UpdateMode};
 use super::layers::BrokerLayers;
+use super::node::connection_overrides;
 use super::table::{ConfigTable, Properties};
 use super::topic::{FOLLOW_RETENTION, TopicConfig, topic_keys};
 use super::value::{ConfigValue, list};
@@ -218,10 +219,23 @@ pub fn check_broker(new: &Properties, scope: BrokerScope) -> Result<(), ConfigEr
         };
         check_update_mode(name, key, listener, scope)?;
         // Kafka answers INVALID_REQUEST for a broker's value, INVALID_CONFIG for a topic's.
-        key.parse(text).map_err(|error| ConfigError::NotUpdatable(error.to_string()))?;
+        key.parse(text)
+            .and_then(|value| check_running(key, &value))
+            .map_err(|error| ConfigError::NotUpdatable(error.to_string()))?;
     }
     let alone = BrokerLayers { cluster: new.clone(), ..BrokerLayers::default() };
     check_log_defaults(&alone).map_err(|error| ConfigError::NotUpdatable(error.to_string()))
+}
+
+/// What a running broker cannot take although its file may say so.
+fn check_running(key: &ConfigKey, value: &ConfigValue) -> Result<(), ConfigError> {
+    match (key.name, value) {
+        ("log.cleaner.threads", ConfigValue::Number(0)) => {
+            Err(ConfigError::invalid(key.name, 0, "A running broker needs a cleaner thread: set 1 or more"))
+        }
+        ("max.connections.per.ip.overrides", ConfigValue::Text(text)) => connection_overrides(text).map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// Keys that may be set for one listener of all brokers.

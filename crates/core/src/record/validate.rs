@@ -394,7 +394,9 @@ fn finish(
         batch = rewrite(&batch, if keep_codec { source.into() } else { target })?;
     }
     let (attributes, max_timestamp) = match rules.timestamp_type {
-        TimestampType::CreateTime => (batch.header.attributes, survey.max_timestamp),
+        TimestampType::CreateTime => {
+            (batch.header.attributes.with_timestamp_type(TimestampType::CreateTime), survey.max_timestamp)
+        }
         TimestampType::LogAppendTime => {
             (batch.header.attributes.with_timestamp_type(TimestampType::LogAppendTime), now)
         }

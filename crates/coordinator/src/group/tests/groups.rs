@@ -63,6 +63,15 @@ fn groups_are_listed_described_and_deleted() {
                  fetch all =>",
             ),
             (
+                "the last offset of a simple group, which stays until it expires",
+                "commit - t/0=1 t/1=2 => ok ok; log t/0=1; log t/1=2
+                 delete-offsets t/0 => ok; log t/0 gone
+                 delete-offsets t/0 t/1 => ok ok; log t/1 gone; log g 0 - []
+                 delete-offsets t/1 => ok
+                 delete => ok; log g gone
+                 delete-offsets t/1 => GROUP_ID_NOT_FOUND",
+            ),
+            (
                 "no offsets of members whose use is not known",
                 "join - v3 type=connect => parked; log g 0 - []
                  wait 3000 => c#1: c#1 1 range leads [c#1]

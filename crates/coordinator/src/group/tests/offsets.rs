@@ -122,7 +122,7 @@ fn offsets_of_transactions_count_once_they_commit() {
             (
                 "a deletion takes them along",
                 "begin producer=1 t/0=2 => log t/0=2
-                 delete-offsets t/0 => ok; log t/0 gone
+                 delete-offsets t/0 => ok; log t/0 gone; log g 0 - []
                  fetch t/0 stable => t/0=none
                  end commit producer=1 =>
                  fetch t/0 stable => t/0=none

@@ -2,6 +2,8 @@
 
 mod read;
 
+pub(super) use read::connection_overrides;
+
 use super::layers::BrokerLayers;
 use super::listener::{Listener, ListenerName, SecurityProtocolMap};
 use super::values::ConfigValues;

@@ -181,7 +181,7 @@ fn network(values: &ConfigValues) -> Result<NetworkLimits, ConfigError> {
         listen_backlog: values.int("socket.listen.backlog.size")?,
         connections_max: values.int("max.connections")?,
         connections_per_ip_max: values.int("max.connections.per.ip")?,
-        connections_per_ip_overrides: overrides(values.text("max.connections.per.ip.overrides")?)?,
+        connections_per_ip_overrides: connection_overrides(values.text("max.connections.per.ip.overrides")?)?,
         connection_creation_rate_max: values.int("max.connection.creation.rate")?,
         idle_ms_max: Some(values.long("connections.max.idle.ms")?).filter(|ms| *ms >= 0),
         failed_authentication_delay_ms: values.int("connection.failed.authentication.delay.ms")?,
@@ -191,7 +191,8 @@ fn network(values: &ConfigValues) -> Result<NetworkLimits, ConfigError> {
     })
 }
 
-fn overrides(text: &str) -> Result<Vec<(String, i32)>, ConfigError> {
+/// `max.connections.per.ip.overrides`: host and limit.
+pub(in crate::config) fn connection_overrides(text: &str) -> Result<Vec<(String, i32)>, ConfigError> {
     const KEY: &str = "max.connections.per.ip.overrides";
     let parse = |entry: String| {
         let invalid = || ConfigError::invalid(KEY, &entry, "Write host:count");
