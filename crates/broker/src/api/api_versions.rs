@@ -7,6 +7,7 @@ use vltava_core::wire::WireStr;
 use vltava_protocol::api::{ApiKey, PRODUCE_ADVERTISED_VERSION_MIN};
 use vltava_protocol::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use vltava_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use vltava_replication::quorum::KRAFT_VERSION;
 
 use super::{Call, Capability, Peer, Row, TABLE, dispatch};
 
@@ -16,6 +17,8 @@ const CLIENT_SOFTWARE: Capability = Capability::since(3);
 const EXPECTED_NODE: Capability = Capability::since(5);
 /// A supported feature may have the minimum level 0.
 const ZERO_MINIMUM: Capability = Capability::since(4);
+/// The feature of the quorum itself, whose level stands in a control record of the metadata log (KIP-853).
+const KRAFT_VERSION_FEATURE: &str = "kraft.version";
 
 pub(crate) async fn handle(call: Call<ApiVersionsRequest>) -> ApiVersionsResponse {
     let request = &call.request;
@@ -32,17 +35,23 @@ pub(crate) async fn handle(call: Call<ApiVersionsRequest>) -> ApiVersionsRespons
         return refusal(ErrorCode::REBOOTSTRAP_REQUIRED);
     }
     let image = call.node.view.load().image.clone();
-    let finalized =
-        image.features.iter().filter(|(_, level)| **level > 0).map(|(name, level)| FinalizedFeatureKey {
-            name: name.clone().into(),
-            max_version_level: *level,
-            min_version_level: *level,
-        });
-    let supported = supported_features().into_iter().map(|(name, levels)| SupportedFeatureKey {
+    let in_image = image.features.iter().map(|(name, level)| (WireStr::from(name.clone()), *level));
+    let in_use = in_image.chain([(WireStr::from(KRAFT_VERSION_FEATURE), KRAFT_VERSION)]);
+    let finalized = in_use.filter(|(_, level)| *level > 0).map(|(name, level)| FinalizedFeatureKey {
+        name,
+        max_version_level: level,
+        min_version_level: level,
+    });
+    let of_cluster = supported_features().into_iter().map(|(name, levels)| SupportedFeatureKey {
         name: WireStr::from(name),
         min_version: levels.min,
         max_version: levels.max,
     });
+    let supported = of_cluster.chain([SupportedFeatureKey {
+        name: WireStr::from(KRAFT_VERSION_FEATURE),
+        min_version: 0,
+        max_version: KRAFT_VERSION,
+    }]);
     // A reader of older versions takes a minimum of 0 for an error.
     let readable = |feature: &SupportedFeatureKey| feature.min_version > 0 || call.has(ZERO_MINIMUM);
     ApiVersionsResponse {

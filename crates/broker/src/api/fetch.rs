@@ -232,8 +232,8 @@ impl Fetch {
             Ok(read) => self.fill(&mut response, target, read),
             Err(code) => {
                 response.error_code = code.code();
-                // Null is for records that were read without asking for transactions.
-                response.aborted_transactions = Some(Vec::new());
+                // Kafka tells thus what is not there from what could not be read.
+                response.aborted_transactions = target.found.is_err().then(Vec::new);
                 self.hint(&mut response, target, code);
             }
         }

@@ -12,7 +12,7 @@ use vltava_core::wire::{Message, encode_contiguous};
 use super::types::{VoterId, voters_record};
 
 /// The version of the quorum's records and requests: 1 has voters with directory ids (KIP-853).
-const KRAFT_VERSION: i16 = 1;
+pub const KRAFT_VERSION: i16 = 1;
 
 /// A voter and where it is reached.
 pub(super) type VoterAt<'a> = (&'a VoterId, &'a [Endpoint]);

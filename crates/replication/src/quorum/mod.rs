@@ -63,6 +63,7 @@ use raft_log::{RaftLog, blocking, read_entries};
 use steward::{Placing, Steward, Term};
 use types::{Membership, RaftEntry, Types, Vote, VoterId, VoterNode, log_id};
 
+pub use control::KRAFT_VERSION;
 pub use files::{MemoryFiles, QuorumFiles};
 pub use status::{QuorumReplica, QuorumStatus};
 
