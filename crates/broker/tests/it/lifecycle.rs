@@ -11,7 +11,7 @@ use vltava_broker::{Broker, Builder};
 use vltava_core::error::ErrorCode;
 use vltava_protocol::describe_configs_request::DescribeConfigsResource;
 use vltava_protocol::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
-use vltava_protocol::messages::{DescribeConfigsRequest, IncrementalAlterConfigsRequest};
+use vltava_protocol::messages::{ApiVersionsRequest, DescribeConfigsRequest, IncrementalAlterConfigsRequest};
 
 use crate::client::{Client, FETCH, fetch_request};
 
@@ -173,6 +173,21 @@ async fn the_nearest_setting_counts() {
         assert_eq!(describe(&mut client, KEY).await, (value.to_owned(), source), "{what}");
         broker.shutdown().await;
     }
+}
+
+#[tokio::test]
+async fn a_running_broker_takes_new_limits() {
+    let broker = from_file("", &[]).start().await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    for (name, value, served) in [("", "1", false), ("1", "2", true), ("1", "1", false)] {
+        alter(&mut client, name, "max.connections.per.ip", value).await;
+        let mut another = Client::connect(broker.address()).await;
+        if served {
+            another.send(&ApiVersionsRequest::default(), 4).await;
+        }
+        assert_eq!(another.frame().await.is_ok(), served, "broker '{name}': {value}");
+    }
+    broker.shutdown().await;
 }
 
 #[tokio::test]
