@@ -57,17 +57,28 @@ fn formatted() -> Vec<(i64, i16, MetadataRecord)> {
     records
 }
 
+/// What each of the two supports, in the order in which it says so: from one level to another.
+const CONTROLLER_FEATURES: [(&str, i16, i16); 7] = [
+    ("group.version", 0, 1),
+    ("kraft.version", 0, 1),
+    ("metadata.version", 7, 33),
+    ("share.version", 0, 2),
+    ("streams.version", 0, 1),
+    ("transaction.version", 0, 2),
+    ("eligible.leader.replicas.version", 0, 1),
+];
+const BROKER_FEATURES: [(&str, i16, i16); 7] = [
+    ("kraft.version", 0, 1),
+    ("group.version", 0, 1),
+    ("streams.version", 0, 1),
+    ("transaction.version", 0, 2),
+    ("eligible.leader.replicas.version", 0, 1),
+    ("metadata.version", 7, 33),
+    ("share.version", 0, 2),
+];
+
 /// The controller and the broker of the node say who they are, and the broker is let in.
 fn registered() -> Vec<(i64, i16, MetadataRecord)> {
-    let supported = [
-        ("group.version", 0, 1),
-        ("kraft.version", 0, 1),
-        ("metadata.version", 7, 33),
-        ("share.version", 0, 2),
-        ("streams.version", 0, 1),
-        ("transaction.version", 0, 2),
-        ("eligible.leader.replicas.version", 0, 1),
-    ];
     let controller = RegisterControllerRecord {
         controller_id: 1,
         incarnation_id: Uuid::from_u128(0x4520_9026_74f9_43b4_8edf_83f6_f091_17b1),
@@ -78,13 +89,7 @@ fn registered() -> Vec<(i64, i16, MetadataRecord)> {
             port: 19393,
             security_protocol: 0,
         }],
-        features: supported
-            .map(|(name, min_supported_version, max_supported_version)| ControllerFeature {
-                name: name.into(),
-                min_supported_version,
-                max_supported_version,
-            })
-            .into(),
+        features: CONTROLLER_FEATURES.map(controller_feature).into(),
     };
     let broker = RegisterBrokerRecord {
         broker_id: 1,
@@ -97,13 +102,7 @@ fn registered() -> Vec<(i64, i16, MetadataRecord)> {
             port: 19392,
             security_protocol: 0,
         }],
-        features: supported
-            .map(|(name, min_supported_version, max_supported_version)| BrokerFeature {
-                name: name.into(),
-                min_supported_version,
-                max_supported_version,
-            })
-            .into(),
+        features: BROKER_FEATURES.map(broker_feature).into(),
         rack: None,
         fenced: true,
         in_controlled_shutdown: false,
@@ -175,6 +174,14 @@ fn stopped() -> Vec<(i64, i16, MetadataRecord)> {
     records.push((289, 0, MetadataRecord::BrokerRegistrationChange(fenced)));
     records.push((END - 1, 0, MetadataRecord::NoOp(NoOpRecord {})));
     records
+}
+
+fn controller_feature((name, min, max): (&'static str, i16, i16)) -> ControllerFeature {
+    ControllerFeature { name: name.into(), min_supported_version: min, max_supported_version: max }
+}
+
+fn broker_feature((name, min, max): (&'static str, i16, i16)) -> BrokerFeature {
+    BrokerFeature { name: name.into(), min_supported_version: min, max_supported_version: max }
 }
 
 fn feature(name: &'static str, feature_level: i16) -> MetadataRecord {
