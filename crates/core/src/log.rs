@@ -3,7 +3,7 @@
 //! A log knows batches at offsets, in spans (a span is what segment files call a segment). It knows nothing of
 //! producers, leaders, transactions or retention policy: the partition above decides *what* to keep, the log keeps it.
 //!
-//! Contract of every implementation, checked by [`crate::testing::log_suite`]:
+//! Contract of every implementation, checked by `testing::log_suite`:
 //!
 //! 1. [`Log::append`] touches only memory or the page cache: it never waits for a disk to sync. What it accepted can be
 //!    read at once. A failed append leaves nothing behind, or makes the log offline.
@@ -96,7 +96,8 @@ pub trait Log: Send + Sync + fmt::Debug {
 
 /// Small pieces of state that live beside the batches of a log and die with their span. *All blocking.*
 pub trait Sidecars: Send + Sync {
-    /// Replaces the sidecar of this kind and offset, atomically, and durably once it returns.
+    /// Replaces the sidecar of this kind and offset, atomically. It can be read at once, and is durable after the next
+    /// [`Log::flush`], [`LogStore::maintain`] or [`LogStore::close`]: what a crash takes of it must be in the log, too.
     ///
     /// # Errors
     /// [`LogError::Io`].

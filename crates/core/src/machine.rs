@@ -4,7 +4,7 @@
 //! the same for every machine: it runs a command through [`decide`](StateMachine::decide), encodes the events, asks the
 //! log to admit them, applies them, and releases the answers once the log has committed them.
 //!
-//! Laws, checked for every machine by [`crate::testing::machine_suite`]:
+//! Laws, checked for every machine by `testing::machine_suite`:
 //!
 //! 1. Replay equals live state: the machine that decided an event and the one that decoded it are equal.
 //! 2. Replaying the compacted log (the last record of each key) equals replaying the whole log.

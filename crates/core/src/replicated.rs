@@ -4,7 +4,7 @@
 //! gives it an offset at once, and then waits for it to be committed; whoever reads asks below an isolation bound; and
 //! everybody else watches the [`Watermarks`].
 //!
-//! Contract of every implementation, checked by [`crate::testing::replicated_suite`]:
+//! Contract of every implementation, checked by `testing::replicated_suite`:
 //!
 //! 1. Placed offsets are consecutive within one leadership; what is placed first is committed first.
 //! 2. The high watermark never goes back within a leader epoch, and never passes the end.

@@ -10,7 +10,7 @@
 //! Why two logs: only proposals take offsets, while openraft also numbers its own entries (the blank one that opens a
 //! term, changes of membership), and an uncommitted entry may have to go again. So the metadata log holds what is
 //! committed and nothing else, and needs no sync of its own: what a crash takes from it is projected again. How far it
-//! was is never stored, but follows from its end ([`progress`]).
+//! was is never stored, but follows from its end (`progress`).
 //!
 //! Why one proposal at a time: openraft 0.9 syncs each proposal before it takes the next. What is placed during a sync
 //! shares the following one, which groups commits by itself.

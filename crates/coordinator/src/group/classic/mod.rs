@@ -1,6 +1,6 @@
 //! A group of the classic protocol: members that elect a leader, and the leader that assigns.
 //!
-//! [`ClassicGroup`] is the state and [`ClassicGroup::apply`] its only mutation. A decision works on a [`Draft`]: a copy
+//! [`ClassicGroup`] is the state and `ClassicGroup::apply` its only mutation. A decision works on a `Draft`: a copy
 //! of the group to which it applies every event as it decides it, so that a cascade — a member leaves, so all others
 //! have joined, so a generation starts — is written as one thing after the other, and so that what was decided upon is
 //! exactly what is applied later. Members are shared, which makes the copy of a large group cheap; heartbeats need none.
