@@ -17,6 +17,7 @@ use super::checkpoints::{Checkpoint, Checkpoints};
 use super::progress::Progress;
 use super::raft_log::blocking;
 use super::types::{LogId, Proposal, RaftEntry, StorageError, StoredMembership, Types, VoterId, VoterNode};
+use crate::partition::LeaderEpochs;
 
 /// The metadata log and how far it is.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub(super) struct Projected {
     pub(super) watch: watch::Sender<Watermarks>,
     /// Appends and trims of the log come one after another.
     changing: Mutex<()>,
-    epochs: Mutex<Vec<(LeaderEpoch, Offset)>>,
+    epochs: Mutex<LeaderEpochs>,
 }
 
 impl Projected {
@@ -35,11 +36,11 @@ impl Projected {
         log: Arc<dyn Log>,
         checkpoints: Checkpoints,
         progress: Progress,
-        epochs: Vec<(LeaderEpoch, Offset)>,
+        epochs: LeaderEpochs,
     ) -> Projected {
         let bounds = log.bounds();
         let watermarks = Watermarks {
-            epoch: epochs.last().map_or(LeaderEpoch::NONE, |(epoch, _)| *epoch),
+            epoch: epochs.latest().map_or(LeaderEpoch::NONE, |latest| latest.epoch),
             leading: false,
             start: bounds.start,
             stable: bounds.end,
@@ -96,24 +97,13 @@ impl Projected {
             )));
         }
         self.log.append(&fresh).map_err(|error| AnyError::new(&error))?;
-        Ok(self.note_epoch(first.header.partition_leader_epoch, end))
-    }
-
-    fn note_epoch(&self, epoch: LeaderEpoch, start: Offset) -> bool {
-        let mut epochs = self.epochs.lock();
-        let new = epochs.last().is_none_or(|(last, _)| *last < epoch);
-        if new {
-            epochs.push((epoch, start));
-        }
-        new
+        Ok(self.epochs.lock().assign(first.header.partition_leader_epoch, end))
     }
 
     /// Writes where each leader epoch starts, for Kafka's tools and for whoever adopts the folder. Blocks.
     fn write_epochs(&self) -> Result<(), LogError> {
-        let lines: Vec<_> =
-            self.epochs.lock().iter().map(|(epoch, start)| format!("{epoch} {start}\n")).collect();
-        let content = format!("0\n{}\n{}", lines.len(), lines.concat());
-        self.log.sidecars().write(EPOCHS, content.as_bytes())
+        let content = self.epochs.lock().to_checkpoint();
+        self.log.sidecars().write(EPOCHS, &content)
     }
 
     /// Everything that is projected is committed, and durable in the raft log.
@@ -139,18 +129,16 @@ impl Projected {
 
 const EPOCHS: Sidecar = Sidecar { kind: SidecarKind::LeaderEpochs, at: Offset::ZERO };
 
-/// The epochs that the log's checkpoint names; those that begin beyond its end never came about.
-pub(super) fn read_epochs(log: &dyn Log) -> Result<Vec<(LeaderEpoch, Offset)>, LogError> {
-    let Some(content) = log.sidecars().read(EPOCHS)? else { return Ok(Vec::new()) };
-    let end = log.bounds().end;
-    let text = String::from_utf8_lossy(&content);
-    let epoch = |line: &str| {
-        let (epoch, start) = line.split_once(' ')?;
-        Some((LeaderEpoch(epoch.parse().ok()?), Offset(start.parse().ok()?)))
-    };
-    // The first two lines are a version and a count. The file can be rebuilt from the log, so that a line that is
-    // damaged costs nothing but its epoch.
-    Ok(text.lines().skip(2).filter_map(epoch).filter(|(_, start)| *start < end).collect())
+/// The epochs that the log's checkpoint names; those that begin at or beyond its end never came about. A checkpoint that
+/// is damaged costs nothing but the epochs before this start: the log has them, and nobody asks this node for them.
+pub(super) fn read_epochs(log: &dyn Log) -> Result<LeaderEpochs, LogError> {
+    let Some(content) = log.sidecars().read(EPOCHS)? else { return Ok(LeaderEpochs::default()) };
+    let mut epochs = LeaderEpochs::from_checkpoint(&content).unwrap_or_else(|error| {
+        tracing::warn!(error, "the leader epochs of the metadata log cannot be read; they start anew");
+        LeaderEpochs::default()
+    });
+    epochs.truncate_end(log.bounds().end);
+    Ok(epochs)
 }
 
 /// openraft's view of the projection.
