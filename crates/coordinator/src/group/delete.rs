@@ -1,6 +1,6 @@
 //! OffsetDelete, DeleteGroups, and the offsets of deleted topics.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use vltava_core::id::{TopicId, TopicName};
@@ -20,14 +20,11 @@ impl GroupCoordinator {
         if let Err(error) = self.admit_delete_offsets(&delete.group) {
             return Decision::answer(GroupAnswer::DeleteOffsets(Err(error)));
         }
+        let used = self.used_topics(&delete.group);
         let mut events = Vec::new();
         let mut outcomes = Vec::with_capacity(delete.topics.len());
         for (topic, partitions) in &delete.topics {
-            let outcome = if self.is_subscribed(&delete.group, topic) {
-                Err(GroupError::SubscribedToTopic)
-            } else {
-                Ok(())
-            };
+            let outcome = if used.contain(topic) { Err(GroupError::SubscribedToTopic) } else { Ok(()) };
             if outcome.is_ok() {
                 let keys = partitions.iter().map(|partition| OffsetKey {
                     group: delete.group.clone(),
@@ -49,10 +46,15 @@ impl GroupCoordinator {
 
     /// Whether a group without metadata loses its last offset: it needs metadata to be there until it expires.
     fn is_last_of_simple_group(&self, group: &GroupId, events: &[GroupEvent]) -> bool {
-        let forgotten = |kept: &OffsetKey| {
-            events.iter().any(|event| matches!(event, GroupEvent::OffsetForgotten { key } if key == kept))
-        };
-        self.classic(group).is_none() && !events.is_empty() && self.offset_keys(group).iter().all(forgotten)
+        let forgotten: BTreeSet<&OffsetKey> = events
+            .iter()
+            .filter_map(|event| match event {
+                GroupEvent::OffsetForgotten { key } => Some(key),
+                _ => None,
+            })
+            .collect();
+        let known = self.offset_keys(group);
+        self.classic(group).is_none() && !events.is_empty() && known.iter().all(|key| forgotten.contains(key))
     }
 
     fn admit_delete_offsets(&self, group: &GroupId) -> Result<(), GroupError> {
@@ -73,12 +75,16 @@ impl GroupCoordinator {
         self.offsets.get(&key.group, &key.topic, key.partition).is_some() || self.offsets.is_pending(key)
     }
 
-    /// Whether members use the topic, or may use it for all that is known.
-    pub(super) fn is_subscribed(&self, group: &GroupId, topic: &TopicName) -> bool {
-        let Some(group) = self.classic(group) else { return false };
-        group
-            .subscribed_topics()
-            .map_or_else(|| group.uses_consumer_protocol(), |topics| topics.contains(&**topic))
+    /// The topics that members of a group use.
+    pub(super) fn used_topics(&self, group: &GroupId) -> UsedTopics {
+        match self.classic(group) {
+            None => UsedTopics::These(HashSet::new()),
+            Some(group) => match group.subscribed_topics() {
+                Some(topics) => UsedTopics::These(topics),
+                None if group.uses_consumer_protocol() => UsedTopics::Unknown,
+                None => UsedTopics::These(HashSet::new()),
+            },
+        }
     }
 
     /// Deletes a group that has no members, with its offsets.
@@ -144,6 +150,24 @@ impl GroupCoordinator {
     }
 }
 
+/// The topics that members of a group use.
+pub(super) enum UsedTopics {
+    /// These.
+    These(HashSet<String>),
+    /// Any, for all that is known.
+    Unknown,
+}
+
+impl UsedTopics {
+    /// Whether members use the topic, or may use it for all that is known.
+    pub(super) fn contain(&self, topic: &TopicName) -> bool {
+        match self {
+            UsedTopics::These(topics) => topics.contains(&**topic),
+            UsedTopics::Unknown => true,
+        }
+    }
+}
+
 /// Counts the tombstones of one decision.
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
@@ -153,10 +177,19 @@ pub(super) struct Tombstones {
 impl Tombstones {
     /// Whether the tombstone of this offset still belongs into the decision. The first always does.
     pub(super) fn admit(&mut self, key: &OffsetKey) -> bool {
+        self.admit_names(key.group.len() + key.topic.len())
+    }
+
+    /// The same for the tombstone of a group.
+    pub(super) fn admit_group(&mut self, group: &GroupId) -> bool {
+        self.admit_names(group.len())
+    }
+
+    fn admit_names(&mut self, bytes: usize) -> bool {
         // Besides the names: lengths, partition and type in the key, and what a record has around it.
         const REST: usize = 48;
         let first = self.bytes == 0;
-        self.bytes += key.group.len() + key.topic.len() + REST;
+        self.bytes += bytes + REST;
         first || self.bytes <= TOMBSTONES_BYTES_MAX
     }
 

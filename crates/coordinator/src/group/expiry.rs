@@ -56,7 +56,8 @@ impl GroupCoordinator {
         let (expired, nothing_left) = self.expired_offsets(context.wall, group, tombstones);
         decision.events.extend(expired.into_iter().map(|key| GroupEvent::OffsetForgotten { key }));
         let empty = self.classic(group).is_some_and(|group| group.state == ClassicState::Empty);
-        if nothing_left && empty && !self.offsets.is_pending_in(group) {
+        let over = nothing_left && empty && !self.offsets.is_pending_in(group);
+        if over && tombstones.admit_group(group) {
             decision.events.push(GroupEvent::GroupForgotten { group: group.clone() });
             decision.timers.extend(self.sessions_of_pending(group));
         }
@@ -71,10 +72,11 @@ impl GroupCoordinator {
     ) -> (Vec<OffsetKey>, bool) {
         let classic = self.classic(group);
         let unused = classic.map_or(Unused::SinceCommit, unused);
+        let used = self.used_topics(group);
         let mut expired = Vec::new();
         let mut nothing_left = true;
         for (topic, offsets) in self.offsets.of_group(group) {
-            let subscribed = self.is_subscribed(group, topic);
+            let subscribed = used.contain(topic);
             for (partition, offset) in offsets {
                 let key = OffsetKey { group: group.clone(), topic: topic.clone(), partition };
                 let keep = subscribed

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use vltava_core::id::{Generation, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
+use vltava_core::id::{Generation, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicId, TopicName};
 
-use super::super::command::{CommitOffsets, CommitPartition, CommitTopic, DeletedTopic};
+use super::super::command::{
+    CommitOffsets, CommitPartition, CommitTopic, DeleteOffsets, DeletedTopic, GroupTimer,
+};
+use super::super::event::{CommittedOffset, GroupEvent, OffsetKey};
+use super::super::settings::TOMBSTONES_BYTES_MAX;
 use super::super::{GroupCommand, GroupSettings};
 use super::Shard;
 use super::script::check;
@@ -247,4 +251,44 @@ fn many_offsets_expire_in_portions() {
     assert!(first.len() < 20_000 && first.len() + rest.len() == 20_000, "{} {}", first.len(), rest.len());
     assert_eq!(shard.wait(Duration::from_secs(60)).len(), 20_000);
     assert_eq!(shard.machine.group_count(), 0);
+}
+
+#[test]
+fn many_empty_groups_expire_in_portions() {
+    const GROUPS: usize = 10_000;
+    let interval = Duration::from_secs(60);
+    let settings = GroupSettings { offsets_retention_check_interval: interval, ..GroupSettings::default() };
+    let mut shard = Shard::new(settings);
+    for number in 0..GROUPS {
+        let group = format!("{number:0>60}").into();
+        let stored = Arc::default();
+        shard.append(&GroupEvent::GroupStored { group, stored }, None);
+    }
+    let first = shard.decide(GroupCommand::TimerFired(GroupTimer::Expiry)).events.len();
+    assert!(first > 0 && first * 100 < TOMBSTONES_BYTES_MAX, "{first} groups at once");
+    assert_eq!(shard.wait(interval).len(), GROUPS);
+    assert_eq!(shard.machine.group_count(), 0);
+}
+
+#[test]
+fn all_offsets_of_a_large_simple_group_can_be_deleted() {
+    const PARTITIONS: i32 = 40_000;
+    let mut shard = Shard::new(GroupSettings::default());
+    let topic = TopicName::new("t").unwrap();
+    let partitions: Vec<PartitionIndex> = (0..PARTITIONS).map(PartitionIndex).collect();
+    for partition in &partitions {
+        let key = OffsetKey { group: "g".into(), topic: topic.clone(), partition: *partition };
+        let offset = CommittedOffset {
+            offset: Offset(1),
+            leader_epoch: LeaderEpoch::NONE,
+            metadata: Arc::from(""),
+            commit_timestamp: Timestamp(0),
+            expire_timestamp: None,
+            topic_id: TopicId::ZERO,
+        };
+        shard.append(&GroupEvent::OffsetCommitted { key, offset }, None);
+    }
+    let delete = DeleteOffsets { group: "g".into(), topics: vec![(topic, partitions)] };
+    let (_, events) = shard.ask(GroupCommand::DeleteOffsets(delete));
+    assert!(matches!(events.last(), Some(GroupEvent::GroupStored { .. })));
 }
