@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use vltava_core::id::Offset;
 use vltava_core::log::{LogError, Sidecar, SidecarKind};
@@ -26,6 +26,8 @@ impl SegmentLog {
         let lowered = self.lower_recovery_point(end);
         self.watch(state, lowered)?;
         self.generation.fetch_add(1, Ordering::AcqRel);
+        // Before it is asked whether a reader has the file: see the reader's side.
+        fence(Ordering::SeqCst);
         let cut = if end < state.base_of(0) { self.restart_at(state, end) } else { self.cut_at(state, end) };
         self.generation.fetch_add(1, Ordering::AcqRel);
         self.watch(state, cut)

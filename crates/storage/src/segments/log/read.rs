@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use bytes::Bytes;
 use smallvec::smallvec;
@@ -76,14 +76,18 @@ impl SegmentLog {
                 return Ok(LogData::empty());
             };
             let range = view.range(from, limit);
+            let found = range.map(|range| range.map(|(position, length)| view.data(position, length)));
+            // The data is taken before the second look: a truncation that begins meanwhile finds the file lent, or is
+            // seen here.
+            fence(Ordering::SeqCst);
             if self.generation.load(Ordering::Acquire) != generation {
                 continue;
             }
-            match range {
+            match found {
                 // A gap that compaction has left may reach to the end of a segment.
                 Ok(None) if view.sealed => next = Some((generation, number + 1)),
                 Ok(None) => return Ok(LogData::empty()),
-                Ok(Some((position, length))) => return view.data(position, length),
+                Ok(Some(data)) => return data,
                 Err(Miss::Io(error)) => return Err(failed("read", &view.segment.path(names::LOG), error)),
                 Err(Miss::Index) => self.reindex(&view)?,
                 Err(Miss::Broken(position, what)) => {
