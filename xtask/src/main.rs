@@ -1,6 +1,7 @@
 //! Developer tasks of Vltava.
 
 mod bench;
+mod campaign;
 mod codegen;
 mod conformance;
 mod docs;
@@ -24,6 +25,8 @@ enum Task {
     /// One of those barest servers
     #[command(hide = true)]
     BenchFloor(bench::floor::Arguments),
+    /// Run the seeded tests on seeds that nobody has run before
+    Campaign(campaign::Options),
     /// Turn the message tables into Rust
     Codegen(codegen::Arguments),
     /// Drive a broker with other people's clients and compare it with Apache Kafka.
@@ -38,6 +41,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().task {
         Task::Bench(options) => bench::run(&options)?,
         Task::BenchFloor(arguments) => bench::floor::run(&arguments)?,
+        Task::Campaign(options) => return campaign::run(&options),
         Task::Codegen(arguments) => codegen::run(&arguments)?,
         Task::Conformance(options) => conformance::run(&options)?,
         Task::Docs(arguments) => docs::run(&arguments)?,

@@ -1,0 +1,134 @@
+//! `cargo xtask campaign`: seeded tests, on seeds that nobody has run before.
+//!
+//! Every change runs these tests with the same few seeds, so that it fails for what it changed and not for its luck. A
+//! campaign goes on from a seed of its own, all tests in turn, until its time is over, and says how to replay what failed.
+
+mod table;
+
+use std::process::{Command, ExitCode, Output};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, ensure};
+
+use self::table::{CAMPAIGNS, Campaign};
+
+/// Where seeds stop, so that a test may multiply them.
+const SEED_MAX: u64 = 1 << 32;
+
+/// The lines of a failing test's output that are shown last.
+const LINES_SHOWN: usize = 60;
+
+/// Options of `cargo xtask campaign`.
+#[derive(clap::Args)]
+pub struct Options {
+    /// How long to go on, in seconds; what has begun is finished
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// The first seed; taken from the time if not set
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+/// Builds the tests, then runs them in turn until the time is over. Fails when one of them does.
+pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let mut seed = options.seed.map_or_else(seed_of_today, Ok)? % SEED_MAX;
+    println!("first seed {seed}; the same campaign again: cargo xtask campaign --seed {seed}");
+    build()?;
+    let deadline = Instant::now() + Duration::from_secs(options.seconds);
+    let mut failures = 0;
+    for campaign in CAMPAIGNS.iter().cycle() {
+        if Instant::now() >= deadline {
+            break;
+        }
+        let to = seed.saturating_add(campaign.seeds);
+        failures += usize::from(!sail(campaign, seed, to)?);
+        seed = to % SEED_MAX;
+    }
+    println!("{failures} failures");
+    Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs one test on the seeds from `from` to before `to`; returns whether it passed.
+fn sail(campaign: &Campaign, from: u64, to: u64) -> anyhow::Result<bool> {
+    let started = Instant::now();
+    let output = cargo(campaign)
+        .arg("--")
+        .args(["--exact", campaign.test])
+        .env(campaign.variable, format!("{from}..{to}"))
+        .output()
+        .context("cargo cannot be started")?;
+    let ran = String::from_utf8_lossy(&output.stdout).contains("1 passed");
+    let verdict = match (output.status.success(), ran) {
+        (true, true) => "kept every promise",
+        (true, false) => "was not found",
+        (false, _) => "FAILED",
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    println!("{}: seeds {from}..{to}: {verdict}, {seconds:.1} s", campaign.name);
+    if verdict != "kept every promise" {
+        show(&output);
+        println!("replay: {}={from}..{to} {}", campaign.variable, command_line(campaign));
+    }
+    Ok(output.status.success() && ran)
+}
+
+/// Builds what the campaigns run, so that compiling costs them no time.
+fn build() -> anyhow::Result<()> {
+    for campaign in CAMPAIGNS {
+        let built = cargo(campaign).arg("--no-run").status().context("cargo cannot be started")?;
+        ensure!(built.success(), "{} does not build", campaign.name);
+    }
+    Ok(())
+}
+
+fn cargo(campaign: &Campaign) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(["test", "--quiet", "--package", campaign.package]).args(campaign.target);
+    command
+}
+
+fn command_line(campaign: &Campaign) -> String {
+    let Campaign { package, target, test, .. } = campaign;
+    format!("cargo test --package {package} {} -- --exact {test}", target.join(" "))
+}
+
+fn show(output: &Output) {
+    for stream in [&output.stdout, &output.stderr] {
+        let text = String::from_utf8_lossy(stream);
+        let lines: Vec<&str> = text.lines().collect();
+        let shown = lines.iter().skip(lines.len().saturating_sub(LINES_SHOWN));
+        shown.for_each(|line| println!("  {line}"));
+    }
+}
+
+/// A seed that differs from one campaign to the next.
+fn seed_of_today() -> anyhow::Result<u64> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
+    Ok(since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_names_everything_that_it_needs() {
+        let campaign = Campaign {
+            name: "a test",
+            package: "vltava-broker",
+            target: &["--test", "sim"],
+            test: "it_holds",
+            variable: "SEEDS",
+            seeds: 1,
+        };
+        let line = command_line(&campaign);
+        assert_eq!(line, "cargo test --package vltava-broker --test sim -- --exact it_holds");
+    }
+
+    #[test]
+    fn every_campaign_has_a_variable_of_its_own() {
+        let variables: std::collections::BTreeSet<&str> =
+            CAMPAIGNS.iter().map(|campaign| campaign.variable).collect();
+        assert_eq!(variables.len(), CAMPAIGNS.len());
+    }
+}

@@ -1,0 +1,70 @@
+//! The tests that take their seeds from outside.
+
+/// A test, and where it takes its seeds from.
+#[derive(Debug)]
+pub(super) struct Campaign {
+    /// What it is called in the report.
+    pub(super) name: &'static str,
+    /// Its package.
+    pub(super) package: &'static str,
+    /// Cargo's flags for its program.
+    pub(super) target: &'static [&'static str],
+    /// Its whole name.
+    pub(super) test: &'static str,
+    /// The environment variable with the range of its seeds.
+    pub(super) variable: &'static str,
+    /// The seeds that take it a few seconds.
+    pub(super) seeds: u64,
+}
+
+/// Every campaign, in turn.
+pub(super) const CAMPAIGNS: &[Campaign] = &[
+    Campaign {
+        name: "a simulated server loses its power",
+        package: "vltava-broker",
+        target: &["--test", "sim"],
+        test: "no_crash_loses_or_repeats_what_was_acknowledged",
+        variable: "VLTAVA_SIM_SEEDS",
+        seeds: 60,
+    },
+    Campaign {
+        name: "the same seed gives the same trace",
+        package: "vltava-broker",
+        target: &["--test", "sim"],
+        test: "the_same_seed_gives_the_same_trace_and_another_seed_another",
+        variable: "VLTAVA_TRACE_SEEDS",
+        seeds: 15,
+    },
+    Campaign {
+        name: "a partition loses its power",
+        package: "vltava-broker",
+        target: &["--test", "partition_on_segments"],
+        test: "nothing_acknowledged_under_flush_messages_is_lost_with_the_power",
+        variable: "VLTAVA_CRASH_SEEDS",
+        seeds: 1000,
+    },
+    Campaign {
+        name: "a broker is dropped",
+        package: "vltava-broker",
+        target: &["--test", "crash"],
+        test: "a_broker_that_is_dropped_keeps_what_it_acknowledged",
+        variable: "VLTAVA_LIVES_SEEDS",
+        seeds: 1,
+    },
+    Campaign {
+        name: "segments lose their power",
+        package: "vltava-storage",
+        target: &["--lib"],
+        test: "segments::tests::crash::no_crash_point_loses_what_was_confirmed",
+        variable: "VLTAVA_SEGMENT_SEEDS",
+        seeds: 450,
+    },
+    Campaign {
+        name: "a coordinator's log changes its leader",
+        package: "vltava-replication",
+        target: &["--lib"],
+        test: "runtime::tests::the_same_seed_gives_the_same_trace_and_no_seed_loses_anything",
+        variable: "VLTAVA_RUNTIME_SEEDS",
+        seeds: 40,
+    },
+];
