@@ -107,7 +107,7 @@ impl Connection {
     }
 
     /// Serves until either side ends it, or it is asked to stop and nothing is in flight any more.
-    pub(crate) async fn serve(mut self) -> Ended {
+    pub(crate) async fn serve(&mut self) -> Ended {
         loop {
             if let Err(ended) = self.turn().await {
                 return ended;
@@ -191,7 +191,7 @@ impl Connection {
     async fn wait(&mut self) -> Result<(), Ended> {
         let idle = self.waiting.is_empty();
         if idle && self.frames.is_empty() {
-            self.frames.release();
+            self.release();
         }
         if idle && self.memory.is_some() && self.frames.size_wanted()? <= FREE_BYTES {
             self.memory = None;
@@ -203,9 +203,16 @@ impl Connection {
             () = first_reply(&mut self.waiting), if !idle => return Ok(()),
             ready = self.stream.readable(), if may_read => ready?,
             () = poll_fn(|context| admission.poll_stopping(context)), if idle => return Err(Ended::Stopped),
-            () = sleep(STALL_MAX), if idle && self.memory.is_some() => return Err(Ended::Stalled),
+            () = stalled(), if idle && self.memory.is_some() => return Err(Ended::Stalled),
         }
         self.fill().await
+    }
+
+    /// Gives back what only a busy connection needs: most connections are idle at most times.
+    fn release(&mut self) {
+        self.frames.release();
+        self.waiting = VecDeque::new();
+        self.outbox = Outbox::default();
     }
 
     /// Takes memory for the frame that has begun, when that is a large one; waits while the others have it all.
@@ -214,9 +221,14 @@ impl Connection {
         let held = self.memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let Some(more) = wanted.checked_sub(held).filter(|more| *more > 0) else { return Ok(()) };
         let more = u32::try_from(more).unwrap_or(u32::MAX);
-        let memory = self.node.request_memory.clone();
-        let Ok(Ok(permit)) = timeout(STALL_MAX, memory.acquire_many_owned(more)).await else {
-            return Err(Ended::Stalled);
+        let memory = &self.node.request_memory;
+        let permit = match memory.clone().try_acquire_many_owned(more) {
+            Ok(permit) => permit,
+            Err(_) => {
+                let wait = Box::pin(timeout(STALL_MAX, memory.clone().acquire_many_owned(more)));
+                let Ok(Ok(permit)) = wait.await else { return Err(Ended::Stalled) };
+                permit
+            }
         };
         match &mut self.memory {
             Some(held) => held.merge(permit),
@@ -243,6 +255,12 @@ impl Connection {
             None => Ok(()),
         }
     }
+}
+
+/// Resolves when a large request has not gone on for too long. The timer is made when it is first waited for, and on the
+/// heap: few connections ever need it, and each would have its size.
+async fn stalled() {
+    Box::pin(sleep(STALL_MAX)).await;
 }
 
 /// Resolves when the oldest request has its reply.

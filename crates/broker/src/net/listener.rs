@@ -92,7 +92,8 @@ impl Listener {
             return;
         }
         let peer = Peer::new(address, self.name.clone(), self.controller);
-        let connection = Connection::new(stream, node.clone(), peer, admission);
+        // In a box of its own: inside the task its size would count twice, before and after it starts to serve.
+        let mut connection = Box::new(Connection::new(stream, node.clone(), peer, admission));
         tokio::spawn(async move {
             let ended = connection.serve().await;
             debug!(%address, %ended, "connection ended");
