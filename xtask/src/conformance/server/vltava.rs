@@ -12,7 +12,8 @@ pub fn launch(binary: Option<&Path>, properties: &Path) -> anyhow::Result<Launch
         Some(file) => file.canonicalize().with_context(|| format!("there is no {}", file.display()))?,
         None => newest_binary()?,
     };
-    println!("      {}", program.display());
+    // Beside the results, which may be JSON.
+    eprintln!("      {}", program.display());
     let arguments = vec!["serve".to_owned(), "--config".to_owned(), properties.display().to_string()];
     Ok(Launch { program, arguments })
 }
