@@ -11,8 +11,8 @@
 //! # Why the parts, and not the whole broker
 //!
 //! The parts need nothing but their seams: `Files`, `Clock`, and the partition's `Background`, whose jobs are tasks with
-//! seeded delays here. With these every trace was the same in every run, after four leaks of real randomness or time were
-//! found and closed:
+//! seeded delays here. With these every trace was the same in every run, once four ways in for real randomness and time
+//! were closed; the first one showed in the traces, the others stand in the sources of tokio and turmoil:
 //!
 //! * `tokio::sync::watch` wakes those that wait for it in a random order, so two producers that waited for
 //!   one flush got their replies in either order: 16 runs of 30 of one seed in one order, 14 in the other. One task waits,
