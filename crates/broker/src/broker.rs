@@ -12,11 +12,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use vltava_core::config::{BrokerConfig, ConfigError};
-use vltava_core::log::{LogError, LogStore};
+use vltava_core::log::LogError;
 use vltava_storage::segments::StoreError;
 
-use crate::authorizer::Authorizer;
 use crate::builder::Builder;
+use crate::builder::Parts;
 use crate::config::LoadError;
 use crate::node::Node;
 use crate::start;
@@ -123,14 +123,10 @@ impl Broker {
         &self.node.cluster_id
     }
 
-    pub(crate) async fn start(
-        config: BrokerConfig,
-        store: Option<Arc<dyn LogStore>>,
-        authorizer: Option<Arc<dyn Authorizer>>,
-    ) -> Result<Broker, StartError> {
+    pub(crate) async fn start(config: BrokerConfig, parts: Parts) -> Result<Broker, StartError> {
         let runtimes = Runtimes::new()?;
         let control = runtimes.control.handle().clone();
-        let started = runtimes.data.spawn(start::start(config, store, authorizer, control)).await;
+        let started = runtimes.data.spawn(start::start(config, parts, control)).await;
         match started.unwrap_or_else(|panic| Err(StartError::Failed(panic.to_string()))) {
             Ok(mut broker) => {
                 broker.runtimes = Some(runtimes);

@@ -9,6 +9,7 @@ use vltava_core::log::LogStore;
 use crate::authorizer::Authorizer;
 use crate::broker::{Broker, StartError};
 use crate::config::{self, LoadError, LoadedConfig};
+use crate::log_levels::LogLevels;
 
 /// Starts a broker with your own parts. Everything has a default: a builder that is only started is a broker in memory
 /// on a free port of this machine.
@@ -27,8 +28,15 @@ pub struct Builder {
     settings: Vec<(String, String)>,
     directory: Option<String>,
     loaded: Option<LoadedConfig>,
-    store: Option<Arc<dyn LogStore>>,
-    authorizer: Option<Arc<dyn Authorizer>>,
+    parts: Parts,
+}
+
+/// What a program brings to its broker.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    pub(crate) store: Option<Arc<dyn LogStore>>,
+    pub(crate) authorizer: Option<Arc<dyn Authorizer>>,
+    pub(crate) log_levels: Option<LogLevels>,
 }
 
 impl Builder {
@@ -57,14 +65,21 @@ impl Builder {
     /// Keeps every log in a store of your own. Check it with `vltava_core::testing::log_suite`.
     #[must_use]
     pub fn store(mut self, store: Arc<dyn LogStore>) -> Builder {
-        self.store = Some(store);
+        self.parts.store = Some(store);
         self
     }
 
     /// Asks this authorizer before anything is done.
     #[must_use]
     pub fn authorizer(mut self, authorizer: Arc<dyn Authorizer>) -> Builder {
-        self.authorizer = Some(authorizer);
+        self.parts.authorizer = Some(authorizer);
+        self
+    }
+
+    /// Lets clients see and change the log levels of the process.
+    #[must_use]
+    pub fn log_levels(mut self, levels: LogLevels) -> Builder {
+        self.parts.log_levels = Some(levels);
         self
     }
 
@@ -85,7 +100,7 @@ impl Builder {
         for warning in warnings {
             warn!("{warning}");
         }
-        Broker::start(config, self.store, self.authorizer).await
+        Broker::start(config, self.parts).await
     }
 }
 

@@ -15,6 +15,7 @@ mod fetch_session;
 mod groups;
 mod housekeeping;
 mod http;
+mod log_levels;
 mod metrics;
 mod node;
 mod partitions;
@@ -27,6 +28,7 @@ mod stores;
 
 pub use broker::{Broker, StartError};
 pub use builder::Builder;
+pub use log_levels::LogLevels;
 pub use serve::serve;
 
 /// The README of the repository, whose examples are compiled.

@@ -3,6 +3,12 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use anyhow::Context;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, reload};
+use vltava_broker::LogLevels;
 use vltava_broker::config::LoadedConfig;
 
 fn main() -> ExitCode {
@@ -10,10 +16,22 @@ fn main() -> ExitCode {
 }
 
 fn serve(loaded: LoadedConfig) -> anyhow::Result<()> {
-    let filter =
-        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info,openraft=warn".into());
-    let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
+    let levels = log()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(vltava_broker::serve(loaded))?)
+    Ok(runtime.block_on(vltava_broker::serve(loaded, levels))?)
+}
+
+/// Logs to standard error, at the levels of `RUST_LOG`: `info,openraft=warn` without it.
+fn log() -> anyhow::Result<LogLevels> {
+    let set = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
+    let text = set.unwrap_or_else(|| "info,openraft=warn".to_owned());
+    let targets: Targets = text.parse().with_context(|| format!("RUST_LOG={text} names no log levels"))?;
+    let (filter, handle) = reload::Layer::new(targets.clone());
+    let lines = fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(filter).with(lines).init();
+    Ok(LogLevels::new(&targets, move |targets| {
+        if let Err(error) = handle.reload(targets) {
+            tracing::error!(%error, "the log levels stay as they were");
+        }
+    }))
 }

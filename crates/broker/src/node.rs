@@ -23,6 +23,7 @@ use vltava_replication::runtime::{ShardHandle, Shards};
 
 use crate::authorizer::Authorizer;
 use crate::fetch_session::{FetchSessions, SessionId};
+use crate::log_levels::LogLevels;
 use crate::metrics::Metrics;
 use crate::net::connections::Connections;
 use crate::partitions::{Lookup, View};
@@ -41,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) stores: Stores,
     /// Nobody is refused anything without one.
     pub(crate) authorizer: Option<Arc<dyn Authorizer>>,
+    /// Nobody sees or changes levels without them.
+    pub(crate) log_levels: Option<LogLevels>,
     pub(crate) connections: Arc<Connections>,
     /// What large requests in flight may take together (`queued.max.request.bytes`).
     pub(crate) request_memory: Arc<Semaphore>,

@@ -8,17 +8,18 @@ use tracing::{info, warn};
 
 use crate::broker::{Broker, StartError};
 use crate::config::LoadedConfig;
+use crate::log_levels::LogLevels;
 
 /// Starts a broker, says where clients find it, and runs it until SIGTERM or SIGINT, or until it can no longer
-/// keep its metadata; then shuts it down in order.
+/// keep its metadata; then shuts it down in order. Clients may change `levels`.
 ///
 /// # Errors
 /// [`StartError`].
-pub async fn serve(loaded: LoadedConfig) -> Result<(), StartError> {
+pub async fn serve(loaded: LoadedConfig, levels: LogLevels) -> Result<(), StartError> {
     raise_open_files_limit();
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Threads)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Threads)?;
-    let broker = Broker::builder().config(loaded).start().await?;
+    let broker = Broker::builder().config(loaded).log_levels(levels).start().await?;
     announce(&broker);
     let end = tokio::select! {
         _ = terminate.recv() => Ok("SIGTERM"),

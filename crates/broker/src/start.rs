@@ -32,8 +32,8 @@ use vltava_storage::files::SystemFiles;
 use vltava_storage::memory::MemoryStore;
 use vltava_storage::segments::{SegmentStore, SegmentStoreOptions};
 
-use crate::authorizer::Authorizer;
 use crate::broker::{Broker, Listening, StartError};
+use crate::builder::Parts;
 use crate::clock::SystemClock;
 use crate::fetch_session::FetchSessions;
 use crate::http::{self, HttpServer};
@@ -57,12 +57,8 @@ const SESSION_IDLE_MIN: Duration = Duration::from_secs(120);
 /// How long a start waits for a controller.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(crate) async fn start(
-    config: BrokerConfig,
-    store: Option<Arc<dyn LogStore>>,
-    authorizer: Option<Arc<dyn Authorizer>>,
-    control: Handle,
-) -> Result<Broker, StartError> {
+pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -> Result<Broker, StartError> {
+    let Parts { store, authorizer, log_levels } = parts;
     let clock: Arc<dyn Clock> = SystemClock::new();
     let place = quorum_place(&config, store.is_some());
     let storage = open_storage(&config, store, clock.clone()).await?;
@@ -81,6 +77,7 @@ pub(crate) async fn start(
         clock,
         stores: storage.stores,
         authorizer,
+        log_levels,
         connections: Connections::new(ConnectionLimits::from(&config.network)),
         request_memory: Arc::new(Semaphore::new(request_memory_units(&config))),
         fetch_sessions: FetchSessions::new(

@@ -5,6 +5,7 @@ use vltava_core::image::{ConfigKind, ConfigResource};
 
 use super::Call;
 use crate::authorizer::{Operation, Resource};
+use crate::log_levels::LogLevels;
 
 /// Why a resource's configuration is neither shown nor changed.
 pub(crate) type Refusal = (ErrorCode, String);
@@ -31,6 +32,16 @@ pub(crate) fn resource<R>(
         this_broker(call, name)?;
     }
     Ok(ConfigResource::new(known, name))
+}
+
+/// The log levels of this broker, when it is the one that is named.
+///
+/// # Errors
+/// `INVALID_REQUEST` for another broker, and for one within a program that logs by itself.
+pub(crate) fn log_levels<'a, R>(call: &'a Call<R>, name: &str) -> Result<&'a LogLevels, Refusal> {
+    this_broker(call, name)?;
+    let embedded = "The log levels belong to the program that this broker is part of".to_owned();
+    call.node.log_levels.as_ref().ok_or((ErrorCode::INVALID_REQUEST, embedded))
 }
 
 /// Refuses what only another broker could show or change.

@@ -1,10 +1,10 @@
 //! DescribeConfigs: settings with their values, sources and documentation.
 
-use vltava_core::config::Properties;
 use vltava_core::config::describe::{
     Description, describe_broker, describe_client_metrics, describe_cluster_defaults, describe_group,
     describe_topic,
 };
+use vltava_core::config::{ConfigSource, Properties};
 use vltava_core::error::ErrorCode;
 use vltava_core::id::TopicName;
 use vltava_core::image::{ConfigKind, ConfigResource};
@@ -15,10 +15,11 @@ use vltava_protocol::describe_configs_response::{
 };
 use vltava_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
-use super::configs::{Refusal, resource, this_broker};
+use super::configs::{Refusal, log_levels, resource, this_broker};
 use super::text::wire;
 use super::{Call, Capability};
 use crate::authorizer::Operation;
+use crate::log_levels::LogLevels;
 
 /// The response tells types and, when asked, documentation (KIP-569).
 const TYPES: Capability = Capability::since(3);
@@ -79,12 +80,7 @@ fn descriptions(
             this_broker(call, &resource.name)?;
             describe_broker(&layers)
         }
-        ConfigKind::BrokerLogger => {
-            return Err((
-                ErrorCode::INVALID_REQUEST,
-                "Log levels are set by RUST_LOG when the broker starts".to_owned(),
-            ));
-        }
+        ConfigKind::BrokerLogger => Ok(describe_loggers(log_levels(call, &resource.name)?)),
         ConfigKind::ClientMetrics => describe_client_metrics(own),
         ConfigKind::Group if resource.name.is_empty() => {
             return Err((ErrorCode::INVALID_REQUEST, "Group name must not be empty".to_owned()));
@@ -92,6 +88,20 @@ fn descriptions(
         ConfigKind::Group => describe_group(own, &layers),
     };
     described.map_err(|error| (error.code(), error.to_string()))
+}
+
+fn describe_loggers(levels: &LogLevels) -> Vec<Description> {
+    let described = levels.list().into_iter().map(|(name, level)| Description {
+        name,
+        value: Some(level.to_owned()),
+        source: ConfigSource::BrokerLogger,
+        sensitive: false,
+        read_only: false,
+        synonyms: Vec::new(),
+        kind: None,
+        documentation: None,
+    });
+    described.collect()
 }
 
 fn result(call: &Call<DescribeConfigsRequest>, description: Description) -> DescribeConfigsResourceResult {

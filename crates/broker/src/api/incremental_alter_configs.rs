@@ -3,15 +3,16 @@
 use vltava_coordinator::cluster::command::{AlterOperation, ChangeConfigs, ConfigChange};
 use vltava_coordinator::cluster::{Answer, Command};
 use vltava_core::error::ErrorCode;
-use vltava_core::image::ConfigResource;
+use vltava_core::image::{ConfigKind, ConfigResource};
 use vltava_core::wire::WireStr;
 use vltava_protocol::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use vltava_protocol::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use vltava_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 
 use super::Call;
-use super::configs::{Refusal, resource};
+use super::configs::{Refusal, log_levels, resource};
 use crate::authorizer::Operation;
+use crate::log_levels::LevelChange;
 
 pub(crate) async fn handle(call: Call<IncrementalAlterConfigsRequest>) -> IncrementalAlterConfigsResponse {
     let known: Vec<Result<ConfigResource, Refusal>> = call
@@ -20,12 +21,18 @@ pub(crate) async fn handle(call: Call<IncrementalAlterConfigsRequest>) -> Increm
         .iter()
         .map(|asked| {
             check_operations(&asked.configs)?;
-            resource(&call, Operation::AlterConfigs, asked.resource_type, &asked.resource_name)
+            let resource =
+                resource(&call, Operation::AlterConfigs, asked.resource_type, &asked.resource_name)?;
+            if resource.kind == ConfigKind::BrokerLogger {
+                change_log_levels(&call, asked)?;
+            }
+            Ok(resource)
         })
         .collect();
     let resources = call.request.resources.iter().zip(&known).filter_map(|(asked, known)| {
         let values = asked.configs.iter().filter_map(change);
-        Some((known.as_ref().ok()?.clone(), values.collect()))
+        let resource = known.as_ref().ok().filter(|resource| resource.kind != ConfigKind::BrokerLogger)?;
+        Some((resource.clone(), values.collect()))
     });
     let command = Command::ChangeConfigs(ChangeConfigs {
         resources: resources.collect(),
@@ -40,6 +47,7 @@ pub(crate) async fn handle(call: Call<IncrementalAlterConfigsRequest>) -> Increm
     };
     let responses = call.request.resources.iter().zip(known).map(|(asked, known)| {
         let outcome = known.and_then(|resource| match &outcomes {
+            _ if resource.kind == ConfigKind::BrokerLogger => Ok(()),
             Err(code) => Err((*code, code.message().to_owned())),
             Ok(outcomes) => match outcomes.iter().find(|(named, _)| *named == resource) {
                 Some((_, Err(error))) => Err((error.code(), error.to_string())),
@@ -49,6 +57,20 @@ pub(crate) async fn handle(call: Call<IncrementalAlterConfigsRequest>) -> Increm
         response(asked, outcome)
     });
     IncrementalAlterConfigsResponse { throttle_time_ms: 0, responses: responses.collect() }
+}
+
+/// Changes what no other broker needs to know.
+fn change_log_levels(
+    call: &Call<IncrementalAlterConfigsRequest>,
+    asked: &AlterConfigsResource,
+) -> Result<(), Refusal> {
+    let levels = log_levels(call, &asked.resource_name)?;
+    let changes = asked.configs.iter().filter_map(|config| {
+        let operation = operation(config.config_operation)?;
+        Some(LevelChange { logger: &config.name, operation, level: config.value.as_deref() })
+    });
+    let changes: Vec<LevelChange<'_>> = changes.collect();
+    levels.change(&changes, call.request.validate_only).map_err(|error| (error.code(), error.to_string()))
 }
 
 fn operation(id: i8) -> Option<AlterOperation> {
