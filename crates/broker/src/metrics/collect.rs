@@ -136,6 +136,11 @@ fn connections(node: &Node, page: &mut Exposition) {
             samples.add(&[listener, "0"], value(*open, *accepted));
         }
     }
+    let threads = tokio::runtime::Handle::current().metrics();
+    let busy = (0..threads.num_workers()).map(|worker| threads.worker_total_busy_duration(worker)).sum();
+    let idle = node.metrics.idleness.since_last_look(node.clock.now(), threads.num_workers(), busy);
+    page.single(&NETWORK_IDLE, idle);
+    page.single(&HANDLERS_IDLE, idle);
     page.single(&IDLE_CLOSED, node.connections.idle_closed());
     let sessions = node.fetch_sessions.usage();
     page.single(&FETCH_SESSIONS, sessions.sessions);

@@ -88,6 +88,10 @@ families! {
     /// The size of requests in bytes.
     REQUEST_BYTES: Summary = "kafka_network_requestmetrics_requestbytes" ["request"];
 
+    /// The part of the time since the last look that the threads for connections and their requests had nothing to do.
+    NETWORK_IDLE: Gauge = "kafka_network_socketserver_networkprocessoravgidle_percent";
+    /// The same: connections and their requests share their threads.
+    HANDLERS_IDLE: Gauge = "kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent";
     /// Open connections.
     CONNECTION_COUNT: Gauge = "kafka_server_socket_server_metrics_connection_count" ["listener", "networkProcessor"];
     /// Connections that were accepted.

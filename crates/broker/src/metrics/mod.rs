@@ -18,8 +18,10 @@ pub(crate) mod requests;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use vltava_core::clock::Moment;
 use vltava_core::error::ErrorCode;
 use vltava_core::id::TopicName;
 
@@ -46,6 +48,26 @@ pub(crate) struct Metrics {
     /// What topics had counted that are gone, so that the sum over all topics never falls.
     departed: TopicMeters,
     pub(crate) requests: RequestMeters,
+    pub(crate) idleness: Idleness,
+}
+
+/// How much of the time threads have nothing to do, between one look and the next.
+#[derive(Debug, Default)]
+pub(crate) struct Idleness(Mutex<(Moment, Duration)>);
+
+impl Idleness {
+    /// The idle part of the time since the last look, of so many threads that have been busy for `busy` since the start.
+    /// Looks by several programs share the time among them.
+    pub(crate) fn since_last_look(&self, now: Moment, threads: usize, busy: Duration) -> f64 {
+        let mut last = self.0.lock();
+        let (then, was_busy) = std::mem::replace(&mut *last, (now, busy));
+        let time = now.since(then).as_secs_f64() * threads as f64;
+        if time > 0.0 {
+            (1.0 - busy.saturating_sub(was_busy).as_secs_f64() / time).clamp(0.0, 1.0)
+        } else {
+            1.0
+        }
+    }
 }
 
 impl Metrics {
@@ -143,6 +165,17 @@ impl TopicMeters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn idleness_is_that_of_the_time_between_two_looks() {
+        let idleness = Idleness::default();
+        let (at, busy) = (|seconds| Moment(Duration::from_secs(seconds)), Duration::from_secs);
+        for (now, seconds, idle) in [(10, 5, 0.75), (20, 5, 1.0), (20, 6, 1.0), (30, 26, 0.0), (40, 36, 0.5)]
+        {
+            let seen = idleness.since_last_look(at(now), 2, busy(seconds));
+            assert!((seen - idle).abs() < 1e-9, "at {now}: {seen}");
+        }
+    }
 
     #[test]
     fn the_sum_over_all_topics_outlives_a_topic() {

@@ -73,6 +73,26 @@ async fn a_restart_keeps_topics_records_and_settings() {
     broker.shutdown().await;
 }
 
+#[tokio::test]
+async fn a_broker_that_was_dropped_recovers_and_lets_go_of_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (broker, mut client) = in_folder(folder.path()).await;
+    client.create_topic("t", 1).await;
+    client.produce("t", &["a"]).await;
+    drop(broker);
+    // Its threads end on their own.
+    let broker = loop {
+        match Broker::builder().directory(folder.path()).start().await {
+            Ok(broker) => break broker,
+            Err(error) => assert!(error.to_string().contains("lock"), "{error}"),
+        }
+        tokio::task::yield_now().await;
+    };
+    let mut client = Client::connect(broker.address()).await;
+    assert_eq!(client.fetch("t", 0, 0).await.values, ["a"]);
+    broker.shutdown().await;
+}
+
 /// The binary, in a process of its own, and where it listens.
 async fn process(folder: &Path) -> (Child, SocketAddr) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vltava"))
