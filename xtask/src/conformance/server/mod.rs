@@ -288,6 +288,7 @@ controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
 log.dirs={}
+socket.listen.backlog.size=4096
 num.partitions=1
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=8
