@@ -6,8 +6,7 @@ import re
 # What the broker does not serve it does not advertise; a client sees an API that is not there and does without.
 TRANSACTIONS = "24|25|26|27|28|65|66"
 OTHER_APIS = "17|29|30|31|34|36|38|39|40|41|43|45|46|48|49|50|51|64|68|69|71|72|76|77|78|79|80|81|83|84|85|86|87|88|89|90|91|92|93|94"
-# The controller quorum is not made of Kafka's raft, so its version is no feature either.
-FEATURES = r"kraft\.version|group\.version|share\.version|streams\.version|transaction\.version|eligible\.leader\.replicas\.version"
+FEATURES = r"group\.version|share\.version|streams\.version|transaction\.version|eligible\.leader\.replicas\.version"
 
 # (API, path, what Kafka answers, what we answer, reason); patterns match from beginning to end.
 ANY = r".*"
@@ -28,11 +27,6 @@ ROWS = [
     ("Produce", r"\[0\].*ErrorCode", r"-1", r"76|87", "records that cannot be decompressed have an error that says so; Kafka's is unknown"),
     ("IncrementalAlterConfigs", r"\[\d\]\.Responses\[topics-unchanged\]\.ErrorCode", r"-1", r"42",
      "an operation that is none is an invalid request; Kafka's error is unknown"),
-    ("Fetch", r".*\.AbortedTransactions", r"\[\]", r"null", "beside an error no list and an empty one say the same"),
-    ("OffsetDelete", r"\[[123]\]\..*", ANY, r'69|"<absent>"',
-     "a group that has neither members nor offsets is no more; Kafka forgets it some minutes later"),
-    ("IncrementalAlterConfigs", r"\[6\]\.Responses\[1\]\.(ErrorCode|ErrorMessage)", r'42|"<a message>"', r"0|null",
-     "log.cleaner.threads changes nothing here, housekeeping shares one pool; so no value of it is refused"),
     ("Produce|ListOffsets", r".*\.(PartitionResponses|Partitions)\.length", r"1", r"2",
      "a partition that is named twice is answered twice; Kafka drops the first batch without a word"),
 ]
