@@ -241,39 +241,26 @@ pub fn delete_topic(topic: &str) -> Vec<u8> {
     })
 }
 
-/// Metadata version 4 of one topic, without creating it.
-pub fn metadata(topic: &str) -> Vec<u8> {
-    request(3, 4, |body| {
-        body.i32(1).text(topic).i8(0);
+/// ListOffsets version 2 of the ends of all partitions of a topic.
+pub fn list_offsets(topic: &str, partitions: i32) -> Vec<u8> {
+    request(2, 2, |body| {
+        body.i32(-1).i8(0).i32(1).text(topic).i32(partitions);
+        for partition in 0..partitions {
+            body.i32(partition).i64(-1);
+        }
     })
 }
 
-/// How many partitions of the topic have a leader, from an answer to [`metadata`].
+/// How many partitions their broker leads, from an answer to [`list_offsets`].
 pub fn led_partitions(answer: &[u8]) -> anyhow::Result<usize> {
     let mut answer = Reader(answer);
-    answer.i32()?;
-    for _ in 0..answer.i32()? {
-        answer.i32()?;
-        answer.skip_text()?;
-        answer.i32()?;
-        answer.skip_text()?;
-    }
-    answer.skip_text()?;
     answer.take(4 + 4)?;
-    if answer.i16()? != 0 {
-        return Ok(0);
-    }
     answer.skip_text()?;
-    answer.take(1)?;
     let mut led = 0;
     for _ in 0..answer.i32()? {
-        let error = answer.i16()?;
         answer.i32()?;
-        led += usize::from(error == 0 && answer.i32()? >= 0);
-        for _ in 0..2 {
-            let nodes = usize::try_from(answer.i32()?).unwrap_or(0);
-            answer.take(4 * nodes)?;
-        }
+        led += usize::from(answer.i16()? == 0);
+        answer.take(8 + 8)?;
     }
     Ok(led)
 }

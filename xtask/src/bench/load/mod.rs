@@ -28,7 +28,7 @@ pub fn connect(address: &str) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Creates a topic and waits until all its partitions have leaders.
+/// Creates a topic and waits until the broker leads all its partitions: the metadata promises that a little earlier.
 pub fn create_topic(address: &str, topic: &str, partitions: i32) -> anyhow::Result<()> {
     let mut stream = connect(address)?;
     stream.set_read_timeout(Some(LEADERS_WITHIN))?;
@@ -36,7 +36,7 @@ pub fn create_topic(address: &str, topic: &str, partitions: i32) -> anyhow::Resu
     ensure!(code == 0, "the topic {topic} was not created: error {code}");
     let begun = Instant::now();
     let wanted = usize::try_from(partitions)?;
-    while wire::led_partitions(&wire::ask(&mut stream, &wire::metadata(topic))?)? < wanted {
+    while wire::led_partitions(&wire::ask(&mut stream, &wire::list_offsets(topic, partitions))?)? < wanted {
         ensure!(begun.elapsed() < LEADERS_WITHIN, "the partitions of {topic} got no leaders");
         std::thread::sleep(Duration::from_millis(20));
     }
