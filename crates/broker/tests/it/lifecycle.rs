@@ -84,7 +84,7 @@ async fn a_broker_that_was_dropped_recovers_and_lets_go_of_its_folder() {
     let broker = loop {
         match Broker::builder().directory(folder.path()).start().await {
             Ok(broker) => break broker,
-            Err(error) => assert!(error.to_string().contains("lock"), "{error}"),
+            Err(error) => assert!(error.to_string().contains("is in use"), "{error}"),
         }
         tokio::task::yield_now().await;
     };
