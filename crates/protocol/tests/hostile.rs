@@ -27,10 +27,14 @@ const REQUEST_AMPLIFICATION_MAX: usize = 64;
 const FRAME_COST_BYTES: usize = 1024;
 
 #[test]
-fn malformed_messages_neither_panic_nor_cost_more_than_their_bytes() {
+fn malformed_requests_neither_panic_nor_cost_more_than_their_bytes() {
     let requests = APIS.iter().map(|api| api.request.clone()).collect::<Vec<_>>();
-    let responses = APIS.iter().map(|api| api.response.clone()).chain(OTHER_MESSAGES.iter().cloned());
     check(&requests, REQUEST_AMPLIFICATION_MAX);
+}
+
+#[test]
+fn malformed_responses_neither_panic_nor_cost_more_than_their_bytes() {
+    let responses = APIS.iter().map(|api| api.response.clone()).chain(OTHER_MESSAGES.iter().cloned());
     check(&responses.collect::<Vec<_>>(), RESPONSE_AMPLIFICATION_MAX);
 }
 
