@@ -141,6 +141,10 @@ impl Broker {
 
     /// Resolves, with the reason, once the broker can no longer keep its metadata, as after a failure of their disk.
     /// What is left to do then is [`Broker::shutdown`].
+    ///
+    /// A log directory that fails does not end the broker, not even its last one: nothing is appended there any more, and
+    /// what is there is read until a restart. Kafka halts when its last directory fails, which would take the records from
+    /// their readers, too; whoever wants that finds the failure at `/health`.
     pub async fn failed(&self) -> String {
         let mut failure = self.node.quorum.failure();
         let failed = failure.wait_for(Option::is_some).await;

@@ -1,6 +1,7 @@
 //! What every request of a running broker shares.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -126,9 +127,15 @@ impl Node {
 
     /// Asks the controller.
     ///
+    /// Once the directory of the metadata is offline it is not asked: its first write would fail and end the quorum, and
+    /// with it the broker, which so can go on serving what it has.
+    ///
     /// # Errors
-    /// Kafka's code of what went wrong before the controller could answer.
+    /// Kafka's code of what went wrong before the controller could answer; `KAFKA_STORAGE_ERROR` when it cannot write.
     pub(crate) async fn ask_controller(&self, command: Command) -> Result<Answer, ErrorCode> {
+        if self.stores.is_offline(Path::new(&self.config.logs.metadata_dir)) {
+            return Err(ErrorCode::KAFKA_STORAGE_ERROR);
+        }
         self.controller.ask(command).await.map_err(|error| error.controller_code())
     }
 

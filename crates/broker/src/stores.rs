@@ -1,6 +1,7 @@
 //! The storage backends of a broker, by the name that `vltava.storage` gives them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use vltava_core::log::LogStore;
@@ -36,6 +37,12 @@ impl Stores {
     /// The backend of a topic.
     pub(crate) fn named(&self, name: &str) -> &Arc<dyn LogStore> {
         self.by_name.get(name).unwrap_or(&self.main)
+    }
+
+    /// Whether a directory of the main backend has failed.
+    pub(crate) fn is_offline(&self, path: &Path) -> bool {
+        let directories = self.main.directories();
+        directories.iter().any(|directory| directory.path == path && directory.failure.is_some())
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<dyn LogStore>> {

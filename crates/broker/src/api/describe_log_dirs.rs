@@ -85,6 +85,15 @@ fn describe(
     logs: &HashMap<DirectoryId, Vec<StoredLog>>,
     lags: &HashMap<TopicPartition, i64>,
 ) -> DescribeLogDirsResult {
+    let log_dir = WireStr::from(directory.path.display().to_string());
+    if directory.failure.is_some() {
+        // As Kafka has it: of an offline directory nothing is known.
+        return DescribeLogDirsResult {
+            error_code: ErrorCode::KAFKA_STORAGE_ERROR.code(),
+            log_dir,
+            ..DescribeLogDirsResult::default()
+        };
+    }
     let mut topics: BTreeMap<TopicName, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
     for log in logs.get(&directory.id).into_iter().flatten() {
         topics.entry(log.id.partition.topic.clone()).or_default().push(DescribeLogDirsPartition {
@@ -94,11 +103,10 @@ fn describe(
             is_future_key: false,
         });
     }
-    let code = if directory.failure.is_some() { ErrorCode::KAFKA_STORAGE_ERROR } else { ErrorCode::NONE };
     let bytes = |count: Option<u64>| count.and_then(|count| i64::try_from(count).ok()).unwrap_or(-1);
     DescribeLogDirsResult {
-        error_code: code.code(),
-        log_dir: WireStr::from(directory.path.display().to_string()),
+        error_code: ErrorCode::NONE.code(),
+        log_dir,
         topics: topics
             .into_iter()
             .map(|(name, partitions)| DescribeLogDirsTopic {

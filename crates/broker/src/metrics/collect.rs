@@ -11,7 +11,7 @@ use vltava_coordinator::group::command::ListGroups;
 use vltava_coordinator::group::{GroupAnswer, GroupCommand};
 use vltava_core::id::DirectoryId;
 use vltava_core::image::{Image, Partition as Replicas};
-use vltava_core::log::Directory;
+use vltava_core::log::{Directory, LogId};
 use vltava_replication::runtime::Phase;
 
 use super::TopicMeters;
@@ -20,7 +20,7 @@ use super::families::*;
 use super::histogram::Distribution;
 use super::process::Process;
 use crate::node::Node;
-use crate::partitions::{Hosted, Slot, View};
+use crate::partitions::{Hosted, Lookup, Slot, View};
 
 /// How long the page waits for the group coordinators; without their answer it has no series of groups.
 const GROUPS_TIMEOUT: Duration = Duration::from_secs(1);
@@ -185,20 +185,20 @@ fn offline(node: &Node, view: &View, directories: &[Directory]) -> usize {
         .filter(|directory| directory.failure.is_some())
         .map(|directory| directory.id)
         .collect();
-    let lies_in_failed = |replicas: &Replicas| {
-        let place = replicas.replicas.iter().position(|replica| *replica == node.id);
-        place
-            .and_then(|place| replicas.directories.get(place))
-            .is_some_and(|directory| failed.contains(directory))
-    };
-    let slots = view.lookups().flat_map(|lookup| lookup.slots().iter().zip(&lookup.topic().partitions));
-    slots
-        .filter(|(slot, replicas)| match slot {
-            Slot::Failed => true,
-            Slot::Here(_) => lies_in_failed(replicas),
-            Slot::Elsewhere => false,
-        })
-        .count()
+    let closed = view.lookups().flat_map(Lookup::slots).filter(|slot| matches!(slot, Slot::Failed)).count();
+    if failed.is_empty() {
+        return closed;
+    }
+    let lost: HashSet<LogId> = node
+        .stores
+        .all()
+        .flat_map(|store| store.list().unwrap_or_default())
+        .filter(|log| failed.contains(&log.directory))
+        .map(|log| log.id)
+        .collect();
+    let is_lost =
+        |topic, hosted: &Hosted| lost.contains(&LogId { topic, partition: hosted.partition.id().clone() });
+    closed + view.hosted().filter(|(topic, hosted)| is_lost(*topic, hosted)).count()
 }
 
 fn partitions(node: &Node, page: &mut Exposition) {

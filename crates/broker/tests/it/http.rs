@@ -27,7 +27,7 @@ async fn exchange(address: SocketAddr, request: &str) -> String {
     String::from_utf8(response).unwrap()
 }
 
-async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String) {
     let response =
         exchange(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
             .await;
@@ -86,7 +86,7 @@ async fn health_names_the_controller_and_the_cluster() {
 
 /// A page, taken apart.
 #[derive(Debug, Default)]
-struct Page {
+pub(crate) struct Page {
     /// The type of each family.
     types: BTreeMap<String, String>,
     /// The value of each series.
@@ -127,12 +127,12 @@ impl Page {
         page
     }
 
-    fn value(&self, series: &str) -> f64 {
+    pub(crate) fn value(&self, series: &str) -> f64 {
         *self.series.get(series).unwrap_or_else(|| panic!("{series} is missing in {:#?}", self.series.keys()))
     }
 }
 
-async fn page(broker: &Broker) -> Page {
+pub(crate) async fn page(broker: &Broker) -> Page {
     let (code, text) = get(broker.http_address().unwrap(), "/metrics").await;
     assert_eq!(code, 200);
     Page::parse(&text)

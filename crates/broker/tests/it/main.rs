@@ -4,6 +4,7 @@
 
 mod client;
 mod connections;
+mod disks;
 mod examples;
 mod http;
 mod lifecycle;

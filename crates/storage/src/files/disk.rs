@@ -29,6 +29,19 @@ pub enum DiskFault {
     Sync,
     /// Reads fail with an I/O error.
     Read,
+    /// There is no room for new names and bytes.
+    Full,
+}
+
+impl DiskFault {
+    /// What the operating system would say.
+    fn error(self) -> io::Error {
+        let errno = match self {
+            DiskFault::Full => rustix::io::Errno::NOSPC,
+            DiskFault::Write | DiskFault::Sync | DiskFault::Read => rustix::io::Errno::IO,
+        };
+        io::Error::from_raw_os_error(errno.raw_os_error())
+    }
 }
 
 /// The size of the pieces in which a torn write survives.
@@ -182,9 +195,15 @@ impl World {
             return Err(io::Error::other("the machine has lost power"));
         }
         match self.faults.iter().any(|(kind, folder)| *kind == fault && path.starts_with(folder)) {
-            true => Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error())),
+            true => Err(fault.error()),
             false => Ok(()),
         }
+    }
+
+    /// Whether something new may be written there.
+    fn check_room(&self, path: &Path) -> io::Result<()> {
+        self.check(DiskFault::Write, path)?;
+        self.check(DiskFault::Full, path)
     }
 
     fn find(&self, path: &Path) -> io::Result<NodeId> {
@@ -338,7 +357,7 @@ impl Files for SeededDisk {
             (Some(node), _) => node,
             (None, Open::Existing) => return Err(ErrorKind::NotFound.into()),
             (None, _) => {
-                world.check(DiskFault::Write, path)?;
+                world.check_room(path)?;
                 let crashed = world.step()?;
                 let node = world.create(parent, name, Node::File(Content::default()))?;
                 if crashed {
@@ -406,7 +425,7 @@ impl Files for SeededDisk {
             at = match world.folder(at)?.names.get(name) {
                 Some(id) => *id,
                 None => {
-                    world.check(DiskFault::Write, folder)?;
+                    world.check_room(folder)?;
                     let crashed = world.step()?;
                     let id = world.create(at, name, Node::Folder(Folder::default()))?;
                     lost(crashed)?;
@@ -520,7 +539,7 @@ impl OpenFile for DiskFile {
 
     fn write_at(&self, slices: &mut [IoSlice<'_>], position: u64) -> io::Result<()> {
         let mut world = self.world()?;
-        world.check(DiskFault::Write, &self.path)?;
+        world.check_room(&self.path)?;
         let crashed = world.step()?;
         let mut bytes = Vec::new();
         for slice in slices.iter() {
@@ -535,7 +554,7 @@ impl OpenFile for DiskFile {
         let position = usize::try_from(position).map_err(|_| ErrorKind::InvalidInput)?;
         world.content(self.node)?.change(ContentChange::Write(position, bytes));
         lost(crashed)?;
-        if room < wanted { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if room < wanted { Err(DiskFault::Full.error()) } else { Ok(()) }
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -561,9 +580,9 @@ impl OpenFile for DiskFile {
 
     fn reserve(&self, length: u64) -> io::Result<()> {
         let world = self.world()?;
-        world.check(DiskFault::Write, &self.path)?;
+        world.check_room(&self.path)?;
         let room = world.room.unwrap_or(u64::MAX);
-        if room < length { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if room < length { Err(DiskFault::Full.error()) } else { Ok(()) }
     }
 
     fn size(&self) -> io::Result<u64> {
