@@ -2,6 +2,7 @@
 
 mod bench;
 mod campaign;
+mod ci;
 mod codegen;
 mod conformance;
 mod docs;
@@ -27,6 +28,8 @@ enum Task {
     BenchFloor(bench::floor::Arguments),
     /// Run the seeded tests on seeds that nobody has run before
     Campaign(campaign::Options),
+    /// Run everything that a change has to pass
+    Ci(ci::Options),
     /// Turn the message tables into Rust
     Codegen(codegen::Arguments),
     /// Drive a broker with other people's clients and compare it with Apache Kafka.
@@ -42,8 +45,9 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Bench(options) => bench::run(&options)?,
         Task::BenchFloor(arguments) => bench::floor::run(&arguments)?,
         Task::Campaign(options) => return campaign::run(&options),
+        Task::Ci(options) => return ci::run(&options),
         Task::Codegen(arguments) => codegen::run(&arguments)?,
-        Task::Conformance(options) => conformance::run(&options)?,
+        Task::Conformance(options) => return conformance::run(&options),
         Task::Docs(arguments) => docs::run(&arguments)?,
         Task::Tidy => return tidy::run(),
     }

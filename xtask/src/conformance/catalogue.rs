@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Options;
+use crate::ci::Share;
 
 /// What a suite is written in, and so how it is prepared and started.
 pub enum Program {
@@ -18,6 +19,8 @@ pub enum Program {
     Go(&'static str),
     /// A script of the npm package `xtask/conformance/node`.
     Node(&'static str),
+    /// The comparison of message classes, which needs no server.
+    Messages,
 }
 
 /// One program with checks, and what it needs.
@@ -28,6 +31,8 @@ pub struct Suite {
     pub about: &'static str,
     /// The program.
     pub program: Program,
+    /// What its time in a whole run is taken from.
+    pub share: Share,
     /// Whether it restarts or kills the server under test.
     pub controls_server: bool,
     /// Whether it compares with an Apache Kafka, which is started beside the server under test.
@@ -51,6 +56,11 @@ pub struct Limits {
 const PROGRAM_LIMIT: Duration = Duration::from_secs(600);
 
 impl Suite {
+    /// Whether it is run against a server.
+    pub fn needs_server(&self) -> bool {
+        !matches!(self.program, Program::Messages)
+    }
+
     /// The limits under the budgets of the command line.
     pub fn limits(&self, options: &Options) -> Limits {
         let budget = Duration::from_secs(if self.takes_budget { options.seconds } else { 0 });
@@ -64,6 +74,7 @@ const fn suite(name: &'static str, about: &'static str, program: Program, check_
         name,
         about,
         program,
+        share: Share::Clients,
         controls_server: false,
         needs_oracle: false,
         takes_budget: false,
@@ -146,4 +157,10 @@ pub const SUITES: &[Suite] = &[
             90,
         )
     },
+    suite(
+        "messages",
+        "Kafka's own message classes: every message and record in every version, both ways",
+        Program::Messages,
+        0,
+    ),
 ];

@@ -29,6 +29,7 @@ pub fn prepare(suite: &Suite, cache: &Cache) -> anyhow::Result<Command> {
         Program::Java(class) => java(cache, &programs, class),
         Program::Go(name) => go(cache, &programs, name),
         Program::Node(script) => node(cache, &programs, script),
+        Program::Messages => bail!("it needs no client"),
     }
 }
 

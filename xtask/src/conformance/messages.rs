@@ -16,11 +16,6 @@ use super::clients::must_run;
 use super::report::Report;
 use super::server::jars::{self, jars};
 
-/// What the suite is called on the command line.
-pub const NAME: &str = "messages";
-/// What it shows, in one line.
-pub const ABOUT: &str = "Kafka's own message classes: every message and record in every version, both ways";
-
 /// The randomness of both sides; a failing message is printed whole.
 const SEED: &str = "1";
 /// How many messages of every type and version each side writes.
@@ -35,7 +30,7 @@ type Handled = BTreeSet<String>;
 /// Runs all checks.
 pub fn run(cache: &Cache, report: &mut Report, keep: bool) -> anyhow::Result<()> {
     let kafka = Kafka::find(cache)?;
-    let folder = cache::temporary_folder(NAME)?;
+    let folder = cache::temporary_folder("messages")?;
     let programs = build()?;
     let written = folder.join("kafka");
     let classes = kafka.run(&["generate", SEED, SAMPLES], &written)?;

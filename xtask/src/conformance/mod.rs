@@ -9,7 +9,7 @@
 //! oracle: what fails against Vltava and passes there is Vltava's fault.
 
 pub mod cache;
-mod catalogue;
+pub mod catalogue;
 mod clients;
 mod messages;
 pub mod program;
@@ -17,14 +17,16 @@ mod report;
 pub mod server;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 
 use self::cache::Cache;
-use self::catalogue::{SUITES, Suite};
+use self::catalogue::{Program, SUITES, Suite};
 use self::report::Report;
 use self::server::{Kind, Server};
+use crate::ci::Tally;
 
 /// What `cargo xtask conformance` is asked to do.
 #[derive(clap::Args)]
@@ -53,15 +55,15 @@ pub struct Options {
     list: bool,
 
     /// Time budget of suites that run for as long as they are let (hostile input).
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = BUDGETS.0)]
     seconds: u64,
 
     /// Rounds of the `kill` suite.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = BUDGETS.1)]
     rounds: u64,
 
     /// Events of the main job.
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = BUDGETS.2)]
     events: u64,
 
     /// Keep the folders of servers and programs, and print where they are.
@@ -69,53 +71,70 @@ pub struct Options {
     keep: bool,
 }
 
-/// Runs the suites that `options` name and prints one line per check. Ends the process with 1 if a check failed.
-pub fn run(options: &Options) -> anyhow::Result<()> {
+/// Seconds of hostile input, rounds of kills, events of the main job, unless told otherwise.
+const BUDGETS: (u64, u64, u64) = (60, 20, 100_000);
+
+impl Options {
+    /// What `cargo xtask conformance` does without options, with a binary that is named.
+    pub fn of_binary(binary: PathBuf) -> Options {
+        Options {
+            suites: Vec::new(),
+            against: Kind::Vltava,
+            bootstrap: None,
+            binary: Some(binary),
+            only: None,
+            list: false,
+            seconds: BUDGETS.0,
+            rounds: BUDGETS.1,
+            events: BUDGETS.2,
+            keep: false,
+        }
+    }
+}
+
+/// Runs the suites that `options` name and prints one line per check. Fails if a check did.
+pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     if options.list {
         for suite in SUITES {
-            println!("{:<8} {}", suite.name, suite.about);
+            println!("{:<9} {}", suite.name, suite.about);
         }
-        println!("{:<8} {}", messages::NAME, messages::ABOUT);
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
-    let suites = choose(&options.suites)?;
-    let cache = Cache::of_user()?;
-    server::raise_descriptor_limit();
     let mut report = Report::default();
-    for suite in suites {
-        report.suite(suite.name);
-        if let Err(error) = run_suite(suite, options, &cache, &mut report) {
-            report.fail("start", &format!("{error:#}"), &[]);
-        }
+    for suite in choose(&options.suites)? {
+        watch(suite, options, &mut report)?;
     }
-    if wants(&options.suites, messages::NAME) {
-        report.suite(messages::NAME);
-        if let Err(error) = messages::run(&cache, &mut report, options.keep) {
-            report.fail("start", &format!("{error:#}"), &[]);
-        }
-    }
-    if report.finish() {
-        Ok(())
-    } else {
-        // The sums stay the last line: an error would print below them.
-        std::process::exit(1)
-    }
+    Ok(if report.finish() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs one suite, and counts its checks.
+pub fn one(suite: &'static Suite, options: &Options) -> anyhow::Result<Tally> {
+    let mut report = Report::default();
+    watch(suite, options, &mut report)?;
+    Ok(report.tally())
 }
 
 fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Suite>> {
-    if let Some(unknown) = names.iter().find(|name| !is_suite(name)) {
+    if let Some(unknown) = names.iter().find(|name| SUITES.iter().all(|suite| suite.name != **name)) {
         bail!("there is no suite {unknown:?}; `cargo xtask conformance --list` shows all");
     }
-    Ok(SUITES.iter().filter(|suite| wants(names, suite.name)).collect())
+    let wanted = |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
+    Ok(SUITES.iter().filter(wanted).collect())
 }
 
-fn is_suite(name: &str) -> bool {
-    name == messages::NAME || SUITES.iter().any(|suite| suite.name == name)
-}
-
-/// Whether `suite` was named, or none was.
-fn wants(names: &[String], suite: &str) -> bool {
-    names.is_empty() || names.iter().any(|name| name == suite)
+/// A suite that cannot be started has failed.
+fn watch(suite: &'static Suite, options: &Options, report: &mut Report) -> anyhow::Result<()> {
+    server::raise_descriptor_limit();
+    let cache = Cache::of_user()?;
+    report.suite(suite.name);
+    let outcome = match suite.program {
+        Program::Messages => messages::run(&cache, report, options.keep),
+        _ => run_suite(suite, options, &cache, report),
+    };
+    if let Err(error) = outcome {
+        report.fail("start", &format!("{error:#}"), &[]);
+    }
+    Ok(())
 }
 
 /// One suite on one fresh server, so that no suite sees what another one left behind.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::ci::Tally;
+
 /// Collects outcomes and prints each as it comes.
 #[derive(Default)]
 pub struct Report {
@@ -45,7 +47,12 @@ impl Report {
         println!("skip  {}: {reason}", self.suite);
     }
 
-    /// Prints the sums alone on the last line. False if anything failed or nothing ran.
+    /// How many checks held, and how many did not.
+    pub fn tally(&self) -> Tally {
+        Tally { passed: self.passed, failed: self.failed }
+    }
+
+    /// Prints the names of all failures, and the sums alone on the last line. False if anything failed or nothing ran.
     pub fn finish(self) -> bool {
         if !self.failures.is_empty() {
             println!("\nfailed:");

@@ -4,11 +4,14 @@
 
 pub mod jars;
 mod kafka;
+mod port;
 mod vltava;
+
+pub use self::vltava::built;
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -67,7 +70,7 @@ impl Server {
     /// Writes a configuration below `folder`, formats it where needed, starts the server and waits until it answers.
     pub fn start(kind: Kind, binary: Option<&Path>, cache: &Cache, folder: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let (port, controller_port) = (free_port()?, free_port()?);
+        let [port, controller_port] = port::free()?;
         let properties = folder.join("server.properties");
         std::fs::write(&properties, self::properties(folder, port, controller_port))?;
         let launch = match kind {
@@ -268,10 +271,6 @@ pub fn raise_descriptor_limit() {
     if setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
         println!("note: the limit of open files could not be raised");
     }
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// The stock combined-mode file, with addresses on loopback, single replicas, and no wait before a group's first round.

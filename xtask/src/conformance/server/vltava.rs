@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 use super::Launch;
 
@@ -18,19 +18,21 @@ pub fn launch(binary: Option<&Path>, properties: &Path) -> anyhow::Result<Launch
     Ok(Launch { program, arguments })
 }
 
-/// The newer one of the debug and the release build, found from where xtask itself was built to.
+/// The newer one of the debug and the release build.
 fn newest_binary() -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let target = own.parent().and_then(Path::parent).context("xtask does not run from a target folder")?;
-    let built = ["release", "debug"].map(|profile| target.join(profile).join("vltava"));
-    let newest = built
+    let (release, debug) = (built("release")?, built("debug")?);
+    let newest = [&release, &debug]
         .into_iter()
         .filter(|file| file.exists())
         .max_by_key(|file| file.metadata().and_then(|m| m.modified()).ok());
-    ensure!(
-        newest.is_some(),
-        "there is no vltava below {}; run `cargo build --release` first",
-        target.display()
-    );
-    newest.context("checked above")
+    newest
+        .cloned()
+        .with_context(|| format!("there is no {}; run `cargo build --release` first", release.display()))
+}
+
+/// Where a profile's build lies, found from where xtask itself was built to. It may not have been built.
+pub fn built(profile: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let target = own.parent().and_then(Path::parent).context("xtask does not run from a target folder")?;
+    Ok(target.join(profile).join("vltava"))
 }

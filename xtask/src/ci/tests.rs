@@ -1,0 +1,52 @@
+//! All tests of the workspace, counted.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+
+use super::Tally;
+
+/// Runs the tests of the README and prints what they printed when one fails.
+pub fn run(mut cargo: Command) -> anyhow::Result<Tally> {
+    let output = cargo
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .stdin(Stdio::null())
+        .output()
+        .context("cargo cannot be started")?;
+    let results = String::from_utf8_lossy(&output.stdout);
+    let tally = count(&results)?;
+    if !output.status.success() {
+        println!("{results}{}", String::from_utf8_lossy(&output.stderr));
+        ensure!(tally.failed > 0, "the tests cannot be run");
+    }
+    ensure!(tally.passed > 0, "there are no tests");
+    println!("tests: {} held, {} did not", tally.passed, tally.failed);
+    Ok(tally)
+}
+
+/// The sums of all `test result:` lines, which each test program prints once.
+fn count(results: &str) -> anyhow::Result<Tally> {
+    let mut tally = Tally::default();
+    for line in results.lines().filter_map(|line| line.strip_prefix("test result: ")) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let before = |what| words.windows(2).find(|pair| pair.get(1) == Some(&what))?.first()?.parse().ok();
+        let (passed, failed) =
+            before("passed;").zip(before("failed;")).context("cargo prints other results")?;
+        tally.add(Tally { passed, failed });
+    }
+    Ok(tally)
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    #[test]
+    fn results_of_all_programs_are_added() {
+        let results = "running 2 tests\ntest a ... ok\ntest result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; \
+                       0 filtered out; finished in 0.01s\n\ntest result: FAILED. 3 passed; 2 failed; 0 ignored\n";
+        assert_eq!(count(results).unwrap(), Tally { passed: 15, failed: 2 });
+        assert_eq!(count("error: could not compile").unwrap(), Tally::default());
+        assert!(count("test result: who knows").is_err());
+    }
+}
