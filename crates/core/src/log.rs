@@ -43,7 +43,8 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// write failed: nothing of it is visible, and the log is offline.
     fn append(&self, batches: &[Batch]) -> Result<Appended, LogError>;
 
-    /// Reads from the batch that contains `from`, or the next one where compaction has left a gap.
+    /// Reads from the batch that contains `from`, or the next one where compaction has left a gap. What is not in memory
+    /// is a [`LogData::Later`].
     ///
     /// # Errors
     /// [`LogError::OutOfRange`] when `from` lies outside [`Log::bounds`]; at the end itself the answer is empty.
@@ -171,10 +172,10 @@ pub enum LogData {
 
 /// A read that has to wait for a disk.
 pub struct LaterRead {
-    /// How many bytes it will return.
+    /// How many bytes it will bring; where only the disk knows that, how many were asked for.
     pub length: usize,
-    /// Reads; run it on a thread that may block.
-    pub read: Box<dyn FnOnce() -> Result<Bytes, LogError> + Send>,
+    /// Waits for the disk; run it on a thread that may block. What it returns is at hand: never a later read again.
+    pub read: Box<dyn FnOnce() -> Result<LogData, LogError> + Send>,
 }
 
 /// A range of an open file that is never truncated nor overwritten while this exists.

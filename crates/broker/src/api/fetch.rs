@@ -389,7 +389,7 @@ impl Gathered {
                 continue;
             };
             match spawn_blocking(later.read).await {
-                Ok(Ok(bytes)) => records.data = LogData::Bytes([bytes].into_iter().collect()),
+                Ok(Ok(data)) => records.data = data,
                 Ok(Err(error)) => *read = Err(error.code()),
                 Err(_) => *read = Err(ErrorCode::KAFKA_STORAGE_ERROR),
             }

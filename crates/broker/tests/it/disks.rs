@@ -223,3 +223,23 @@ async fn a_broker_that_cannot_keep_its_metadata_ends() {
     assert_eq!(client.produce("u", &["a"]).await.base_offset, 0);
     broker.shutdown().await;
 }
+
+/// Records that are on the disk and not in memory are fetched as well, whole and in order.
+#[tokio::test]
+async fn what_is_not_in_memory_is_fetched_as_well() {
+    let disk = SeededDisk::new(5);
+    let (broker, mut client) = start(&disk, &[FIRST]).await;
+    assert_eq!(client.create_topic("t", 1).await, ErrorCode::NONE);
+    let values: Vec<String> = (0..300).map(|number| format!("value {number}")).collect();
+    for value in &values {
+        client.produce("t", &[value]).await;
+    }
+    disk.fail(DiskFault::Cold, Path::new(FIRST));
+    assert_eq!(client.fetch("t", 0, 0).await.values, values);
+    assert_eq!(client.fetch("t", 7, 0).await.values, values[7..]);
+    assert_eq!(client.fetch("t", 299, 0).await.values, values[299..]);
+    let (broker, mut client) = restart(&disk, broker, &[FIRST]).await;
+    disk.fail(DiskFault::Cold, Path::new(FIRST));
+    assert_eq!(client.fetch("t", 299, 0).await.values, values[299..]);
+    broker.shutdown().await;
+}

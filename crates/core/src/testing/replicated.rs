@@ -342,7 +342,10 @@ impl Shared {
                 let rest = bytes.split_off(self.random.below(bytes.len()));
                 LogData::Bytes([bytes, rest].into_iter().collect())
             }
-            _ => LogData::Later(LaterRead { length: bytes.len(), read: Box::new(move || Ok(bytes)) }),
+            _ => LogData::Later(LaterRead {
+                length: bytes.len(),
+                read: Box::new(move || Ok(LogData::Bytes(smallvec::smallvec![bytes]))),
+            }),
         }
     }
 }

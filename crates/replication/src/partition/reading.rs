@@ -25,7 +25,7 @@ pub fn load(data: LogData) -> Result<Bytes, LogError> {
             Ok(joined.freeze())
         }
         LogData::File(range) => read_range(&range),
-        LogData::Later(later) => (later.read)(),
+        LogData::Later(later) => load((later.read)()?),
     }
 }
 

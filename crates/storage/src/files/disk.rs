@@ -31,6 +31,8 @@ pub enum DiskFault {
     Read,
     /// There is no room for new names and bytes.
     Full,
+    /// Nothing is in memory: reads that may not wait fail.
+    Cold,
 }
 
 impl DiskFault {
@@ -38,6 +40,7 @@ impl DiskFault {
     fn error(self) -> io::Error {
         let errno = match self {
             DiskFault::Full => rustix::io::Errno::NOSPC,
+            DiskFault::Cold => rustix::io::Errno::AGAIN,
             DiskFault::Write | DiskFault::Sync | DiskFault::Read => rustix::io::Errno::IO,
         };
         io::Error::from_raw_os_error(errno.raw_os_error())
@@ -535,6 +538,11 @@ impl OpenFile for DiskFile {
             target.copy_from_slice(source);
         }
         Ok(length)
+    }
+
+    fn read_now(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        self.world()?.check(DiskFault::Cold, &self.path)?;
+        self.read_at(buffer, position)
     }
 
     fn write_at(&self, slices: &mut [IoSlice<'_>], position: u64) -> io::Result<()> {

@@ -96,6 +96,13 @@ pub trait OpenFile: Send + Sync + fmt::Debug {
     /// Anything the disk reports.
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
 
+    /// The same from memory alone: fails where the disk would have to be waited for. A file system that cannot tell is
+    /// waited for.
+    ///
+    /// # Errors
+    /// `WouldBlock` when not all of it is in memory; anything the disk reports.
+    fn read_now(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
+
     /// Writes all slices one after another, in one call to the operating system unless that cuts it short.
     ///
     /// # Errors

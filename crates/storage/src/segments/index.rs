@@ -9,6 +9,7 @@ use std::io;
 use vltava_core::id::{Offset, Timestamp};
 use vltava_core::record::BatchHeader;
 
+use super::segment::Patience;
 use crate::files::OpenFile;
 
 /// Bytes of an entry in `.index`.
@@ -162,6 +163,7 @@ impl Indexer {
 /// Reads a page at a time: some 9 short reads for the largest index there is by default.
 pub(super) fn last_where<const ENTRY: usize>(
     file: &dyn OpenFile,
+    patience: Patience,
     count: u64,
     below: impl Fn([u8; ENTRY]) -> bool,
 ) -> io::Result<Option<[u8; ENTRY]>> {
@@ -172,7 +174,7 @@ pub(super) fn last_where<const ENTRY: usize>(
     while high - low > page_entries {
         let middle = low + (high - low) / 2;
         let mut entry = [0; ENTRY];
-        if file.read_at(&mut entry, middle * ENTRY as u64)? < ENTRY {
+        if patience.read(file, &mut entry, middle * ENTRY as u64)? < ENTRY {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if below(entry) { low = middle } else { high = middle }
@@ -180,7 +182,7 @@ pub(super) fn last_where<const ENTRY: usize>(
     let mut page = [0; PAGE];
     let wanted = usize::try_from(high - low).unwrap_or(0) * ENTRY;
     let target = page.get_mut(..wanted).ok_or(io::ErrorKind::UnexpectedEof)?;
-    if file.read_at(target, low * ENTRY as u64)? < wanted {
+    if patience.read(file, target, low * ENTRY as u64)? < wanted {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     let (entries, _) = target.as_chunks::<ENTRY>();

@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
 use vltava_core::clock::Clock;
@@ -53,6 +53,8 @@ pub(super) struct SegmentLog {
     /// Below this everything is durable, the indexes too.
     recovery_point: AtomicI64,
     sidecars: SidecarFolder,
+    /// For reads that are carried out later.
+    myself: Weak<SegmentLog>,
 }
 
 #[derive(Debug)]

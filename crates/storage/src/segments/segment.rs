@@ -138,7 +138,7 @@ impl Segment {
 
     /// Where to start looking for `offset`: the start of a batch at or below it. `entries` is how many the index holds,
     /// `None` for all that its file has.
-    pub(super) fn floor(&self, offset: Offset, entries: Option<u64>) -> io::Result<u64> {
+    pub(super) fn floor(&self, offset: Offset, entries: Option<u64>, patience: Patience) -> io::Result<u64> {
         if entries == Some(0) {
             return Ok(0);
         }
@@ -148,7 +148,7 @@ impl Segment {
             None => file.size()? / OFFSET_ENTRY as u64,
         };
         let decode = |bytes| OffsetEntry::decode(bytes, self.base);
-        let found = last_where(&*file, count, |bytes| decode(bytes).offset <= offset)?;
+        let found = last_where(&*file, patience, count, |bytes| decode(bytes).offset <= offset)?;
         Ok(found.map_or(0, |bytes| decode(bytes).position))
     }
 
@@ -163,7 +163,7 @@ impl Segment {
             None => file.size()? / TIME_ENTRY as u64,
         };
         let decode = |bytes| TimeEntry::decode(bytes, self.base);
-        let found = last_where(&*file, count, |bytes| decode(bytes).timestamp < timestamp)?;
+        let found = last_where(&*file, Patience::Waits, count, |bytes| decode(bytes).timestamp < timestamp)?;
         Ok(found.map_or(self.base, |bytes| decode(bytes).offset))
     }
 
@@ -194,10 +194,30 @@ pub(super) fn failed(act: &'static str, path: &Path, error: io::Error) -> LogErr
     LogError::Io { act, path: path.to_path_buf(), source: Arc::new(error) }
 }
 
+/// Whether a read may wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It is on a thread that may block.
+    Waits,
+    /// It fails with `WouldBlock`.
+    None,
+}
+
+impl Patience {
+    /// Reads up to `buffer.len()` bytes; fewer only at the end of the file.
+    pub(super) fn read(self, file: &dyn OpenFile, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        match self {
+            Patience::Waits => file.read_at(buffer, position),
+            Patience::None => file.read_now(buffer, position),
+        }
+    }
+}
+
 /// Walks the headers of a segment's batches from a position, a few kilobytes a read.
 #[derive(Debug)]
 pub(super) struct HeaderScan<'a> {
     file: &'a dyn OpenFile,
+    patience: Patience,
     /// Where the next batch starts.
     pub position: u64,
     end: u64,
@@ -220,7 +240,13 @@ pub(super) enum ScanError {
 impl<'a> HeaderScan<'a> {
     /// A walk over the bytes from `position`, where a batch starts, to `end`.
     pub(super) fn new(file: &'a dyn OpenFile, position: u64, end: u64) -> HeaderScan<'a> {
-        HeaderScan { file, position, end, window: [0; WINDOW], window_at: 0, window_length: 0 }
+        let patience = Patience::Waits;
+        HeaderScan { file, patience, position, end, window: [0; WINDOW], window_at: 0, window_length: 0 }
+    }
+
+    /// The same walk with another patience.
+    pub(super) fn with(self, patience: Patience) -> HeaderScan<'a> {
+        HeaderScan { patience, ..self }
     }
 
     /// The next header and where its batch starts; `None` at the end.
@@ -247,7 +273,7 @@ impl<'a> HeaderScan<'a> {
         if inside.is_none_or(|skip| skip + wanted > self.window_length) {
             let most = usize::try_from(left).unwrap_or(usize::MAX).min(WINDOW);
             let target = self.window.get_mut(..most).unwrap_or_default();
-            self.window_length = self.file.read_at(target, self.position)?;
+            self.window_length = self.patience.read(self.file, target, self.position)?;
             self.window_at = self.position;
         }
         let skip = usize::try_from(self.position - self.window_at).unwrap_or(0);

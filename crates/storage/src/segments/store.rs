@@ -369,7 +369,6 @@ impl LogStore for SegmentStore {
             Arc::clone(&known.directory),
             Arc::clone(&self.shared),
         ))?;
-        let log = Arc::new(log);
         *slot = Some(Arc::clone(&log));
         Ok(log)
     }

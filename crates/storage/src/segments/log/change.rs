@@ -11,7 +11,7 @@ use super::{Active, Sealed, SegmentLog, State};
 use crate::files::Open;
 use crate::segments::names;
 use crate::segments::recovery::{Trust, load, replace_by_prefix};
-use crate::segments::segment::{HeaderScan, SUFFIXES, ScanError, Segment, failed};
+use crate::segments::segment::{HeaderScan, Patience, SUFFIXES, ScanError, Segment, failed};
 
 impl SegmentLog {
     pub(super) fn truncate_suffix(&self, end: Offset) -> Result<(), LogError> {
@@ -214,7 +214,7 @@ impl SegmentLog {
 fn first_reaching(segment: &Segment, size: u64, end: Offset) -> Result<(u64, Option<Offset>), LogError> {
     let file = segment.log_file()?;
     // An index that is gone is made again when the segment is loaded; here the walk just starts at the beginning.
-    let start = segment.floor(end, None).unwrap_or(0);
+    let start = segment.floor(end, None, Patience::Waits).unwrap_or(0);
     for start in [start, 0] {
         let mut scan = HeaderScan::new(&*file, start, size);
         let mut first = true;

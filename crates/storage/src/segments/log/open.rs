@@ -36,7 +36,7 @@ impl SegmentLog {
         folder: PathBuf,
         directory: Arc<LogDirectory>,
         shared: Arc<Shared>,
-    ) -> Result<SegmentLog, LogError> {
+    ) -> Result<Arc<SegmentLog>, LogError> {
         let files = Arc::clone(&directory.files);
         let folder: Arc<Path> = folder.into();
         let found = look_around(&*files, &folder)?;
@@ -93,7 +93,7 @@ impl SegmentLog {
             active: Active::new(active, Some(loaded), shared.clock.wall(), age),
             sealed,
         };
-        Ok(SegmentLog {
+        Ok(Arc::new_cyclic(|myself| SegmentLog {
             sidecars: SidecarFolder::new(Arc::clone(&folder), files, found.sidecars),
             recovery_point: AtomicI64::new(recovery_point.min(end).0),
             id,
@@ -103,7 +103,8 @@ impl SegmentLog {
             state: Mutex::new(state),
             upkeep: Mutex::default(),
             generation: AtomicU64::new(0),
-        })
+            myself: myself.clone(),
+        }))
     }
 }
 

@@ -1,4 +1,11 @@
 //! Reading: from an offset or a timestamp to a range of a file.
+//!
+//! A read that would have to wait for the disk becomes a later one, which its caller runs on a thread that may block. The
+//! end of the log has just been written and is in memory; everywhere else the index, the headers and samples of the range
+//! are read without waiting ([`OpenFile::read_now`]) before the range is handed out.
+//!
+//! Why a later read brings the range into the page cache and hands it out, instead of its bytes: what slow readers have
+//! not taken yet would be memory of the process, as much as they like to ask for.
 
 use std::io;
 use std::sync::Arc;
@@ -7,14 +14,14 @@ use std::sync::atomic::{Ordering, fence};
 use bytes::Bytes;
 use smallvec::smallvec;
 use vltava_core::id::{Offset, Timestamp};
-use vltava_core::log::{FileRange, LogData, LogError, ReadLimit, Span};
+use vltava_core::log::{FileRange, LaterRead, LogData, LogError, ReadLimit, Span};
 use vltava_core::record::BatchHeader;
 
 use super::{Active, Sealed, SegmentLog, State};
 use crate::files::OpenFile;
 use crate::segments::names;
 use crate::segments::recovery::{Trust, load};
-use crate::segments::segment::{HeaderScan, ScanError, Segment, failed};
+use crate::segments::segment::{HeaderScan, Patience, ScanError, Segment, failed};
 
 /// What a read needs to know of one segment, taken under the lock.
 struct View {
@@ -29,6 +36,9 @@ struct View {
     /// How many entries the index file has; `None` for all.
     entries: Option<u64>,
     sealed: bool,
+    /// What is read was appended a moment ago, so that it is in memory.
+    recent: bool,
+    patience: Patience,
 }
 
 /// How well a position is known.
@@ -62,18 +72,49 @@ impl From<io::Error> for Miss {
     }
 }
 
+/// What a read has found.
+enum Found {
+    Data(LogData),
+    /// The disk would have to be waited for.
+    OnDisk {
+        length_max: usize,
+    },
+}
+
+/// Of a range that is handed out, one byte in so many is looked for in memory: what Linux reads ahead by default.
+const SAMPLE_BYTES: usize = 128 << 10;
+
+/// A range is brought into memory in pieces of so many bytes.
+const WARMING_BYTES: usize = 128 << 10;
+
 /// A read sees a truncation beside it at most this often before it gives up.
 const ATTEMPTS_MAX: usize = 8;
 
 impl SegmentLog {
     pub(super) fn read_data(&self, from: Offset, limit: ReadLimit) -> Result<LogData, LogError> {
+        let length = match self.read_with(from, limit, Patience::None)? {
+            Found::Data(data) => return Ok(data),
+            Found::OnDisk { length_max } => length_max,
+        };
+        let myself = self.myself.clone();
+        let read = move || {
+            let closed = || LogError::Offline("the log was closed before it was read".to_owned());
+            match myself.upgrade().ok_or_else(closed)?.read_with(from, limit, Patience::Waits)? {
+                Found::Data(data) => Ok(data),
+                Found::OnDisk { .. } => Err(LogError::Offline("a read that waits found nothing".to_owned())),
+            }
+        };
+        Ok(LogData::Later(LaterRead { length, read: Box::new(read) }))
+    }
+
+    fn read_with(&self, from: Offset, limit: ReadLimit, patience: Patience) -> Result<Found, LogError> {
         // The number of the next segment to look at, which holds only in the generation it was found in.
         let mut next: Option<(u64, usize)> = None;
         for _ in 0..ATTEMPTS_MAX {
             let generation = self.generation.load(Ordering::Acquire);
             let number = next.filter(|(found_in, _)| *found_in == generation).map(|(_, number)| number);
-            let Some((number, view)) = self.view(from, limit.below, number)? else {
-                return Ok(LogData::empty());
+            let Some((number, view)) = self.view(from, limit.below, number, patience)? else {
+                return Ok(Found::Data(LogData::empty()));
             };
             let range = view.range(from, limit);
             let found = range.map(|range| range.map(|(position, length)| view.data(position, length)));
@@ -86,9 +127,15 @@ impl SegmentLog {
             match found {
                 // A gap that compaction has left may reach to the end of a segment.
                 Ok(None) if view.sealed => next = Some((generation, number + 1)),
-                Ok(None) => return Ok(LogData::empty()),
+                Ok(None) => return Ok(Found::Data(LogData::empty())),
                 Ok(Some(data)) => return data,
+                Err(Miss::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Found::OnDisk { length_max: view.length_max(limit) });
+                }
                 Err(Miss::Io(error)) => return Err(failed("read", &view.segment.path(names::LOG), error)),
+                Err(Miss::Index) if patience == Patience::None => {
+                    return Ok(Found::OnDisk { length_max: view.length_max(limit) });
+                }
                 Err(Miss::Index) => self.reindex(&view)?,
                 Err(Miss::Broken(position, what)) => {
                     return Err(LogError::Corrupt { path: view.segment.path(names::LOG), position, what });
@@ -104,6 +151,7 @@ impl SegmentLog {
         from: Offset,
         below: Offset,
         number: Option<usize>,
+        patience: Patience,
     ) -> Result<Option<(usize, View)>, LogError> {
         let state = self.state.lock();
         if from < state.start || from > state.end {
@@ -113,6 +161,7 @@ impl SegmentLog {
             return Ok(None);
         }
         let number = number.unwrap_or_else(|| state.number_of(from));
+        let recent = state.active.remembers(from);
         let view = match state.sealed.get(number) {
             Some(sealed) => View {
                 segment: Arc::clone(&sealed.segment),
@@ -126,6 +175,8 @@ impl SegmentLog {
                 },
                 entries: None,
                 sealed: true,
+                recent: false,
+                patience,
             },
             None => View {
                 segment: Arc::clone(&state.active.segment),
@@ -139,6 +190,8 @@ impl SegmentLog {
                 },
                 entries: Some(state.active.indexer.offsets_written),
                 sealed: false,
+                recent,
+                patience: if recent { Patience::Waits } else { patience },
             },
         };
         Ok(Some((number, view)))
@@ -177,6 +230,8 @@ impl SegmentLog {
                     below: Place::At(size),
                     entries: indexer.map(|indexer| indexer.offsets_written),
                     sealed,
+                    recent: false,
+                    patience: Patience::Waits,
                 };
                 let pending = indexer.and_then(|indexer| indexer.time_floor(timestamp));
                 (view, pending, indexer.map(|indexer| indexer.times_written))
@@ -317,9 +372,14 @@ impl Sealed {
 }
 
 impl Active {
+    /// Whether the batch of this offset is among the last ones.
+    fn remembers(&self, offset: Offset) -> bool {
+        self.tail.front().is_some_and(|first| first.base <= offset)
+    }
+
     /// Where the first batch is that ends at or after `offset`.
     fn place(&self, offset: Offset) -> Place {
-        if self.tail.front().is_some_and(|first| first.base <= offset) {
+        if self.remembers(offset) {
             let number = self.tail.partition_point(|batch| batch.last < offset);
             return Place::At(self.tail.get(number).map_or(self.size, |batch| batch.position));
         }
@@ -363,14 +423,14 @@ impl View {
         let floor = match self.below {
             Place::At(end) => return Ok(end),
             Place::From(floor) => floor,
-            Place::Indexed => self.segment.floor(limit.below, self.entries)?,
+            Place::Indexed => self.segment.floor(limit.below, self.entries, self.patience)?,
         };
         let reach = position.saturating_add(limit.bytes as u64);
         if floor >= reach && floor > position && !limit.whole_first_batch {
             return Ok(floor);
         }
         // Everything before the entry at `floor` lies below the limit, so the walk starts there, or at the read itself.
-        let mut scan = HeaderScan::new(&*self.file, floor.max(position), self.size);
+        let mut scan = HeaderScan::new(&*self.file, floor.max(position), self.size).with(self.patience);
         while let Some((at, header)) = scan.next()? {
             if header.last_offset() >= limit.below {
                 return Ok(at);
@@ -388,9 +448,9 @@ impl View {
     ) -> Result<Option<(u64, BatchHeader)>, Miss> {
         let start = match place {
             Place::At(position) | Place::From(position) => position,
-            Place::Indexed => self.segment.floor(offset, self.entries)?,
+            Place::Indexed => self.segment.floor(offset, self.entries, self.patience)?,
         };
-        let mut scan = HeaderScan::new(&*self.file, start, self.size);
+        let mut scan = HeaderScan::new(&*self.file, start, self.size).with(self.patience);
         let mut first = true;
         loop {
             match scan.next() {
@@ -409,26 +469,70 @@ impl View {
     }
 
     fn header_at(&self, position: u64) -> Result<BatchHeader, Miss> {
-        match HeaderScan::new(&*self.file, position, self.size).next()? {
+        match HeaderScan::new(&*self.file, position, self.size).with(self.patience).next()? {
             Some((_, header)) => Ok(header),
             None => Err(Miss::Broken(position, "the file ends before its last batch".into())),
         }
     }
 
-    fn data(&self, position: u64, length: usize) -> Result<LogData, LogError> {
+    /// The bytes at a range, once they are in memory; [`Found::OnDisk`] where they are not and nobody waits.
+    fn data(&self, position: u64, length: usize) -> Result<Found, LogError> {
         if length == 0 {
-            return Ok(LogData::empty());
+            return Ok(Found::Data(LogData::empty()));
         }
-        if let Some(file) = self.file.system_file() {
-            return Ok(LogData::File(FileRange { file: Arc::clone(file), position, length }));
+        // Taken before anything is read: a truncation that begins meanwhile must find the file lent.
+        let lent = self.file.system_file().map(Arc::clone);
+        let data = match lent {
+            Some(file) => {
+                self.bring(position, length).map(|()| LogData::File(FileRange { file, position, length }))
+            }
+            None => self.bytes(position, length),
+        };
+        match data {
+            Ok(data) => Ok(Found::Data(data)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Ok(Found::OnDisk { length_max: length })
+            }
+            Err(error) => Err(failed("read", &self.segment.path(names::LOG), error)),
         }
+    }
+
+    /// Brings a range into memory, or looks whether samples of it are there.
+    fn bring(&self, position: u64, length: usize) -> io::Result<()> {
+        let end = position + length as u64;
+        if self.recent {
+            return Ok(());
+        }
+        if self.patience == Patience::Waits {
+            let mut buffer = vec![0; length.min(WARMING_BYTES)];
+            let mut at = position;
+            while at < end {
+                match self.file.read_at(&mut buffer, at)? {
+                    0 => break,
+                    read => at += read as u64,
+                }
+            }
+            return Ok(());
+        }
+        let mut byte = [0];
+        let samples = (position..end - 1).step_by(SAMPLE_BYTES).chain([end - 1]);
+        for at in samples {
+            self.patience.read(&*self.file, &mut byte, at)?;
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, position: u64, length: usize) -> io::Result<LogData> {
         let mut bytes = vec![0; length];
-        let read = self
-            .file
-            .read_at(&mut bytes, position)
-            .map_err(|error| failed("read", &self.segment.path(names::LOG), error))?;
+        let read = self.patience.read(&*self.file, &mut bytes, position)?;
         bytes.truncate(read);
         Ok(LogData::Bytes(smallvec![Bytes::from(bytes)]))
+    }
+
+    /// What a read may bring at the most, when only the disk knows where it begins.
+    fn length_max(&self, limit: ReadLimit) -> usize {
+        let size = usize::try_from(self.size).unwrap_or(usize::MAX);
+        if limit.whole_first_batch { limit.bytes.max(1).min(size) } else { limit.bytes.min(size) }
     }
 }
 

@@ -10,7 +10,7 @@ use vltava_core::id::{
 };
 use vltava_core::log::{LogError, LogId, LogSettings, LogStore, ReadLimit};
 use vltava_core::record::Batch;
-use vltava_core::testing::{ManualClock, all_batches, plain_batch};
+use vltava_core::testing::{ManualClock, all_batches, bytes_of, plain_batch};
 
 use super::super::*;
 use super::{scratch, store_on};
@@ -80,7 +80,8 @@ fn check(what: &str, clean: bool, damage: &dyn Fn(&Path), expected: usize) {
         for (number, batch) in found.iter().enumerate().step_by(7) {
             let base = batch.header.base_offset;
             let limit = ReadLimit { below: log.bounds().end, bytes: 1, whole_first_batch: true };
-            assert_eq!(log.read(base, limit).unwrap().len(), batch.size(), "{what}: a read at {base}");
+            let read = bytes_of(log.read(base, limit).unwrap());
+            assert_eq!(read.len(), batch.size(), "{what}: a read at {base}");
             let time = Timestamp(1_000_000 + i64::try_from(number).unwrap());
             assert_eq!(log.find(time).unwrap(), Some(base), "{what}: found by time {time}");
         }

@@ -8,10 +8,12 @@ use vltava_core::testing::{ManualClock, Reopen, durable_log_suite, log_suite};
 
 use super::*;
 
+mod cold;
 mod crash;
 mod damage;
 mod names;
-use crate::files::{Files, SeededDisk, SystemFiles};
+
+use crate::files::{DiskFault, Files, SeededDisk, SystemFiles};
 
 fn store_on(files: Arc<dyn Files>, folder: &Path) -> SegmentStore {
     let options = SegmentStoreOptions {
@@ -49,6 +51,15 @@ fn segments_on_the_operating_system_come_back() {
 #[test]
 fn segments_on_a_seeded_disk_keep_the_contract() {
     log_suite(&mut || Arc::new(store_on(Arc::new(SeededDisk::new(1)), Path::new("/data"))));
+}
+
+#[test]
+fn segments_on_a_disk_that_is_always_waited_for_keep_the_contract() {
+    log_suite(&mut || {
+        let disk = SeededDisk::new(1);
+        disk.fail(DiskFault::Cold, Path::new("/"));
+        Arc::new(store_on(Arc::new(disk), Path::new("/data")))
+    });
 }
 
 #[test]

@@ -93,8 +93,8 @@ fn a_log_that_is_removed_does_not_keep_others_from_being_synced() {
             SegmentLog::open(id, settings, folder, Arc::clone(&directory), Arc::clone(&shared)).unwrap();
         let epochs = Sidecar { kind: SidecarKind::LeaderEpochs, at: Offset::ZERO };
         log.sidecars().write(epochs, b"0\n1\n0 0\n").unwrap();
-        append(&log, 20);
-        Arc::new(log)
+        append(&*log, 20);
+        log
     };
     let logs = [open(0), open(1)];
     drop(logs[1].retire());
