@@ -170,11 +170,14 @@ impl Sources {
     fn add(&mut self, key: String, value: String, place: String, strict: bool) -> Result<(), LoadError> {
         match broker_keys().require(&key) {
             Ok(declared) => self.warn_inert(&place, &key, declared.inert),
-            Err(_) if listener_key(&key).is_some() || is_foreign(&key) => {}
-            Err(unknown) => match retired(&key) {
-                Some(reason) => self.warn_inert(&place, &key, Some(reason)),
-                None if strict => return Err(LoadError::Config { place, error: unknown }),
-                None => self.warnings.push(format!("{place}{unknown}; the key is kept and changes nothing")),
+            Err(unknown) => match (listener_key(&key), retired(&key)) {
+                (Some((_listener, behind)), _) => self.warn_inert(&place, &key, behind.inert),
+                (None, Some(reason)) => self.warn_inert(&place, &key, Some(reason)),
+                (None, None) if is_foreign(&key) => {}
+                (None, None) if strict => return Err(LoadError::Config { place, error: unknown }),
+                (None, None) => {
+                    self.warnings.push(format!("{place}{unknown}; the key is kept and changes nothing"));
+                }
             },
         }
         self.places.insert(key.clone(), place);

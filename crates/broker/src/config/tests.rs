@@ -89,10 +89,14 @@ fn toml_is_one_flat_table() {
 #[test]
 fn unknown_keys_in_properties_are_warnings_with_the_nearest_name() {
     let text = format!(
-        "{STOCK}num.partitons=2\nzookeeper.connect=x\nmy.plugin.key=1\nsuper.users=User:a\nlistener.name.plaintext.max.connections=1\n"
+        "{STOCK}num.partitons=2\nzookeeper.connect=x\nmy.plugin.key=1\nsuper.users=User:a\nlistener.name.plaintext.max.connections=1\nlistener.name.plaintext.num.network.threads=1\n"
     );
     let warnings = with("server.properties", &text, &[]).unwrap().warnings;
-    assert_eq!(warnings.len(), 5, "{warnings:#?}");
+    assert_eq!(warnings.len(), 6, "{warnings:#?}");
+    assert!(
+        warnings[5]
+            .contains("listener.name.plaintext.num.network.threads changes nothing: connections share")
+    );
     assert!(warnings[2].contains(
         "server.properties:26: Unknown broker config name: num.partitons (did you mean num.partitions?)"
     ));

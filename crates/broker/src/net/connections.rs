@@ -12,7 +12,8 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use vltava_core::clock::Moment;
-use vltava_core::config::NetworkLimits;
+use vltava_core::config::listener::ListenerName;
+use vltava_core::config::{ListenerLimits, NetworkLimits};
 
 /// How many connections a broker takes, and for how long it keeps idle ones.
 #[derive(Clone, Debug)]
@@ -25,9 +26,25 @@ pub struct ConnectionLimits {
     pub per_address_overrides: HashMap<IpAddr, usize>,
     /// `connections.max.idle.ms`: a connection without a request for so long is closed.
     pub idle_max: Duration,
-    /// `max.connection.creation.rate`: new connections a second; beyond it they wait to be accepted.
+    /// `max.connection.creation.rate`: new connections a second; beyond it they wait to be served.
+    pub creations_per_second_max: u32,
+    /// The limits of single listeners, by their names.
+    pub by_listener: HashMap<String, ListenerShare>,
+    /// A listener that is served beyond the limits of the broker: the longest silent connection of another one gives way.
+    pub protected_listener: Option<String>,
+}
+
+/// How many connections a listener takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerShare {
+    /// At the limit new ones wait to be accepted.
+    pub connections_max: usize,
+    /// New connections a second; beyond it they wait to be served.
     pub creations_per_second_max: u32,
 }
+
+/// The rate of new connections may be exceeded by as many as would have come in this time without a connection.
+const CREATION_BURST: Duration = Duration::from_secs(1);
 
 impl Default for ConnectionLimits {
     /// Kafka's defaults.
@@ -38,6 +55,8 @@ impl Default for ConnectionLimits {
             per_address_overrides: HashMap::new(),
             idle_max: Duration::from_secs(600),
             creations_per_second_max: i32::MAX as u32,
+            by_listener: HashMap::new(),
+            protected_listener: None,
         }
     }
 }
@@ -50,14 +69,38 @@ impl From<&NetworkLimits> for ConnectionLimits {
             let addresses = (host.as_str(), 0).to_socket_addrs().into_iter().flatten();
             addresses.map(|address| (address.ip(), count(*limit)))
         });
+        let rate = |value: i32| u32::try_from(value).unwrap_or(0);
+        let share = |(name, limits): (&ListenerName, &ListenerLimits)| {
+            let share = ListenerShare {
+                connections_max: count(limits.connections_max),
+                creations_per_second_max: rate(limits.connection_creation_rate_max),
+            };
+            (name.as_str().to_owned(), share)
+        };
         let milliseconds = |count: i64| Duration::from_millis(u64::try_from(count).unwrap_or(0));
         ConnectionLimits {
             connections_max: count(network.connections_max),
             per_address_max: count(network.connections_per_ip_max),
             per_address_overrides: overrides.collect(),
             idle_max: network.idle_ms_max.map_or(Duration::MAX, milliseconds),
-            creations_per_second_max: u32::try_from(network.connection_creation_rate_max).unwrap_or(0),
+            creations_per_second_max: rate(network.connection_creation_rate_max),
+            by_listener: network.by_listener.iter().map(share).collect(),
+            protected_listener: network.protected_listener.as_ref().map(|name| name.as_str().to_owned()),
         }
+    }
+}
+
+impl ConnectionLimits {
+    fn protects(&self, listener: &str) -> bool {
+        self.protected_listener.as_deref() == Some(listener)
+    }
+
+    /// What a listener may have by itself.
+    fn share(&self, listener: &str) -> ListenerShare {
+        self.by_listener.get(listener).copied().unwrap_or(ListenerShare {
+            connections_max: self.connections_max,
+            creations_per_second_max: self.creations_per_second_max,
+        })
     }
 }
 
@@ -77,6 +120,20 @@ struct State {
     per_listener: BTreeMap<Arc<str>, ListenerCount>,
     /// How many were asked to close because they were idle.
     idle_closed: u64,
+    pace: Pace,
+}
+
+/// Until when the rate is used up by the connections so far, each of which takes its share of a second.
+#[derive(Debug, Default)]
+struct Pace(Moment);
+
+impl Pace {
+    /// How long a connection has to wait that comes now.
+    fn delay(&mut self, now: Moment, per_second_max: u32) -> Duration {
+        let interval = Duration::from_secs(1) / per_second_max.max(1);
+        self.0 = Moment(self.0.max(now).0 + interval);
+        self.0.since(Moment(now.0 + CREATION_BURST))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -84,10 +141,12 @@ struct ListenerCount {
     open: u64,
     /// Since the start.
     accepted: u64,
+    pace: Pace,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Entry {
+    listener: Arc<str>,
     /// When the last request came, in milliseconds of the monotonic clock.
     last_request_ms: AtomicU64,
     stopping: AtomicBool,
@@ -101,7 +160,6 @@ pub(crate) struct Admission {
     entry: Arc<Entry>,
     id: u64,
     address: IpAddr,
-    listener: Arc<str>,
 }
 
 impl Connections {
@@ -116,15 +174,35 @@ impl Connections {
         self.freed.notify_waiters();
     }
 
-    /// Waits until one more connection is allowed.
-    pub(crate) async fn room(&self) {
+    /// Waits until a listener may have one more connection.
+    pub(crate) async fn room(&self, listener: &str) {
         loop {
             let freed = self.freed.notified();
-            if self.len() < self.limits.load().connections_max {
+            if self.has_room(listener) {
                 return;
             }
             freed.await;
         }
+    }
+
+    fn has_room(&self, listener: &str) -> bool {
+        let limits = self.limits.load();
+        let state = self.state.lock();
+        let own = state.per_listener.get(listener).map_or(0, |count| count.open);
+        own < limits.share(listener).connections_max as u64
+            && (limits.protects(listener) || state.open.len() < limits.connections_max)
+    }
+
+    /// How long a new connection of a listener has to wait before it is served.
+    pub(crate) fn creation_delay(&self, listener: &Arc<str>, now: Moment) -> Duration {
+        let limits = self.limits.load();
+        let mut state = self.state.lock();
+        let own = &mut state.per_listener.entry(listener.clone()).or_default().pace;
+        let own = own.delay(now, limits.share(listener).creations_per_second_max);
+        if limits.protects(listener) {
+            return own;
+        }
+        own.max(state.pace.delay(now, limits.creations_per_second_max))
     }
 
     /// Waits until there is no connection left.
@@ -153,15 +231,17 @@ impl Connections {
             return None;
         }
         *count += 1;
-        let entry = Arc::new(Entry::default());
-        entry.touch(now);
+        let entry = Arc::new(Entry::new(listener.clone(), now));
         let id = state.next;
         state.next += 1;
         state.open.insert(id, entry.clone());
         let count = state.per_listener.entry(listener.clone()).or_default();
         count.open += 1;
         count.accepted += 1;
-        Some(Admission { connections: self.clone(), entry, id, address, listener: listener.clone() })
+        if limits.protects(listener) && state.open.len() > limits.connections_max {
+            state.close_longest_silent(listener);
+        }
+        Some(Admission { connections: self.clone(), entry, id, address })
     }
 
     /// Every listener that had a connection, with how many are open and how many there were.
@@ -196,19 +276,40 @@ impl Connections {
     fn stop_where(&self, condition: impl Fn(&Entry) -> bool) -> u64 {
         let mut stopped = 0;
         for entry in self.state.lock().open.values().filter(|entry| condition(entry)) {
-            stopped += u64::from(!entry.stopping.swap(true, Ordering::Release));
-            entry.waker.wake();
+            stopped += u64::from(entry.stop());
         }
         stopped
     }
+}
 
-    /// The interval at which new connections are accepted at the most.
-    pub(crate) fn creation_interval(&self) -> Duration {
-        Duration::from_secs(1) / self.limits.load().creations_per_second_max.max(1)
+impl State {
+    /// Asks the connection of another listener to close whose last request is the longest ago.
+    fn close_longest_silent(&self, listener: &str) {
+        let others = self.open.values().filter(|entry| &*entry.listener != listener);
+        let going = others.filter(|entry| !entry.stopping.load(Ordering::Relaxed));
+        if let Some(entry) = going.min_by_key(|entry| entry.last_request_ms.load(Ordering::Relaxed)) {
+            entry.stop();
+        }
     }
 }
 
 impl Entry {
+    fn new(listener: Arc<str>, now: Moment) -> Entry {
+        Entry {
+            listener,
+            last_request_ms: AtomicU64::new(milliseconds(now)),
+            stopping: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        }
+    }
+
+    /// Asks for the end. Returns whether nobody has before.
+    fn stop(&self) -> bool {
+        let first = !self.stopping.swap(true, Ordering::Release);
+        self.waker.wake();
+        first
+    }
+
     fn touch(&self, now: Moment) {
         self.last_request_ms.store(milliseconds(now), Ordering::Relaxed);
     }
@@ -241,7 +342,7 @@ impl Drop for Admission {
                 state.per_address.remove(&self.address);
             }
         }
-        if let Some(count) = state.per_listener.get_mut(&self.listener) {
+        if let Some(count) = state.per_listener.get_mut(&self.entry.listener) {
             count.open -= 1;
         }
         drop(state);
@@ -289,10 +390,82 @@ mod tests {
     #[tokio::test]
     async fn more_room_lets_those_in_who_wait() {
         let connections = Connections::new(ConnectionLimits { connections_max: 0, ..Default::default() });
-        let mut room = std::pin::pin!(connections.room());
+        let mut room = std::pin::pin!(connections.room("PLAINTEXT"));
         assert!(futures_util::poll!(room.as_mut()).is_pending());
         connections.limit(ConnectionLimits::default());
         room.await;
+    }
+
+    fn share(connections_max: usize, creations_per_second_max: u32) -> ListenerShare {
+        ListenerShare { connections_max, creations_per_second_max }
+    }
+
+    #[test]
+    fn a_listener_has_a_limit_of_its_own_and_the_protected_one_no_other() {
+        let (own, protected): (Arc<str>, Arc<str>) = ("OWN".into(), "PROTECTED".into());
+        let limits = ConnectionLimits {
+            connections_max: 3,
+            by_listener: HashMap::from([
+                ("OWN".to_owned(), share(1, 1)),
+                ("PROTECTED".to_owned(), share(3, 1)),
+            ]),
+            protected_listener: Some("PROTECTED".to_owned()),
+            ..Default::default()
+        };
+        let connections = Connections::new(limits);
+        let has_room = |expected: [bool; 3]| {
+            let seen = ["OWN", "PLAINTEXT", "PROTECTED"].map(|listener| connections.has_room(listener));
+            assert_eq!(seen, expected);
+        };
+        let admit =
+            |listener: &Arc<str>, second| connections.admit(HERE, listener, at(second)).expect("room");
+        has_room([true; 3]);
+        let first = admit(&own, 5);
+        has_room([false, true, true]);
+        let silent = admit(&"PLAINTEXT".into(), 1);
+        let _full = admit(&protected, 0);
+        has_room([false, false, true]);
+        // The longest silent one of the others gives way, and each only once.
+        let context = Context::from_waker(std::task::Waker::noop());
+        let _beyond = admit(&protected, 0);
+        assert_eq!(
+            (silent.poll_stopping(&context), first.poll_stopping(&context)),
+            (Poll::Ready(()), Poll::Pending)
+        );
+        let _further = admit(&protected, 0);
+        assert_eq!(first.poll_stopping(&context), Poll::Ready(()));
+        has_room([false; 3]);
+        drop(first);
+        assert!(!connections.has_room("OWN"), "the broker is full");
+        connections.limit(ConnectionLimits::default());
+        has_room([true; 3]);
+    }
+
+    #[test]
+    fn connections_wait_when_they_come_faster_than_allowed() {
+        let (calm, hasty): (Arc<str>, Arc<str>) = ("CALM".into(), "HASTY".into());
+        let limits = ConnectionLimits {
+            creations_per_second_max: 4,
+            by_listener: HashMap::from([
+                ("CALM".to_owned(), share(9, 2)),
+                ("HASTY".to_owned(), share(9, 100)),
+            ]),
+            ..Default::default()
+        };
+        let connections = Connections::new(limits);
+        for (listener, second, delay_ms) in [
+            // Two at once are a second's worth; the third waits for its turn.
+            (&calm, 10, 0),
+            (&calm, 10, 0),
+            (&calm, 10, 500),
+            // A listener does not wait for the others, but all share the rate of the broker.
+            (&hasty, 10, 0),
+            (&hasty, 10, 250),
+            (&calm, 20, 0),
+        ] {
+            let delay = connections.creation_delay(listener, at(second));
+            assert_eq!(delay, Duration::from_millis(delay_ms), "{listener} at {second}");
+        }
     }
 
     #[test]

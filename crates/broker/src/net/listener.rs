@@ -64,21 +64,23 @@ impl Listener {
                 accepted = self.accept(&node) => accepted,
             };
             match accepted {
-                Ok((stream, address)) => self.start(stream, address, &node),
+                Ok((stream, address)) => {
+                    let delay = node.connections.creation_delay(&self.name, node.clock.now());
+                    if !delay.is_zero() {
+                        tokio::time::sleep(delay).await;
+                    }
+                    self.start(stream, address, &node);
+                }
                 Err(error) => {
                     warn!(listener = %self.name, %error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
-            let interval = node.connections.creation_interval();
-            if interval > Duration::from_millis(1) {
-                tokio::time::sleep(interval).await;
-            }
         }
     }
 
     async fn accept(&self, node: &Node) -> io::Result<(TcpStream, SocketAddr)> {
-        node.connections.room().await;
+        node.connections.room(&self.name).await;
         self.socket.accept().await
     }
 

@@ -1,5 +1,6 @@
 //! Limits of connections, and frames that end them.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -9,6 +10,7 @@ use vltava_core::error::ErrorCode;
 use vltava_protocol::messages::ApiVersionsRequest;
 
 use crate::client::Client;
+use crate::lifecycle::alter;
 
 const API_VERSIONS: i16 = 4;
 
@@ -53,6 +55,54 @@ async fn an_address_has_a_limit_of_its_own() {
         assert!(beyond.frame().await.is_err(), "{per_address} {overrides}");
         broker.shutdown().await;
     }
+}
+
+/// A broker with a listener for clients that has limits of its own, beside that of brokers.
+async fn with_a_limited_listener(key: &str, value: &str) -> (Broker, SocketAddr) {
+    let broker = Broker::builder()
+        .set("listeners", "PLAINTEXT://127.0.0.1:0,CLIENTS://127.0.0.1:0")
+        .set("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CLIENTS:PLAINTEXT")
+        .set(&format!("listener.name.clients.{key}"), value)
+        .start()
+        .await
+        .unwrap();
+    let clients = broker.listener("CLIENTS").unwrap();
+    (broker, clients)
+}
+
+#[tokio::test]
+async fn a_listener_has_a_limit_of_its_own_that_can_be_changed() {
+    let (broker, clients) = with_a_limited_listener("max.connections", "1").await;
+    let mut first = Client::connect(clients).await;
+    assert!(is_served(&mut first).await);
+    let mut second = Client::connect(clients).await;
+    second.send(&ApiVersionsRequest::default(), API_VERSIONS).await;
+    assert!(timeout(QUIET, second.frame()).await.is_err(), "served beyond the limit");
+    let mut other = Client::connect(broker.address()).await;
+    assert!(is_served(&mut other).await, "another listener does not suffer");
+    alter(&mut other, "1", "listener.name.clients.max.connections", "2").await;
+    assert!(second.frame().await.is_ok());
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_listener_has_a_rate_of_its_own() {
+    let (broker, clients) = with_a_limited_listener("max.connection.creation.rate", "2").await;
+    let mut waiting = Vec::new();
+    for served_at_once in [true, true, false] {
+        let mut client = Client::connect(clients).await;
+        client.send(&ApiVersionsRequest::default(), API_VERSIONS).await;
+        assert_eq!(timeout(QUIET, client.frame()).await.is_ok(), served_at_once);
+        waiting.push(client);
+    }
+    for _ in 0..3 {
+        assert!(
+            is_served(&mut Client::connect(broker.address()).await).await,
+            "another listener does not suffer"
+        );
+    }
+    assert!(waiting[2].frame().await.is_ok());
+    broker.shutdown().await;
 }
 
 #[tokio::test]

@@ -133,7 +133,7 @@ async fn nothing_acknowledged_is_lost_to_the_death_of_the_process() {
 }
 
 /// Sets a broker setting; the empty name stands for all brokers.
-async fn alter(client: &mut Client, broker: &str, key: &str, value: &str) {
+pub(crate) async fn alter(client: &mut Client, broker: &str, key: &str, value: &str) {
     let config = AlterableConfig {
         name: key.to_owned().into(),
         value: Some(value.to_owned().into()),

@@ -64,6 +64,15 @@ impl ConfigError {
         }
     }
 
+    /// The same about a key of another name, such as one with the prefix of a listener.
+    #[must_use]
+    pub fn renamed(mut self, name: &str) -> Self {
+        if let Self::Invalid { key, .. } | Self::List { key, .. } = &mut self {
+            name.clone_into(key);
+        }
+        self
+    }
+
     /// Kafka's code.
     #[must_use]
     pub fn code(&self) -> ErrorCode {

@@ -2,6 +2,8 @@
 
 mod read;
 
+use std::collections::BTreeMap;
+
 pub(super) use read::connection_overrides;
 
 use super::layers::BrokerLayers;
@@ -77,6 +79,15 @@ impl Listeners {
     }
 }
 
+/// Limits of the connections of one listener: `listener.name.<name>.…`, else those of the node (KIP-402, KIP-612).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListenerLimits {
+    /// `max.connections`.
+    pub connections_max: i32,
+    /// `max.connection.creation.rate`: new connections a second.
+    pub connection_creation_rate_max: i32,
+}
+
 /// Limits of connections and requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkLimits {
@@ -98,6 +109,11 @@ pub struct NetworkLimits {
     pub connections_per_ip_overrides: Vec<(String, i32)>,
     /// `max.connection.creation.rate`: new connections a second.
     pub connection_creation_rate_max: i32,
+    /// The limits of every listener by itself.
+    pub by_listener: BTreeMap<ListenerName, ListenerLimits>,
+    /// The listener of brokers among themselves, when clients have others: it does not suffer from the limits of the node
+    /// as a whole (KIP-402).
+    pub protected_listener: Option<ListenerName>,
     /// `connections.max.idle.ms`; `None` is for ever.
     pub idle_ms_max: Option<i64>,
     /// `connection.failed.authentication.delay.ms`.

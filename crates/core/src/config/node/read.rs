@@ -1,16 +1,17 @@
 //! Reads the settings of a node into their types.
 
 use super::{
-    BrokerConfig, GroupSettings, HttpListener, HttpListeners, Identity, Listeners, LogSettings,
-    MetadataLogSettings, NetworkLimits, TopicDefaults, TransactionSettings,
+    BrokerConfig, GroupSettings, HttpListener, HttpListeners, Identity, ListenerLimits, Listeners,
+    LogSettings, MetadataLogSettings, NetworkLimits, TopicDefaults, TransactionSettings,
 };
+use crate::config::broker::broker_keys;
 use crate::config::check::check_node;
 use crate::config::error::ConfigError;
 use crate::config::layers::BrokerLayers;
 use crate::config::listener::{
     Listener, ListenerName, SecurityProtocol, check_ports, parse_listeners, parse_protocol_map,
 };
-use crate::config::value::list;
+use crate::config::value::{ConfigValue, list};
 use crate::config::values::ConfigValues;
 use crate::id::BrokerId;
 
@@ -25,7 +26,7 @@ impl BrokerConfig {
         let identity = identity(&values)?;
         let listeners = listeners(&values, &layers, &identity)?;
         let config = Self {
-            network: network(&values)?,
+            network: network(&values, &layers, &listeners)?,
             logs: logs(&values)?,
             topics: topics(&values)?,
             groups: groups(&values)?,
@@ -171,7 +172,14 @@ fn inter_broker(
     )))
 }
 
-fn network(values: &ConfigValues) -> Result<NetworkLimits, ConfigError> {
+fn network(
+    values: &ConfigValues,
+    layers: &BrokerLayers,
+    listeners: &Listeners,
+) -> Result<NetworkLimits, ConfigError> {
+    let limits =
+        |listener: &Listener| Ok((listener.name.clone(), listener_limits(values, layers, &listener.name)?));
+    let for_clients = listeners.bound.iter().filter(|listener| !listeners.is_controller(&listener.name));
     let buffer = |key: &str| values.int(key).map(|bytes| (bytes >= 0).then_some(bytes));
     Ok(NetworkLimits {
         request_bytes_max: values.int("socket.request.max.bytes")?,
@@ -183,11 +191,35 @@ fn network(values: &ConfigValues) -> Result<NetworkLimits, ConfigError> {
         connections_per_ip_max: values.int("max.connections.per.ip")?,
         connections_per_ip_overrides: connection_overrides(values.text("max.connections.per.ip.overrides")?)?,
         connection_creation_rate_max: values.int("max.connection.creation.rate")?,
+        by_listener: listeners.bound.iter().map(limits).collect::<Result<_, ConfigError>>()?,
+        protected_listener: (for_clients.count() > 1).then(|| listeners.inter_broker.clone()),
         idle_ms_max: Some(values.long("connections.max.idle.ms")?).filter(|ms| *ms >= 0),
         failed_authentication_delay_ms: values.int("connection.failed.authentication.delay.ms")?,
         fetch_bytes_max: values.int("fetch.max.bytes")?,
         fetch_sessions_max: values.int("max.incremental.fetch.session.cache.slots")?,
         described_partitions_max: values.int("max.request.partition.size.limit")?,
+    })
+}
+
+fn listener_limits(
+    values: &ConfigValues,
+    layers: &BrokerLayers,
+    listener: &ListenerName,
+) -> Result<ListenerLimits, ConfigError> {
+    let limit = |key: &str| {
+        let name = format!("{}{key}", listener.config_prefix());
+        match layers.get(&name) {
+            None => values.int(key),
+            Some((text, _)) => match broker_keys().require(key)?.parse(text) {
+                Ok(ConfigValue::Number(limit)) => Ok(i32::try_from(limit).unwrap_or(i32::MAX)),
+                Ok(_) => Err(ConfigError::invalid(&name, text, "Not a number")),
+                Err(error) => Err(error.renamed(&name)),
+            },
+        }
+    };
+    Ok(ListenerLimits {
+        connections_max: limit("max.connections")?,
+        connection_creation_rate_max: limit("max.connection.creation.rate")?,
     })
 }
 
