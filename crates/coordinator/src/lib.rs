@@ -3,3 +3,5 @@
 pub mod cluster;
 pub mod generated;
 pub mod group;
+mod name;
+pub mod transaction;

@@ -23,6 +23,7 @@ use bytes::Bytes;
 use crate::clock::Moment;
 use crate::id::{Offset, ProducerEpoch, ProducerId, Timestamp};
 use crate::image::Image;
+use crate::replicated::{MarkerEpoch, Verification};
 
 /// A deterministic state machine over a log of records.
 pub trait StateMachine: Sized + Send + 'static {
@@ -80,8 +81,9 @@ pub struct Context<'a> {
 pub struct Decision<M: StateMachine> {
     /// What has happened, in order.
     pub events: Vec<M::Event>,
-    /// The events belong to this producer's open transaction, and count only once it commits.
-    pub transaction: Option<(ProducerId, ProducerEpoch)>,
+    /// How the events take part in a producer's transaction. The log is asked whether it takes them so before they are
+    /// applied.
+    pub transaction: Option<TransactionWrite>,
     /// What to say to who asked.
     pub reply: Reply<M>,
     /// Answers for those who wait, by the key they wait under.
@@ -211,6 +213,38 @@ pub struct TransactionEnd {
     pub commit: bool,
     /// The epoch of the transaction coordinator that ended it.
     pub coordinator_epoch: i32,
+}
+
+/// How a decision takes part in a producer's transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionWrite {
+    /// Its events belong to the open transaction of this producer, or open it, and count only once it commits.
+    Within {
+        /// Whose transaction.
+        producer: ProducerId,
+        /// In which epoch.
+        epoch: ProducerEpoch,
+        /// What shows that it may be opened.
+        verification: Verification,
+    },
+    /// It ends a transaction.
+    End {
+        /// Which, and how.
+        end: TransactionEnd,
+        /// Which epoch the marker must have.
+        marker_epoch: MarkerEpoch,
+    },
+}
+
+impl TransactionWrite {
+    /// The transaction that the events belong to.
+    #[must_use]
+    pub fn within(&self) -> Option<(ProducerId, ProducerEpoch)> {
+        match *self {
+            TransactionWrite::Within { producer, epoch, .. } => Some((producer, epoch)),
+            TransactionWrite::End { .. } => None,
+        }
+    }
 }
 
 /// An entry of a log, as a machine sees it on replay.

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::error::ErrorCode;
 use crate::id::{LeaderEpoch, Offset, ProducerId, Timestamp, TopicPartition};
 use crate::log::{LogData, LogError};
+use crate::machine::TransactionWrite;
 use crate::record::Batch;
 
 /// A log whose end is agreed among replicas.
@@ -31,6 +32,14 @@ pub trait ReplicatedLog: Send + Sync + fmt::Debug {
     /// [`PlaceError::NotLeader`]; [`PlaceError::Refused`] when fewer than `min.insync.replicas` are in sync;
     /// [`PlaceError::Log`] when the log is offline.
     fn admit(&self) -> Result<Admission, PlaceError>;
+
+    /// Whether a write of a [`Origin::Coordinator`] that belongs to a transaction, or ends one, would be taken now. Asked
+    /// before it is decided, for the same reason; nobody else may write to the log in between.
+    ///
+    /// # Errors
+    /// [`PlaceError::Refused`] for a producer or a coordinator that was replaced, and for a transaction that is not open
+    /// and was not verified; logs that take no transactions refuse all.
+    fn admit_transaction(&self, write: &TransactionWrite) -> Result<(), PlaceError>;
 
     /// Validates, stamps and appends one batch, as leader.
     ///
@@ -70,6 +79,52 @@ pub struct PlaceTerms {
     pub expected_epoch: Option<LeaderEpoch>,
     /// Refuse when fewer than `min.insync.replicas` are in sync.
     pub require_min_insync: bool,
+    /// For a client's batch that may open a transaction: what shows that it may.
+    pub verification: Verification,
+    /// For an end marker: which epoch it must have.
+    pub marker_epoch: MarkerEpoch,
+}
+
+impl PlaceTerms {
+    /// The terms of most writers: anywhere, when enough replicas are in sync, without opening a transaction.
+    #[must_use]
+    pub const fn by(origin: Origin) -> PlaceTerms {
+        PlaceTerms {
+            origin,
+            expected_end: None,
+            expected_epoch: None,
+            require_min_insync: true,
+            verification: Verification::None,
+            marker_epoch: MarkerEpoch::AtLeast,
+        }
+    }
+}
+
+/// What shows that the transaction coordinator knows a partition to take part in a producer's transaction (KIP-890).
+/// Without such knowledge nobody would ever end the transaction there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// Nothing does: the batch must go on with a transaction that is open in the partition.
+    None,
+    /// The coordinator was asked after this guard was handed out, and has agreed. The guard is void once the transaction
+    /// is open, and once a marker was written, so that an answer that comes late opens nothing.
+    Guard(VerificationGuard),
+    /// It need not be shown (`transaction.partition.verification.enable=false`).
+    Waived,
+}
+
+/// Names one verification of one producer in one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerificationGuard(pub u64);
+
+/// Which epoch an end marker must have, beside the last one that its producer has used in the partition (KIP-1228).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkerEpoch {
+    /// The same or a higher one: before version 2 an end does not raise the epoch.
+    AtLeast,
+    /// A higher one: from version 2 on the coordinator raises the epoch with every end, so that a marker of the same
+    /// epoch has come late, and must not end the next transaction.
+    Above,
 }
 
 /// Who writes a batch; decides what it may hold.

@@ -120,12 +120,7 @@ impl Produce {
             .only_batch(data.records)
             .inspect_err(|refused| hosted.meters.produce_failed(refused.code, 0))?;
         let (records, bytes) = (batch.header.records_count, batch.size());
-        let terms = PlaceTerms {
-            origin: Origin::Client,
-            expected_end: None,
-            expected_epoch: None,
-            require_min_insync: acks == -1,
-        };
+        let terms = PlaceTerms { require_min_insync: acks == -1, ..PlaceTerms::by(Origin::Client) };
         let placed = match hosted.partition.place(batch, terms) {
             Ok(placed) => {
                 hosted.meters.produced(records, bytes);

@@ -260,12 +260,7 @@ impl Server {
     fn produce(&self, version: i16, correlation_id: i32, request: ProduceRequest) -> Reply {
         let mut requests = request.topic_data.into_iter().flat_map(|topic| topic.partition_data);
         let records = requests.next().and_then(|data| data.records).unwrap_or_default();
-        let terms = PlaceTerms {
-            origin: Origin::Client,
-            expected_end: None,
-            expected_epoch: None,
-            require_min_insync: true,
-        };
+        let terms = PlaceTerms::by(Origin::Client);
         let batch = match records.into_bytes().map(sole_batch) {
             Ok(Ok(batch)) => batch,
             other => return Box::pin(async move { Err(Failed(format!("{other:?}")).into()) }),

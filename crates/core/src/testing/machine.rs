@@ -110,7 +110,7 @@ impl<'a, M: StateMachine + PartialEq + Debug> Run<'a, M> {
         let encoded: Vec<_> =
             decision.events.iter().map(|event| self.live.encode(event, self.image)).collect();
         for (event, encoded) in decision.events.iter().zip(encoded) {
-            self.apply(event, encoded, decision.transaction);
+            self.apply(event, encoded, decision.transaction.and_then(|write| write.within()));
         }
         for (key, _) in &decision.releases {
             self.parked.remove(key);

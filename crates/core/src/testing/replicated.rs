@@ -11,6 +11,7 @@ use super::Random;
 use crate::error::ErrorCode;
 use crate::id::{LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicName, TopicPartition};
 use crate::log::{LaterRead, LogData};
+use crate::machine::TransactionWrite;
 use crate::record::Batch;
 use crate::replicated::{
     Admission, Isolation, PlaceError, PlaceTerms, Placed, ReadError, ReadRecords, ReadTerms, ReplicatedLog,
@@ -189,6 +190,10 @@ impl ReplicatedLog for FakeLog {
             end: end_of(&shared.logs[self.index]),
             batch_bytes_max: shared.batch_bytes_max,
         })
+    }
+
+    fn admit_transaction(&self, _write: &TransactionWrite) -> Result<(), PlaceError> {
+        Ok(())
     }
 
     fn place(&self, batch: Batch, terms: PlaceTerms) -> Result<Placed, PlaceError> {

@@ -182,12 +182,7 @@ fn batch(values: &[&str]) -> Batch {
 }
 
 fn terms() -> PlaceTerms {
-    PlaceTerms {
-        origin: Origin::Coordinator,
-        expected_end: None,
-        expected_epoch: None,
-        require_min_insync: false,
-    }
+    PlaceTerms { require_min_insync: false, ..PlaceTerms::by(Origin::Coordinator) }
 }
 
 fn read_terms(isolation: Isolation, bytes: usize) -> ReadTerms {

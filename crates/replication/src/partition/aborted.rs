@@ -51,6 +51,12 @@ impl AbortedTransactions {
         overlapping.map(|entry| AbortedTransaction { producer: entry.producer, first: entry.first }).collect()
     }
 
+    /// Whether the marker of any transaction stands at or after `from`.
+    #[must_use]
+    pub fn any_from(&self, from: Offset) -> bool {
+        self.entries.last().is_some_and(|entry| entry.last >= from)
+    }
+
     /// Forgets transactions whose marker lies below the start of the log.
     pub fn truncate_start(&mut self, start: Offset) {
         self.entries.retain(|entry| entry.last >= start);

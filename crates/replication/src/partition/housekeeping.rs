@@ -147,7 +147,9 @@ impl Partition {
 
     fn expire_producers(&self) {
         let (expiry, now) = (self.settings().producer_expiry_ms, self.clock.wall());
-        self.shared.lock().state.producers.expire(now, expiry);
+        let state = &mut self.shared.lock().state;
+        state.producers.expire(now, expiry);
+        state.verifications.expire(now, expiry);
     }
 
     fn report(&self, what: &'static str, result: Result<(), LogError>) {

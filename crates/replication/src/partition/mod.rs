@@ -28,6 +28,7 @@ mod recovery;
 mod retention;
 mod snapshot;
 mod state;
+mod verifications;
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -37,9 +38,11 @@ use tokio::sync::watch;
 use vltava_core::clock::Clock;
 use vltava_core::id::{LeaderEpoch, Offset, TopicPartition};
 use vltava_core::log::{Log, LogError, LogSettings, Span};
+use vltava_core::machine::TransactionWrite;
 use vltava_core::record::{Batch, ValidationRules};
 use vltava_core::replicated::{
-    Admission, PlaceError, PlaceTerms, Placed, ReadError, ReadRecords, ReadTerms, ReplicatedLog, Watermarks,
+    Admission, PlaceError, PlaceTerms, Placed, ReadError, ReadRecords, ReadTerms, ReplicatedLog,
+    Verification, Watermarks,
 };
 
 pub use epochs::{EpochEnd, EpochStart, LeaderEpochs};
@@ -47,6 +50,7 @@ pub use producers::{BATCHES_REMEMBERED, ProducedBatch, ProducerError, ProducerSt
 pub use queries::{DeleteRecordsError, FoundOffset, OffsetQuery};
 pub use reading::load;
 pub use retention::{Retention, Trim, decide as decide_retention};
+pub use verifications::{Opening, VERIFICATIONS_MAX};
 
 use state::State;
 
@@ -209,6 +213,16 @@ impl Partition {
         resigned
     }
 
+    /// Says what a batch that belongs to a transaction has to show when it is placed: nothing when the transaction is
+    /// open here, else the guard that is handed out now, once the transaction's coordinator has agreed (KIP-890).
+    ///
+    /// # Errors
+    /// [`PlaceError::NotLeader`]; [`PlaceError::Refused`] for a producer that was replaced.
+    pub fn verify(&self, opening: &Opening) -> Result<Verification, PlaceError> {
+        let now = self.clock.wall();
+        self.shared.lock().state.verify(opening, now)
+    }
+
     /// The watermarks and leadership now.
     #[must_use]
     pub fn watermarks(&self) -> Watermarks {
@@ -240,6 +254,10 @@ impl Shared {
 impl ReplicatedLog for Partition {
     fn admit(&self) -> Result<Admission, PlaceError> {
         self.admission()
+    }
+
+    fn admit_transaction(&self, write: &TransactionWrite) -> Result<(), PlaceError> {
+        self.shared.lock().state.admit_transaction(write)
     }
 
     fn place(&self, batch: Batch, terms: PlaceTerms) -> Result<Placed, PlaceError> {

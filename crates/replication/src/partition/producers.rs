@@ -12,8 +12,11 @@ use smallvec::SmallVec;
 use thiserror::Error;
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
+use vltava_core::machine::TransactionEnd;
 use vltava_core::record::{BatchHeader, EndTransactionMarker, TransactionResult};
-use vltava_core::replicated::Origin;
+use vltava_core::replicated::{MarkerEpoch, Origin, PlaceTerms, Verification};
+
+use super::verifications::{Opening, UnderWay, Verifications};
 
 /// Batches remembered per producer: as many as an idempotent producer may have in flight.
 pub const BATCHES_REMEMBERED: usize = 5;
@@ -134,6 +137,38 @@ pub enum ProducerError {
         /// The epoch known.
         current: ProducerEpoch,
     },
+    /// The marker was written before, or belongs to a transaction before this one (KIP-1228).
+    #[error("Epoch of producer {producer} is {given}, which is not above the last seen epoch {current}")]
+    MarkerEpoch {
+        /// Whose transaction.
+        producer: ProducerId,
+        /// The epoch of the marker.
+        given: ProducerEpoch,
+        /// The epoch known.
+        current: ProducerEpoch,
+    },
+    /// The first batch of a producer whose transactions have epochs of their own does not begin at 0 (KAFKA-18202).
+    #[error(
+        "Invalid sequence number for producer {producer}: {given} (incoming seq. number). Expected sequence 0 where nothing is known of the producer"
+    )]
+    NonzeroStart {
+        /// Who.
+        producer: ProducerId,
+        /// The first sequence number of the batch.
+        given: Sequence,
+    },
+    /// A batch before this one still waits for its verification.
+    #[error(
+        "Out of order sequence number for producer {producer}: {given} (incoming seq. number), {lowest} (earliest seen sequence)"
+    )]
+    Overtaking {
+        /// Who.
+        producer: ProducerId,
+        /// The first sequence number of the batch.
+        given: Sequence,
+        /// That of the batch before it.
+        lowest: Sequence,
+    },
     /// Records are missing before the batch, or it repeats records older than those remembered.
     #[error(
         "Out of order sequence number for producer {producer}: {given} (incoming seq. number), {last} (current end sequence number)"
@@ -189,8 +224,11 @@ impl ProducerError {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Epoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
-            Self::Sequence { .. } | Self::FirstSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+            Self::Epoch { .. } | Self::MarkerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+            Self::Sequence { .. }
+            | Self::FirstSequence { .. }
+            | Self::NonzeroStart { .. }
+            | Self::Overtaking { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
             Self::NotTransactional { .. } | Self::Unverified { .. } => ErrorCode::INVALID_TXN_STATE,
             Self::Coordinator { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
         }
@@ -206,36 +244,109 @@ impl Producers {
         &self,
         header: &BatchHeader,
         marker: Option<&EndTransactionMarker>,
-        origin: Origin,
+        terms: &PlaceTerms,
+        verifications: &Verifications,
     ) -> Result<Verdict, ProducerError> {
         if !header.has_producer_id() {
             return Ok(Verdict::Append);
         }
-        let producer = header.producer_id;
-        let Some(state) = self.entries.get(&producer) else { return check_verified(None, header, origin) };
-        if origin == Origin::Client
-            && let Some(batch) = duplicate(state, header)
-        {
+        let (producer, epoch) = (header.producer_id, header.producer_epoch);
+        if let Some(marker) = marker {
+            self.check_end(producer, epoch, marker.coordinator_epoch, terms.marker_epoch)?;
+            return Ok(Verdict::Append);
+        }
+        let known = self.entries.get(&producer);
+        if terms.origin == Origin::Coordinator {
+            check_epoch(known, producer, epoch)?;
+        } else if let Some(batch) = known.and_then(|known| duplicate(known, header)) {
             return Ok(Verdict::Duplicate(batch));
-        }
-        if header.producer_epoch < state.epoch {
-            return Err(ProducerError::Epoch {
-                producer,
-                given: header.producer_epoch,
-                current: state.epoch,
-            });
-        }
-        match marker {
-            Some(marker) if marker.coordinator_epoch < state.coordinator_epoch => {
-                Err(ProducerError::Coordinator {
-                    producer,
-                    given: marker.coordinator_epoch,
-                    current: state.coordinator_epoch,
-                })
+        } else {
+            if header.is_transactional() {
+                self.check_verified(producer, epoch, terms.verification, verifications)?;
             }
-            Some(_) => Ok(Verdict::Append),
-            None => check_data(state, header, origin),
+            check_epoch(known, producer, epoch)?;
+            check_sequence(known, header, verifications.of(producer))?;
         }
+        if !header.is_transactional() && known.is_some_and(|known| known.transaction_start.is_some()) {
+            return Err(ProducerError::NotTransactional { producer });
+        }
+        Ok(Verdict::Append)
+    }
+
+    /// Whether a coordinator's records may join the transaction of a producer.
+    ///
+    /// # Errors
+    /// [`ProducerError`].
+    pub fn check_within(
+        &self,
+        producer: ProducerId,
+        epoch: ProducerEpoch,
+        verification: Verification,
+        verifications: &Verifications,
+    ) -> Result<(), ProducerError> {
+        self.check_verified(producer, epoch, verification, verifications)?;
+        check_epoch(self.entries.get(&producer), producer, epoch)
+    }
+
+    /// Whether an end marker may be written.
+    ///
+    /// # Errors
+    /// [`ProducerError`].
+    pub fn check_marker(&self, end: &TransactionEnd, marker_epoch: MarkerEpoch) -> Result<(), ProducerError> {
+        self.check_end(end.producer, end.epoch, LeaderEpoch(end.coordinator_epoch), marker_epoch)
+    }
+
+    fn check_end(
+        &self,
+        producer: ProducerId,
+        given: ProducerEpoch,
+        coordinator_epoch: LeaderEpoch,
+        marker_epoch: MarkerEpoch,
+    ) -> Result<(), ProducerError> {
+        let Some(known) = self.entries.get(&producer) else { return Ok(()) };
+        let current = known.epoch;
+        if given < current {
+            return Err(ProducerError::Epoch { producer, given, current });
+        }
+        if given == current && marker_epoch == MarkerEpoch::Above {
+            return Err(ProducerError::MarkerEpoch { producer, given, current });
+        }
+        let (given, current) = (coordinator_epoch, known.coordinator_epoch);
+        if given < current { Err(ProducerError::Coordinator { producer, given, current }) } else { Ok(()) }
+    }
+
+    /// A transaction is opened in a partition with the knowledge of its coordinator: one that was not could never be
+    /// ended, and would hold back the last stable offset for ever.
+    fn check_verified(
+        &self,
+        producer: ProducerId,
+        epoch: ProducerEpoch,
+        verification: Verification,
+        verifications: &Verifications,
+    ) -> Result<(), ProducerError> {
+        if self.is_open(producer, epoch) {
+            return Ok(());
+        }
+        check_epoch(self.entries.get(&producer), producer, epoch)?;
+        if verifications.allow(producer, verification) {
+            return Ok(());
+        }
+        Err(ProducerError::Unverified { producer })
+    }
+
+    /// Whether a batch may ask to open a transaction, and whether it has to: not when the transaction is open already.
+    ///
+    /// # Errors
+    /// [`ProducerError::Epoch`] for a producer that was replaced: it need not trouble the coordinator (KAFKA-18042).
+    pub fn must_verify(&self, opening: &Opening) -> Result<bool, ProducerError> {
+        check_epoch(self.entries.get(&opening.producer), opening.producer, opening.epoch)?;
+        Ok(!self.is_open(opening.producer, opening.epoch))
+    }
+
+    /// A transaction of an older epoch may be over by now, whatever is known of it here.
+    fn is_open(&self, producer: ProducerId, epoch: ProducerEpoch) -> bool {
+        let known = self.entries.get(&producer);
+        known.is_some_and(|known| known.transaction_start.is_some() && known.epoch == epoch)
     }
 
     /// Takes in a batch that stands in the log now. `marker` is what a control batch says; a control batch without one
@@ -350,45 +461,45 @@ fn duplicate(state: &ProducerState, header: &BatchHeader) -> Option<ProducedBatc
     state.batches.iter().find(|batch| (batch.first_sequence(), batch.last_sequence) == range).copied()
 }
 
-fn check_data(state: &ProducerState, header: &BatchHeader, origin: Origin) -> Result<Verdict, ProducerError> {
-    let producer = header.producer_id;
-    if origin == Origin::Client {
-        check_sequence(state, header)?;
+fn check_epoch(
+    known: Option<&ProducerState>,
+    producer: ProducerId,
+    given: ProducerEpoch,
+) -> Result<(), ProducerError> {
+    match known.map(|known| known.epoch).filter(|current| given < *current) {
+        Some(current) => Err(ProducerError::Epoch { producer, given, current }),
+        None => Ok(()),
     }
-    if state.transaction_start.is_some() && !header.is_transactional() {
-        return Err(ProducerError::NotTransactional { producer });
-    }
-    check_verified(state.transaction_start, header, origin)
 }
 
-/// A client opens a transaction in a partition through the transaction coordinator: a batch that would open one by
-/// itself could never be ended, and would hold back the last stable offset for ever.
-fn check_verified(
-    transaction_start: Option<Offset>,
+fn check_sequence(
+    known: Option<&ProducerState>,
     header: &BatchHeader,
-    origin: Origin,
-) -> Result<Verdict, ProducerError> {
-    if origin == Origin::Client && header.is_transactional() && transaction_start.is_none() {
-        return Err(ProducerError::Unverified { producer: header.producer_id });
-    }
-    Ok(Verdict::Append)
-}
-
-fn check_sequence(state: &ProducerState, header: &BatchHeader) -> Result<(), ProducerError> {
+    under_way: Option<&UnderWay>,
+) -> Result<(), ProducerError> {
     let (producer, given) = (header.producer_id, header.base_sequence);
-    if header.producer_epoch != state.epoch {
-        if given == Sequence(0) || state.epoch == ProducerEpoch::NONE {
-            return Ok(());
+    if let Some(under_way) = under_way {
+        let nothing_known = known.is_none_or(|known| known.batches.is_empty());
+        if under_way.own_epoch && given != Sequence(0) && nothing_known {
+            return Err(ProducerError::NonzeroStart { producer, given });
         }
-        let (epoch, current) = (header.producer_epoch, state.epoch);
-        return Err(ProducerError::FirstSequence { producer, epoch, given, current });
+        let lowest = under_way.lowest_sequence;
+        if given > lowest {
+            return Err(ProducerError::Overtaking { producer, given, lowest });
+        }
     }
-    let last = state.last_sequence();
+    // Any sequence number will do where nothing is known, as after the records were deleted.
+    let Some(known) = known.filter(|known| known.epoch != ProducerEpoch::NONE) else { return Ok(()) };
+    if header.producer_epoch != known.epoch {
+        let (epoch, current) = (header.producer_epoch, known.epoch);
+        return match given {
+            Sequence(0) => Ok(()),
+            given => Err(ProducerError::FirstSequence { producer, epoch, given, current }),
+        };
+    }
+    let last = known.last_sequence();
     let expected = if last == Sequence::NONE { Sequence(0) } else { last.plus(1) };
-    if state.epoch == ProducerEpoch::NONE || given == expected {
-        return Ok(());
-    }
-    Err(ProducerError::Sequence { producer, given, last })
+    if given == expected { Ok(()) } else { Err(ProducerError::Sequence { producer, given, last }) }
 }
 
 /// The sequence number `count` records before `sequence`, wrapping from 0 to the largest.

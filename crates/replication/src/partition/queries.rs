@@ -4,8 +4,8 @@ use thiserror::Error;
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{LeaderEpoch, Offset, ProducerId, Timestamp};
 use vltava_core::log::{LogData, LogError, ReadLimit};
-use vltava_core::record::Batch;
-use vltava_core::replicated::{Isolation, ReadError, ReadRecords, ReadTerms, Watermarks};
+use vltava_core::record::{Batch, BatchHeader};
+use vltava_core::replicated::{AbortedTransaction, Isolation, ReadError, ReadRecords, ReadTerms, Watermarks};
 
 use super::Partition;
 use super::epochs::EpochEnd;
@@ -73,16 +73,10 @@ impl DeleteRecordsError {
 
 impl Partition {
     pub(super) fn read_records(&self, from: Offset, terms: &ReadTerms) -> Result<ReadRecords, ReadError> {
-        let (watermarks, aborted) = {
+        let watermarks = {
             let shared = self.shared.lock();
-            let state = &shared.state;
-            state.check_reader(terms.current_epoch)?;
-            let watermarks = state.watermarks();
-            let aborted = match terms.isolation {
-                Isolation::Committed => state.aborted.within(from, watermarks.stable),
-                Isolation::Uncommitted | Isolation::LogEnd => Vec::new(),
-            };
-            (watermarks, aborted)
+            shared.state.check_reader(terms.current_epoch)?;
+            shared.state.watermarks()
         };
         let Watermarks { start, end, .. } = watermarks;
         if from < start || from > end {
@@ -97,7 +91,38 @@ impl Partition {
             LogError::OutOfRange { from, start, end } => ReadError::OutOfRange { from, start, end },
             error => ReadError::Log(error),
         })?;
+        let aborted = match terms.isolation {
+            Isolation::Committed => self.aborted_in(&data, from, watermarks.stable)?,
+            Isolation::Uncommitted | Isolation::LogEnd => Vec::new(),
+        };
         Ok(ReadRecords { data, watermarks, aborted })
+    }
+
+    /// The aborted transactions of the records that were read from `from` on: not all those up to the last stable offset,
+    /// which may be many.
+    fn aborted_in(
+        &self,
+        data: &LogData,
+        from: Offset,
+        stable: Offset,
+    ) -> Result<Vec<AbortedTransaction>, ReadError> {
+        if !self.shared.lock().state.aborted.any_from(from) {
+            return Ok(Vec::new());
+        }
+        let end = match data {
+            LogData::Bytes(_) => end_of(data),
+            // A file holds one span.
+            LogData::File(_) => self.log.spans().iter().find(|span| span.end > from).map(|span| span.end),
+            LogData::Later(_) => None,
+        };
+        let below = end.map_or(stable, |end| end.min(stable));
+        let shared = self.shared.lock();
+        let Watermarks { start, end, .. } = shared.state.watermarks();
+        if from < start {
+            // The start has moved on meanwhile, and what was known of transactions below it is gone.
+            return Err(ReadError::OutOfRange { from, start, end });
+        }
+        Ok(shared.state.aborted.within(from, below))
     }
 
     /// The offset that `query` asks for, as a reader of this isolation may see it; `None` when there is none. *Blocks.*
@@ -197,6 +222,26 @@ impl Partition {
         all.sort_by_key(|(id, _)| *id);
         all
     }
+}
+
+/// The offset after the last batch of records in memory; `None` when that cannot be told without reading a file.
+fn end_of(data: &LogData) -> Option<Offset> {
+    let LogData::Bytes(slices) = data else { return None };
+    let mut end = None;
+    for (index, slice) in slices.iter().enumerate() {
+        let mut rest = &slice[..];
+        while !rest.is_empty() {
+            let header = BatchHeader::parse(rest).ok()?;
+            end = Some(header.next_offset());
+            let size = header.size().max(BatchHeader::SIZE);
+            if size > rest.len() && index + 1 < slices.len() {
+                // The next slice does not begin with a header.
+                return None;
+            }
+            rest = rest.get(size..).unwrap_or_default();
+        }
+    }
+    end
 }
 
 /// The offset below which a reader of this isolation reads.

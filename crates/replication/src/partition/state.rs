@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use vltava_core::error::ErrorCode;
-use vltava_core::id::{LeaderEpoch, Offset, TopicPartition};
+use vltava_core::id::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 use vltava_core::log::{Bounds, LogError, Sidecar, SidecarKind, Span};
+use vltava_core::machine::TransactionWrite;
 use vltava_core::record::{Batch, BatchHeader, EndTransactionMarker, TransactionResult};
-use vltava_core::replicated::{PlaceError, PlaceTerms, ReadError, Watermarks};
+use vltava_core::replicated::{PlaceError, PlaceTerms, ReadError, Verification, Watermarks};
 
 use super::aborted::{Aborted, AbortedTransactions};
 use super::epochs::LeaderEpochs;
-use super::producers::{ProducedBatch, Producers, Verdict};
+use super::producers::{ProducedBatch, ProducerError, Producers, Verdict};
 use super::snapshot;
+use super::verifications::{Opening, Verifications};
 
 /// The state of a partition. The order that always holds: start ≤ stable ≤ high ≤ end, and flushed ≤ end.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub(super) struct State {
     pub(super) end: Offset,
     pub(super) flushed: Offset,
     pub(super) producers: Producers,
+    pub(super) verifications: Verifications,
     pub(super) epochs: LeaderEpochs,
     pub(super) aborted: AbortedTransactions,
     /// Sidecars to be written by a thread that may block; a newer content replaces an older one.
@@ -53,6 +56,7 @@ impl State {
             end: bounds.end,
             flushed: bounds.flushed,
             producers: Producers::default(),
+            verifications: Verifications::default(),
             epochs: LeaderEpochs::default(),
             aborted: AbortedTransactions::default(),
             pending: BTreeMap::new(),
@@ -122,14 +126,41 @@ impl State {
         {
             return Err(PlaceError::EndMoved { expected, actual: self.end });
         }
-        match self.producers.check(header, marker, terms.origin) {
+        match self.producers.check(header, marker, terms, &self.verifications) {
             Ok(Verdict::Append) => Ok(Allowed::Append),
             Ok(Verdict::Duplicate(batch)) => Ok(Allowed::Duplicate(batch)),
-            Err(error) => Err(PlaceError::Refused {
-                code: error.code(),
-                message: format!("{error} in partition {}", self.id),
-                records: Vec::new(),
-            }),
+            Err(error) => Err(self.refused(&error)),
+        }
+    }
+
+    /// Whether a coordinator's write that takes part in a transaction may be appended now.
+    pub(super) fn admit_transaction(&self, write: &TransactionWrite) -> Result<(), PlaceError> {
+        self.check_leading(None)?;
+        let checked = match write {
+            TransactionWrite::Within { producer, epoch, verification } => {
+                self.producers.check_within(*producer, *epoch, *verification, &self.verifications)
+            }
+            TransactionWrite::End { end, marker_epoch } => self.producers.check_marker(end, *marker_epoch),
+        };
+        checked.map_err(|error| self.refused(&error))
+    }
+
+    /// What a batch that belongs to a transaction has to show: nothing when the transaction is open here, else the
+    /// guard that is handed out now, once the coordinator has agreed.
+    pub(super) fn verify(&mut self, opening: &Opening, now: Timestamp) -> Result<Verification, PlaceError> {
+        self.check_leading(None)?;
+        match self.producers.must_verify(opening) {
+            Ok(true) => Ok(Verification::Guard(self.verifications.begin(opening, now))),
+            Ok(false) => Ok(Verification::None),
+            Err(error) => Err(self.refused(&error)),
+        }
+    }
+
+    fn refused(&self, error: &ProducerError) -> PlaceError {
+        PlaceError::Refused {
+            code: error.code(),
+            message: format!("{error} in partition {}", self.id),
+            records: Vec::new(),
         }
     }
 
@@ -181,6 +212,9 @@ impl State {
 
     /// Takes in a batch of the log; returns whether it has aborted a transaction that was not known as such.
     pub(super) fn replay(&mut self, header: &BatchHeader, marker: Option<&EndTransactionMarker>) -> bool {
+        if header.is_transactional() {
+            self.verifications.settle(header.producer_id);
+        }
         let Some(completed) = self.producers.apply(header, marker) else { return false };
         if completed.result != TransactionResult::Abort {
             return false;

@@ -86,7 +86,7 @@ fn id() -> TopicPartition {
 }
 
 fn terms(origin: Origin) -> PlaceTerms {
-    PlaceTerms { origin, expected_end: None, expected_epoch: None, require_min_insync: true }
+    PlaceTerms::by(origin)
 }
 
 fn read_terms(isolation: Isolation) -> ReadTerms {

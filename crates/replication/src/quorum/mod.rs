@@ -42,12 +42,14 @@ use openraft::{Raft, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use vltava_core::clock::{Clock, Moment};
+use vltava_core::error::ErrorCode;
 use vltava_core::id::{
     BrokerId, CLUSTER_METADATA_TOPIC, DirectoryId, LeaderEpoch, NameError, Offset, PartitionIndex, Timestamp,
     TopicId, TopicName, TopicPartition, Uuid,
 };
 use vltava_core::image::Endpoint;
 use vltava_core::log::{Log, LogError, LogId as StoredLogId, ReadLimit};
+use vltava_core::machine::TransactionWrite;
 use vltava_core::record::Batch;
 use vltava_core::replicated::{
     Admission, Isolation, PlaceError, PlaceTerms, Placed, ReadError, ReadRecords, ReadTerms, ReplicatedLog,
@@ -280,6 +282,14 @@ impl ReplicatedLog for Quorum {
         Ok(Admission { epoch, end: next, batch_bytes_max: self.settings.batch_bytes_max })
     }
 
+    fn admit_transaction(&self, _write: &TransactionWrite) -> Result<(), PlaceError> {
+        Err(PlaceError::Refused {
+            code: ErrorCode::INVALID_TXN_STATE,
+            message: "the metadata log takes part in no producer's transaction".to_owned(),
+            records: Vec::new(),
+        })
+    }
+
     fn place(&self, batch: Batch, terms: PlaceTerms) -> Result<Placed, PlaceError> {
         let stamp = |batch: &mut Batch, term: Term| {
             if terms.expected_epoch.is_some_and(|expected| expected != term.epoch) {
@@ -290,7 +300,7 @@ impl ReplicatedLog for Quorum {
             }
             if batch.size() > self.settings.batch_bytes_max {
                 return Err(PlaceError::Refused {
-                    code: vltava_core::error::ErrorCode::MESSAGE_TOO_LARGE,
+                    code: ErrorCode::MESSAGE_TOO_LARGE,
                     message: format!("a batch of metadata may have {} bytes", self.settings.batch_bytes_max),
                     records: Vec::new(),
                 });

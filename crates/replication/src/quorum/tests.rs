@@ -66,12 +66,7 @@ fn batch(text: &str) -> Batch {
 }
 
 fn terms() -> PlaceTerms {
-    PlaceTerms {
-        origin: Origin::Coordinator,
-        expected_end: None,
-        expected_epoch: None,
-        require_min_insync: false,
-    }
+    PlaceTerms { require_min_insync: false, ..PlaceTerms::by(Origin::Coordinator) }
 }
 
 async fn write(quorum: &Quorum, text: &str) -> Offset {

@@ -6,13 +6,13 @@ use vltava_core::clock::{BoxFuture, Clock, Moment};
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
 use vltava_core::image::Image;
-use vltava_core::machine::{Decision, Encoded, Place, Reply, StateMachine, Timer};
+use vltava_core::machine::{Decision, Encoded, Place, Reply, StateMachine, Timer, TransactionWrite};
 use vltava_core::record::{Batch, BatchBuilder, BatchHeader};
 use vltava_core::replicated::{Admission, Origin, PlaceError, PlaceTerms, Watermarks};
 
 use super::answers::{Answers, Responder};
 use super::replay::{Position, replay_to};
-use super::shard::{Ask, End, Shard, Task, refuse};
+use super::shard::{Ask, Committed, End, Shard, Task, refuse};
 use super::timers::Timers;
 use super::{AskError, batch};
 
@@ -89,7 +89,8 @@ impl<M: StateMachine> Leading<M> {
         while self.answers.has_committed_effect(committed) {
             let Ok(permit) = task.shard.effects.try_reserve() else { break };
             if let Some(effect) = self.answers.committed_effect(committed) {
-                permit.send((task.shard.partition, effect));
+                let (partition, epoch) = (task.shard.partition, self.epoch);
+                permit.send(Committed { partition, epoch, effect });
             }
         }
         self.answers.expire(task.shard.surroundings.clock.now());
@@ -242,7 +243,7 @@ impl<M: StateMachine> Leading<M> {
     ) -> Result<bool, Dropped> {
         let encoded: Vec<_> =
             decision.events.iter().map(|event| self.machine.encode(event, turn.image)).collect();
-        if let Err(error) = turn.admits(&encoded) {
+        if let Err(error) = turn.admits(&encoded, decision.transaction.as_ref()) {
             match responder {
                 Some(responder) => drop(responder.send(Err(AskError::Refused(error)))),
                 None => tracing::error!(%error, "the log refuses what a timer or loading has decided"),
@@ -250,9 +251,10 @@ impl<M: StateMachine> Leading<M> {
             return Ok(false);
         }
         let wall = turn.shard.surroundings.clock.wall();
-        self.make_room(turn, &encoded, decision.transaction.is_some())?;
+        let transaction = decision.transaction.and_then(|write| write.within());
+        self.make_room(turn, &encoded, transaction.is_some())?;
         self.apply(&decision, &encoded, wall);
-        self.write(turn, encoded, decision.transaction, wall)?;
+        self.write(turn, encoded, transaction, wall)?;
         self.reply(turn, decision, responder);
         Ok(true)
     }
@@ -273,8 +275,9 @@ impl<M: StateMachine> Leading<M> {
     }
 
     fn apply(&mut self, decision: &Decision<M>, encoded: &[Encoded], wall: Timestamp) {
+        let transaction = decision.transaction.and_then(|write| write.within());
         for (event, offset) in decision.events.iter().zip(batch::offsets(encoded, self.end)) {
-            let place = Place { offset, timestamp: wall, transaction: decision.transaction };
+            let place = Place { offset, timestamp: wall, transaction };
             self.machine.apply(event, place);
         }
     }
@@ -337,11 +340,12 @@ impl<M: StateMachine> Leading<M> {
     }
 
     fn place(&mut self, turn: &Turn<'_, M>, batch: Batch) -> Result<(), Dropped> {
+        // What belongs to a transaction was judged when it was admitted.
         let terms = PlaceTerms {
-            origin: Origin::Coordinator,
             expected_end: Some(self.placed),
             expected_epoch: Some(self.epoch),
             require_min_insync: false,
+            ..PlaceTerms::by(Origin::Coordinator)
         };
         let placed = turn.shard.log.place(batch, terms).map_err(|error| dropped(turn, &error))?;
         self.placed = placed.end;
@@ -377,12 +381,15 @@ impl<M: StateMachine> Turn<'_, M> {
     }
 
     /// Whether the log takes these records. What is not logged is always taken.
-    fn admits(&self, encoded: &[Encoded]) -> Result<(), PlaceError> {
+    fn admits(&self, encoded: &[Encoded], transaction: Option<&TransactionWrite>) -> Result<(), PlaceError> {
         let size = batch::size_max(encoded);
         if size == 0 {
             return Ok(());
         }
         let admission = self.admission.as_ref().map_err(Clone::clone)?;
+        if let Some(write) = transaction {
+            self.shard.log.admit_transaction(write)?;
+        }
         if BatchHeader::SIZE + size <= admission.batch_bytes_max {
             return Ok(());
         }

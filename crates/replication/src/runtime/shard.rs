@@ -16,7 +16,7 @@ use super::{AskError, Limits, ReplayError, Snapshots, Surroundings};
 
 /// A machine and the log that it runs over, before it runs.
 pub struct Shard<M: StateMachine> {
-    /// Which partition of its topic the log is; effects carry it.
+    /// Which partition of its topic the log is.
     pub partition: PartitionIndex,
     /// The log.
     pub log: Arc<dyn ReplicatedLog>,
@@ -29,7 +29,18 @@ pub struct Shard<M: StateMachine> {
     /// The limits.
     pub limits: Limits,
     /// Where committed effects go. The bound is the caller's; a full channel holds the shard's commands back.
-    pub effects: mpsc::Sender<(PartitionIndex, M::Effect)>,
+    pub effects: mpsc::Sender<Committed<M::Effect>>,
+}
+
+/// Something that a machine wants done, and whose reason is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed<E> {
+    /// Which partition of its topic the machine's log is.
+    pub partition: PartitionIndex,
+    /// The leader epoch in which it was decided: the coordinator's epoch, for those who must not listen to a former one.
+    pub epoch: LeaderEpoch,
+    /// What is to be done.
+    pub effect: E,
 }
 
 /// What a shard is doing.

@@ -11,7 +11,7 @@ use vltava_core::id::PartitionIndex;
 use vltava_core::machine::StateMachine;
 use vltava_core::replicated::ReplicatedLog;
 
-use super::{AskError, Limits, Shard, ShardHandle, Surroundings};
+use super::{AskError, Committed, Limits, Shard, ShardHandle, Surroundings};
 
 /// How the shards of a coordinator are started.
 pub struct Start<M: StateMachine> {
@@ -22,7 +22,7 @@ pub struct Start<M: StateMachine> {
     /// The limits of each shard.
     pub limits: Limits,
     /// Where committed effects go.
-    pub effects: mpsc::Sender<(PartitionIndex, M::Effect)>,
+    pub effects: mpsc::Sender<Committed<M::Effect>>,
     /// Which threads the shards run on.
     pub runtime: tokio::runtime::Handle,
 }

@@ -25,7 +25,7 @@ struct World {
     cluster: FakeCluster,
     clock: ManualClock,
     handles: Vec<ShardHandle<Ledger>>,
-    effects: mpsc::Receiver<(PartitionIndex, String)>,
+    effects: mpsc::Receiver<Committed<String>>,
 }
 
 impl World {
@@ -219,12 +219,7 @@ async fn records_of_others_are_applied_before_the_next_decision() {
     world.ask(0, put("a", "mine")).await.unwrap().unwrap();
     let mut builder = BatchBuilder::new(Compression::None);
     builder.append(world.clock.wall(), Some(b"b"), Some(b"theirs"), &[]);
-    let terms = PlaceTerms {
-        origin: Origin::Client,
-        expected_end: None,
-        expected_epoch: None,
-        require_min_insync: true,
-    };
+    let terms = PlaceTerms::by(Origin::Client);
     world.cluster.replica(0).place(builder.build().unwrap(), terms).unwrap();
     assert_eq!(world.get(0, "b").await.as_deref(), Some("theirs"));
     assert_eq!(world.ask(0, put("c", "mine")).await.unwrap().unwrap(), Answer::Done);
@@ -265,7 +260,7 @@ async fn effects_come_once_committed_and_a_slow_taker_holds_back_but_loses_none(
     while seen.len() < 12 {
         world.cluster.settle();
         quiet().await;
-        while let Ok((_, effect)) = world.effects.try_recv() {
+        while let Ok(Committed { effect, .. }) = world.effects.try_recv() {
             seen.push(effect);
         }
     }

@@ -237,6 +237,14 @@ pub struct TransactionSettings {
     pub timeout_ms_max: i32,
     /// `transactional.id.expiration.ms`.
     pub transactional_id_expiration_ms: i32,
+    /// `transaction.remove.expired.transaction.cleanup.interval.ms`.
+    pub expiry_check_interval_ms: i32,
+    /// `transaction.two.phase.commit.enable`.
+    pub two_phase_commit: bool,
+    /// `transaction.state.log.load.buffer.size`.
+    pub load_buffer_bytes: i32,
+    /// `add.partitions.to.txn.retry.backoff.max.ms`.
+    pub add_partitions_wait_ms_max: i32,
     /// `producer.id.expiration.ms`.
     pub producer_id_expiration_ms: i32,
     /// `producer.id.expiration.check.interval.ms`.

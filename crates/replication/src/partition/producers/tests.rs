@@ -14,6 +14,14 @@ fn header(epoch: i16, sequence: i32, count: i32, base: i64) -> BatchHeader {
     builder.build().unwrap().header
 }
 
+fn client() -> PlaceTerms {
+    PlaceTerms::by(Origin::Client)
+}
+
+fn coordinator() -> PlaceTerms {
+    PlaceTerms::by(Origin::Coordinator)
+}
+
 fn transactional(mut header: BatchHeader) -> BatchHeader {
     header.attributes = header.attributes.transactional();
     header
@@ -43,7 +51,8 @@ fn check(log: &[(i16, i32, i32)], wants: (i16, i32, i32), expected: Result<Optio
         producers.apply(&header(*epoch, *sequence, *count, base), None);
         base += i64::from(*count);
     }
-    let verdict = producers.check(&header(wants.0, wants.1, wants.2, 0), None, Origin::Client);
+    let verdict =
+        producers.check(&header(wants.0, wants.1, wants.2, 0), None, &client(), &Verifications::default());
     let found = verdict.map_err(|error| error.code()).map(|verdict| match verdict {
         Verdict::Append => None,
         Verdict::Duplicate(batch) => Some(batch.first_offset().0),
@@ -86,8 +95,8 @@ fn a_coordinators_batches_need_no_sequence() {
     let mut producers = Producers::default();
     producers.apply(&transactional(header(1, -1, 2, 0)), None);
     let next = transactional(header(1, -1, 2, 2));
-    assert_eq!(producers.check(&next, None, Origin::Coordinator), Ok(Verdict::Append));
-    let fenced = producers.check(&header(0, -1, 2, 2), None, Origin::Coordinator);
+    assert_eq!(producers.check(&next, None, &coordinator(), &Verifications::default()), Ok(Verdict::Append));
+    let fenced = producers.check(&header(0, -1, 2, 2), None, &coordinator(), &Verifications::default());
     assert_eq!(fenced.unwrap_err().code(), ErrorCode::INVALID_PRODUCER_EPOCH);
 }
 
@@ -96,9 +105,12 @@ fn a_client_cannot_open_a_transaction_by_itself() {
     let mut producers = Producers::default();
     for _ in 0..2 {
         let batch = transactional(header(0, 0, 1, 0));
-        let refused = producers.check(&batch, None, Origin::Client);
+        let refused = producers.check(&batch, None, &client(), &Verifications::default());
         assert_eq!(refused.unwrap_err().code(), ErrorCode::INVALID_TXN_STATE);
-        assert_eq!(producers.check(&batch, None, Origin::Coordinator), Ok(Verdict::Append));
+        assert_eq!(
+            producers.check(&batch, None, &coordinator(), &Verifications::default()),
+            Ok(Verdict::Append)
+        );
         producers.apply(&header(0, -1, 1, 0), None);
     }
 }
@@ -107,10 +119,10 @@ fn a_client_cannot_open_a_transaction_by_itself() {
 fn an_open_transaction_takes_only_transactional_batches() {
     let mut producers = Producers::default();
     producers.apply(&transactional(header(0, 0, 1, 0)), None);
-    let plain = producers.check(&header(0, 1, 1, 1), None, Origin::Client);
+    let plain = producers.check(&header(0, 1, 1, 1), None, &client(), &Verifications::default());
     assert_eq!(plain.unwrap_err().code(), ErrorCode::INVALID_TXN_STATE);
     let next = transactional(header(0, 1, 1, 1));
-    assert_eq!(producers.check(&next, None, Origin::Client), Ok(Verdict::Append));
+    assert_eq!(producers.check(&next, None, &client(), &Verifications::default()), Ok(Verdict::Append));
 }
 
 #[test]
@@ -133,17 +145,19 @@ fn a_transaction_is_unstable_until_its_marker_is_committed() {
 fn markers_of_replaced_coordinators_and_producers_are_refused() {
     let mut producers = Producers::default();
     end(&mut producers, 2, 0, marker(TransactionResult::Commit, 5));
-    for (epoch, coordinator, expected) in [
+    for (epoch, zombie, expected) in [
         (2, 5, None),
         (3, 6, None),
         (2, 4, Some(ErrorCode::TRANSACTION_COORDINATOR_FENCED)),
         (1, 5, Some(ErrorCode::INVALID_PRODUCER_EPOCH)),
     ] {
-        let marker = marker(TransactionResult::Abort, coordinator);
+        let marker = marker(TransactionResult::Abort, zombie);
         let header = marker.batch(PRODUCER, ProducerEpoch(epoch), Timestamp(0)).unwrap().header;
-        let code =
-            producers.check(&header, Some(&marker), Origin::Coordinator).err().map(|error| error.code());
-        assert_eq!(code, expected, "epoch {epoch}, coordinator {coordinator}");
+        let code = producers
+            .check(&header, Some(&marker), &coordinator(), &Verifications::default())
+            .err()
+            .map(|error| error.code());
+        assert_eq!(code, expected, "epoch {epoch}, coordinator {zombie}");
     }
 }
 
@@ -152,8 +166,11 @@ fn after_a_marker_with_a_new_epoch_sequences_start_at_zero() {
     let mut producers = Producers::default();
     producers.apply(&transactional(header(0, 0, 5, 0)), None);
     end(&mut producers, 1, 5, marker(TransactionResult::Commit, 0));
-    assert_eq!(producers.check(&header(1, 0, 1, 6), None, Origin::Client), Ok(Verdict::Append));
-    assert!(producers.check(&header(1, 5, 1, 6), None, Origin::Client).is_err());
+    assert_eq!(
+        producers.check(&header(1, 0, 1, 6), None, &client(), &Verifications::default()),
+        Ok(Verdict::Append)
+    );
+    assert!(producers.check(&header(1, 5, 1, 6), None, &client(), &Verifications::default()).is_err());
 }
 
 #[test]
@@ -167,4 +184,103 @@ fn silent_producers_are_forgotten_unless_their_transaction_is_open() {
     producers.apply(&transactional(header(0, 0, 1, 0)), None);
     producers.expire(Timestamp(9999), 100);
     assert_eq!(producers.len(), 1);
+}
+
+/// A producer with this log, `(epoch, first sequence, transactional)` of batches and `true` after one that has ended, wants
+/// to write a transactional batch of this epoch and sequence with this verification.
+fn check_opening(
+    log: &[(i16, i32, bool)],
+    own_epoch: bool,
+    (epoch, sequence): (i16, i32),
+    show: fn(Verification) -> Verification,
+    expected: Option<ErrorCode>,
+) {
+    let (mut producers, mut verifications) = (Producers::default(), Verifications::default());
+    for (base, (epoch, sequence, open)) in log.iter().enumerate() {
+        let base = i64::try_from(base).unwrap() * 2;
+        producers.apply(&transactional(header(*epoch, *sequence, 1, base)), None);
+        if !open {
+            let epoch = if own_epoch { epoch + 1 } else { *epoch };
+            end(&mut producers, epoch, base + 1, marker(TransactionResult::Commit, 0));
+        }
+    }
+    let opening =
+        Opening { producer: PRODUCER, epoch: ProducerEpoch(epoch), sequence: Sequence(sequence), own_epoch };
+    let verification = match producers.must_verify(&opening) {
+        Ok(true) => show(Verification::Guard(verifications.begin(&opening, Timestamp(0)))),
+        Ok(false) => Verification::None,
+        Err(error) => {
+            assert_eq!(Some(error.code()), expected, "{log:?} then {epoch}, {sequence}");
+            return;
+        }
+    };
+    let batch = transactional(header(epoch, sequence, 1, 99));
+    let verdict = producers.check(&batch, None, &PlaceTerms { verification, ..client() }, &verifications);
+    let code = verdict.err().map(|error| error.code());
+    assert_eq!(code, expected, "{log:?} then {epoch}, {sequence} with {verification:?}");
+}
+
+#[test]
+fn a_transaction_is_opened_with_its_coordinators_knowledge() {
+    let (state, gap) = (Some(ErrorCode::INVALID_TXN_STATE), Some(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER));
+    let fenced = Some(ErrorCode::INVALID_PRODUCER_EPOCH);
+    let shown: fn(Verification) -> Verification = |verification| verification;
+    let hidden: fn(Verification) -> Verification = |_| Verification::None;
+    let waived: fn(Verification) -> Verification = |_| Verification::Waived;
+    for (log, own_epoch, wants, show, expected) in [
+        (&[][..], false, (0, 0), shown, None),
+        (&[], false, (0, 0), hidden, state),
+        (&[], false, (0, 0), waived, None),
+        // Where nothing is known the first version takes any sequence number, the second only 0.
+        (&[], false, (0, 7), shown, None),
+        (&[], true, (0, 7), shown, gap),
+        (&[], true, (0, 0), shown, None),
+        (&[(0, 0, true)], false, (0, 1), hidden, None),
+        (&[(0, 0, true)], false, (1, 0), hidden, state),
+        (&[(0, 0, true)], false, (1, 0), shown, None),
+        (&[(0, 0, false)], false, (0, 1), hidden, state),
+        (&[(0, 0, false)], false, (0, 1), shown, None),
+        (&[(0, 0, false)], false, (0, 2), shown, gap),
+        (&[(0, 0, false)], true, (1, 0), shown, None),
+        (&[(0, 0, false)], true, (1, 1), shown, gap),
+        // A producer that was replaced is told so before its coordinator is asked.
+        (&[(0, 0, false)], true, (0, 1), shown, fenced),
+        (&[(3, 0, true)], false, (2, 0), shown, fenced),
+    ] {
+        check_opening(log, own_epoch, wants, show, expected);
+    }
+}
+
+#[test]
+fn a_batch_does_not_overtake_one_that_waits_for_its_verification() {
+    let (producers, mut verifications) = (Producers::default(), Verifications::default());
+    let opening = |sequence| Opening {
+        producer: PRODUCER,
+        epoch: ProducerEpoch(0),
+        sequence: Sequence(sequence),
+        own_epoch: false,
+    };
+    verifications.begin(&opening(3), Timestamp(0));
+    let verification = Verification::Guard(verifications.begin(&opening(4), Timestamp(0)));
+    let terms = PlaceTerms { verification, ..client() };
+    let check =
+        |sequence| producers.check(&transactional(header(0, sequence, 1, 0)), None, &terms, &verifications);
+    assert_eq!(check(4).unwrap_err().code(), ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_eq!(check(3), Ok(Verdict::Append));
+}
+
+#[test]
+fn a_marker_that_must_raise_the_epoch_does_not_end_the_next_transaction() {
+    let mut producers = Producers::default();
+    producers.apply(&transactional(header(1, 0, 1, 0)), None);
+    for (epoch, expected) in [(0, false), (1, false), (2, true)] {
+        let end = TransactionEnd {
+            producer: PRODUCER,
+            epoch: ProducerEpoch(epoch),
+            commit: true,
+            coordinator_epoch: 0,
+        };
+        assert_eq!(producers.check_marker(&end, MarkerEpoch::Above).is_ok(), expected, "epoch {epoch}");
+        assert_eq!(producers.check_marker(&end, MarkerEpoch::AtLeast).is_ok(), epoch >= 1, "epoch {epoch}");
+    }
 }

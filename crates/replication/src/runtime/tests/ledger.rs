@@ -8,7 +8,9 @@ use vltava_core::id::{ProducerEpoch, ProducerId};
 use vltava_core::image::Image;
 use vltava_core::machine::{
     Context, Decision, DecodeError, Encoded, Entry, Place, Reply, StateMachine, TransactionEnd,
+    TransactionWrite,
 };
+use vltava_core::replicated::Verification;
 
 /// How long somebody waits for a key at most.
 pub(crate) const WAIT: Duration = Duration::from_secs(30);
@@ -69,7 +71,11 @@ impl StateMachine for Ledger {
             Command::PutIn(producer, key, text) => {
                 let mut decision =
                     Decision::with(vec![Event::Put(key, text)], Reply::Committed(Answer::Done));
-                decision.transaction = Some((producer, ProducerEpoch(0)));
+                decision.transaction = Some(TransactionWrite::Within {
+                    producer,
+                    epoch: ProducerEpoch(0),
+                    verification: Verification::None,
+                });
                 decision
             }
             Command::End(producer, commit) => {
