@@ -6,6 +6,7 @@ mod ci;
 mod codegen;
 mod conformance;
 mod docs;
+mod history;
 mod tidy;
 
 use std::process::ExitCode;

@@ -4,8 +4,9 @@ use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::floor::Floor;
 use super::load;
@@ -97,6 +98,13 @@ impl Running {
             Process::Floor(_) => None,
             Process::Server(server) => Some(server),
         }
+    }
+
+    /// Stops the server, starts it again, and tells how long it took from there to its first answer.
+    pub fn restart(&mut self) -> anyhow::Result<Duration> {
+        let Process::Server(server) = &mut self.process else { bail!("no floor starts again") };
+        server.control("restart")?;
+        Ok(server.ready_after())
     }
 
     /// Creates a topic; a floor needs none.

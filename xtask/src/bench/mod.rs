@@ -11,11 +11,11 @@
 pub mod floor;
 
 mod contestant;
-mod load;
+pub mod load;
 mod machine;
 mod scenario;
 mod table;
-mod wire;
+pub mod wire;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use self::contestant::{Contestant, Running, Stable};
-use self::load::{Figures, fetch, latency, memory, produce};
+use self::load::{Figures, fetch, latency, memory, produce, start};
 use self::scenario::{SCENARIOS, Scenario, Work};
 use self::table::{Results, Row};
 use crate::conformance::cache::{self, Cache};
@@ -83,7 +83,7 @@ enum Rival {
 pub fn run(options: &Options) -> anyhow::Result<()> {
     if options.list {
         for scenario in SCENARIOS {
-            println!("{:<17} {}", scenario.name, scenario.conditions);
+            println!("{:<17} {}", scenario.name, scenario.work.conditions());
         }
         return Ok(());
     }
@@ -167,6 +167,7 @@ impl Bench<'_> {
 
     /// One rotation after the other, after each contestant has warmed up.
     fn scenario(&mut self, scenario: &'static Scenario) -> anyhow::Result<Results> {
+        let work = if self.options.quick { scenario.work.quick() } else { scenario.work };
         let contestants = self.contestants(scenario);
         let repetitions = if self.options.quick || self.options.gate { 3 } else { 5 };
         let row = |contestant: &Contestant| Row {
@@ -181,19 +182,19 @@ impl Bench<'_> {
         }
         for _ in 0..repetitions {
             for row in &mut rows {
-                self.repetition(scenario, row)?;
+                self.repetition(&work, row)?;
             }
         }
-        Ok(Results { scenario, rows })
+        Ok(Results { scenario, work, rows })
     }
 
     /// Tries once more when the first try was disturbed, and keeps the one that was disturbed less.
-    fn repetition(&mut self, scenario: &Scenario, row: &mut Row) -> anyhow::Result<()> {
+    fn repetition(&mut self, work: &Work, row: &mut Row) -> anyhow::Result<()> {
         let mut best: Option<(f64, Figures)> = None;
         for _ in 0..if self.options.gate { 1 } else { 2 } {
             let patience = if self.options.gate { QUIET_PATIENCE_GATE } else { QUIET_PATIENCE };
             machine::wait_until_quiet(patience)?;
-            let figures = self.work(&scenario.work, row.contestant)?;
+            let figures = self.work(work, row.contestant)?;
             let others =
                 figures.iter().find(|(name, _)| *name == "others cores").map_or(0.0, |found| found.1);
             row.tries += 1;
@@ -239,22 +240,24 @@ impl Bench<'_> {
             }),
             Work::Latency(load) => self
                 .on_topic(contestant, TOPIC, 1, |address, server| latency::run(load, address, server, TOPIC)),
-            Work::Start => {
-                let running = self.stable.start(contestant)?;
-                let ready = running.server().context("no floor starts")?.ready_after();
-                Ok(vec![("ready ms", ready.as_secs_f64() * 1e3)])
+            Work::Start(partitions) => {
+                let mut running = self.stable.start(contestant)?;
+                let partitions = bearable(contestant, *partitions);
+                if partitions == 0 {
+                    let ready = running.server().context("no floor starts")?.ready_after();
+                    return Ok(vec![("ready ms", ready.as_secs_f64() * 1e3)]);
+                }
+                running.create_topic(TOPIC, partitions)?;
+                start::again(&mut running, TOPIC, partitions)
             }
             Work::Process => memory::process(self.stable.start(contestant)?.process()?),
             Work::Connections(count) => {
                 let running = self.stable.start(contestant)?;
-                let count = if self.options.quick { count / 10 } else { *count };
-                memory::connections(running.address(), running.process()?, count)
+                memory::connections(running.address(), running.process()?, *count)
             }
             Work::Partitions(count) => {
                 let running = self.stable.start(contestant)?;
-                let count = if self.options.quick { count / 10 } else { *count };
-                let count =
-                    if contestant == Contestant::Kafka { count.min(KAFKA_PARTITIONS_MAX) } else { count };
+                let count = bearable(contestant, *count);
                 memory::partitions(running.address(), running.process()?, TOPIC, count)
             }
         }
@@ -285,4 +288,9 @@ impl Bench<'_> {
         running.delete_topic(topic)?;
         Ok(figures)
     }
+}
+
+/// So many partitions as a contestant makes in a minute.
+fn bearable(contestant: Contestant, partitions: i32) -> i32 {
+    if contestant == Contestant::Kafka { partitions.min(KAFKA_PARTITIONS_MAX) } else { partitions }
 }

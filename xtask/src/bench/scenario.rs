@@ -1,4 +1,4 @@
-//! What is measured: a table of scenarios with everything that a figure depends on.
+//! What is measured: a table of scenarios. The conditions printed above every figure are made from what is carried out.
 
 use super::floor::Floor;
 use super::load::fetch::Fetch;
@@ -8,8 +8,6 @@ use super::load::produce::Produce;
 /// One line of the table.
 pub struct Scenario {
     pub name: &'static str,
-    /// The conditions, printed above every figure.
-    pub conditions: &'static str,
     pub work: Work,
     /// The first one is what ratios refer to.
     pub floors: &'static [Floor],
@@ -25,14 +23,55 @@ pub enum Work {
     Produce(Produce),
     Fetch(Fetch),
     Latency(Latency),
-    /// The start of a process with an empty folder.
-    Start,
+    /// The start of a process whose folder holds a topic of so many empty partitions, or nothing.
+    Start(i32),
     /// A process without work.
     Process,
     /// So many idle connections.
     Connections(u64),
     /// So many empty partitions.
     Partitions(i32),
+}
+
+impl Work {
+    /// Everything that a figure depends on.
+    pub fn conditions(&self) -> String {
+        match self {
+            Work::Produce(load) => load.conditions(),
+            Work::Fetch(load) => load.conditions(),
+            Work::Latency(load) => load.conditions(),
+            Work::Start(0) => {
+                "from starting the process, with an empty data folder (Kafka: formatted), to its first \
+                               answer to ApiVersions"
+                    .to_owned()
+            }
+            Work::Start(partitions) => format!(
+                "from starting the process, after a clean stop with a topic of {partitions} empty partitions (Kafka: 1,000), \
+                 to its first answer to ApiVersions; and until it leads them all"
+            ),
+            Work::Process => {
+                "a process that was just started and has nothing to do: 2 s to settle, 5 s of watching"
+                    .to_owned()
+            }
+            Work::Connections(count) => format!(
+                "{count} connections (fewer where the limit of open files is lower), each idle after one ApiVersions; \
+                 memory of the process, without the kernel's"
+            ),
+            Work::Partitions(count) => format!(
+                "a topic of {count} empty partitions (Kafka: 1,000), 1 replica; memory of the process"
+            ),
+        }
+    }
+
+    /// The same with a tenth of the connections and partitions.
+    pub fn quick(self) -> Work {
+        match self {
+            Work::Start(partitions) => Work::Start(partitions / 10),
+            Work::Connections(count) => Work::Connections(count / 10),
+            Work::Partitions(count) => Work::Partitions(count / 10),
+            load => load,
+        }
+    }
 }
 
 /// One partition, one connection, five requests in flight.
@@ -50,40 +89,48 @@ const PRODUCE: Produce = Produce {
 const FETCH: Fetch =
     Fetch { bytes_max: 1 << 20, topic_bytes: 256 << 20, read_bytes_max: 2 << 30, seconds_max: 2.0 };
 
+/// One message a request, one consumer.
+const LATENCY: Latency =
+    Latency { rate: 1_000, record_bytes: 1024, batch_records: 1, consumers: 1, seconds: 4 };
+
+const CPU_PER_GIGABYTE: &str = "server CPU-s/GB";
+const CPU_PER_REQUEST: &str = "server µs/request";
+
+const fn produce(name: &'static str, load: Produce, key: &'static str) -> Scenario {
+    Scenario { name, work: Work::Produce(load), floors: &[Floor::Each], key, ratio_max: None }
+}
+
+const fn fetch(name: &'static str, bytes_max: i32, key: &'static str) -> Scenario {
+    let load = Fetch { bytes_max, ..FETCH };
+    Scenario { name, work: Work::Fetch(load), floors: &[Floor::Each], key, ratio_max: None }
+}
+
+const fn latency(name: &'static str, load: Latency, key: &'static str) -> Scenario {
+    Scenario { name, work: Work::Latency(load), floors: &[Floor::Relay], key, ratio_max: None }
+}
+
+/// Something that no floor does.
+const fn alone(name: &'static str, work: Work, key: &'static str) -> Scenario {
+    Scenario { name, work, floors: &[], key, ratio_max: None }
+}
+
 /// Every scenario, in the order in which all are run.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "produce-one",
-        conditions: "Produce v7, one record of 1 KiB a request, 1 partition, 1 connection, 5 in flight, acks 1, flush none, \
-                     1 replica, no compression, no TLS; at most 512 MiB or 2 s",
-        work: Work::Produce(PRODUCE),
         floors: &[Floor::Each, Floor::Grouped],
-        key: "server µs/request",
         ratio_max: Some(6.0),
+        ..produce("produce-one", PRODUCE, CPU_PER_REQUEST)
     },
+    produce("produce-16k", Produce { batch_records: &[16], ..PRODUCE }, CPU_PER_GIGABYTE),
     Scenario {
-        name: "produce-16k",
-        conditions: "Produce v7, batches of 16 records of 1 KiB, 1 partition, 1 connection, 5 in flight, acks 1, flush none, \
-                     1 replica, no compression, no TLS; at most 512 MiB or 2 s",
-        work: Work::Produce(Produce { batch_records: &[16], ..PRODUCE }),
-        floors: &[Floor::Each],
-        key: "server CPU-s/GB",
-        ratio_max: None,
-    },
-    Scenario {
-        name: "produce-64k",
-        conditions: "Produce v7, batches of 64 records of 1 KiB, 1 partition, 1 connection, 5 in flight, acks 1, flush none, \
-                     1 replica, no compression, no TLS; at most 512 MiB or 2 s",
-        work: Work::Produce(Produce { batch_records: &[64], ..PRODUCE }),
-        floors: &[Floor::Each],
-        key: "server CPU-s/GB",
         ratio_max: Some(2.6),
+        ..produce("produce-64k", Produce { batch_records: &[64], ..PRODUCE }, CPU_PER_GIGABYTE)
     },
-    Scenario {
-        name: "produce-many",
-        conditions: "Produce v7, batches of 1, 2 and 4 records of 1 KiB, 288 partitions, 200 connections, open loop at \
-                     20,000 requests/s, acks 1, flush none, 1 replica, no compression, no TLS; 3 s",
-        work: Work::Produce(Produce {
+    // As near to 1 MiB as the default of `message.max.bytes` allows.
+    produce("produce-1m", Produce { batch_records: &[1_000], ..PRODUCE }, CPU_PER_GIGABYTE),
+    produce(
+        "produce-many",
+        Produce {
             batch_records: &[1, 2, 4],
             partitions: 288,
             connections: 200,
@@ -91,79 +138,19 @@ pub const SCENARIOS: &[Scenario] = &[
             bytes_max: u64::MAX,
             seconds_max: 3.0,
             ..PRODUCE
-        }),
-        floors: &[Floor::Each],
-        key: "server µs/request",
-        ratio_max: None,
-    },
-    Scenario {
-        name: "fetch-1m",
-        conditions: "Fetch v11 of 1 MiB from the page cache, batches of 64 KiB, 1 partition, 1 connection, 1 in flight, no TLS; \
-                     at most 2 GiB or 2 s",
-        work: Work::Fetch(FETCH),
-        floors: &[Floor::Each],
-        key: "server CPU-s/GB",
-        ratio_max: None,
-    },
-    Scenario {
-        name: "fetch-64k",
-        conditions: "Fetch v11 of 66,200 bytes (one batch of 64 KiB) from the page cache, 1 partition, 1 connection, \
-                     1 in flight, no TLS; at most 2 GiB or 2 s",
-        work: Work::Fetch(Fetch { bytes_max: 66_200, ..FETCH }),
-        floors: &[Floor::Each],
-        key: "server µs/request",
-        ratio_max: None,
-    },
-    Scenario {
-        name: "latency-1k",
-        conditions: "open loop, 1,000 messages/s of 1 KiB, produced one a request and fetched at the end of the log, \
-                     1 partition, acks 1, flush none, 1 replica, no compression, no TLS; 4 s",
-        work: Work::Latency(Latency { rate: 1_000, record_bytes: 1024, seconds: 4 }),
-        floors: &[Floor::Relay],
-        key: "e2e p50 µs",
-        ratio_max: None,
-    },
-    Scenario {
-        name: "latency-10k",
-        conditions: "open loop, 10,000 messages/s of 1 KiB, produced one a request and fetched at the end of the log, \
-                     1 partition, acks 1, flush none, 1 replica, no compression, no TLS; 4 s",
-        work: Work::Latency(Latency { rate: 10_000, record_bytes: 1024, seconds: 4 }),
-        floors: &[Floor::Relay],
-        key: "e2e p50 µs",
-        ratio_max: None,
-    },
-    Scenario {
-        name: "start",
-        conditions: "from starting the process, with an empty data folder (Kafka: formatted), to its first answer to \
-                     ApiVersions",
-        work: Work::Start,
-        floors: &[],
-        key: "ready ms",
-        ratio_max: None,
-    },
-    Scenario {
-        name: "idle",
-        conditions: "a process that was just started and has nothing to do: 2 s to settle, 5 s of watching",
-        work: Work::Process,
-        floors: &[],
-        key: "RSS MiB",
-        ratio_max: None,
-    },
-    Scenario {
-        name: "idle-connections",
-        conditions: "10,000 connections (fewer where the limit of open files is lower), each idle after one ApiVersions; \
-                     memory of the process, without the kernel's",
-        work: Work::Connections(10_000),
-        floors: &[],
-        key: "RSS KiB/connection",
-        ratio_max: None,
-    },
-    Scenario {
-        name: "idle-partitions",
-        conditions: "a topic of 10,000 empty partitions (Kafka: 1,000), 1 replica; memory of the process",
-        work: Work::Partitions(10_000),
-        floors: &[],
-        key: "RSS KiB/partition",
-        ratio_max: None,
-    },
+        },
+        CPU_PER_REQUEST,
+    ),
+    fetch("fetch-1m", 1 << 20, CPU_PER_GIGABYTE),
+    fetch("fetch-10m", 10 << 20, CPU_PER_GIGABYTE),
+    // One batch.
+    fetch("fetch-64k", 66_200, CPU_PER_REQUEST),
+    latency("latency-1k", LATENCY, "e2e p50 µs"),
+    latency("latency-10k", Latency { rate: 10_000, ..LATENCY }, "e2e p50 µs"),
+    latency("tail-16", Latency { rate: 200, batch_records: 64, consumers: 16, ..LATENCY }, CPU_PER_GIGABYTE),
+    alone("start", Work::Start(0), "ready ms"),
+    alone("start-partitions", Work::Start(10_000), "ready ms"),
+    alone("idle", Work::Process, "RSS MiB"),
+    alone("idle-connections", Work::Connections(10_000), "RSS KiB/connection"),
+    alone("idle-partitions", Work::Partitions(10_000), "RSS KiB/partition"),
 ];

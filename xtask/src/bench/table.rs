@@ -4,11 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::contestant::Contestant;
 use super::load::Figures;
-use super::scenario::Scenario;
+use super::scenario::{Scenario, Work};
 
 /// Everything that one scenario has shown.
 pub struct Results {
     pub scenario: &'static Scenario,
+    /// What was carried out: less than the scenario's when it had to be quick.
+    pub work: Work,
     pub rows: Vec<Row>,
 }
 
@@ -75,7 +77,7 @@ impl Results {
 
     /// Prints a block for people.
     pub fn print(&self) {
-        println!("\n{}: {}", self.scenario.name, self.scenario.conditions);
+        println!("\n{}: {}", self.scenario.name, self.work.conditions());
         for row in &self.rows {
             let Some(key) = row.figure(self.scenario.key) else { continue };
             println!(
@@ -109,7 +111,7 @@ impl Results {
                 row.names().filter_map(|name| Some((name.to_owned(), row.figure(name)?.json()))).collect();
             let object = json!({
                 "scenario": self.scenario.name,
-                "conditions": self.scenario.conditions,
+                "conditions": self.work.conditions(),
                 "contestant": row.contestant.to_string(),
                 "repetitions": row.repetitions.len(),
                 "clean": row.clean,

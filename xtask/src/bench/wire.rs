@@ -82,6 +82,10 @@ impl<'a> Reader<'a> {
         Ok(i32::from_be_bytes(self.array()?))
     }
 
+    pub fn i64(&mut self) -> anyhow::Result<i64> {
+        Ok(i64::from_be_bytes(self.array()?))
+    }
+
     pub fn skip_text(&mut self) -> anyhow::Result<()> {
         let length = self.i16()?;
         self.take(usize::try_from(length).unwrap_or(0)).map(drop)
@@ -180,11 +184,16 @@ pub fn check_produced(answer: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Fetch version 11 of one partition.
+/// Fetch version 11 of the first partition.
 pub fn fetch(topic: &str, offset: i64, bytes_max: i32) -> Vec<u8> {
+    fetch_of(topic, 0, offset, bytes_max)
+}
+
+/// Fetch version 11 of one partition.
+pub fn fetch_of(topic: &str, partition: i32, offset: i64, bytes_max: i32) -> Vec<u8> {
     request(1, 11, |body| {
         body.i32(-1).i32(500).i32(1).i32(bytes_max).i8(0).i32(0).i32(-1);
-        body.i32(1).text(topic).i32(1).i32(0).i32(-1).i64(offset).i64(-1).i32(bytes_max);
+        body.i32(1).text(topic).i32(1).i32(partition).i32(-1).i64(offset).i64(-1).i32(bytes_max);
         body.i32(0).text("");
     })
 }
@@ -199,10 +208,22 @@ pub fn fetched_head_bytes(topic: &str) -> usize {
     8 + 4 + 2 + 4 + 4 + 2 + topic.len() + 4 + 4 + 2 + 8 + 8 + 8 + 4 + 4 + 4
 }
 
+/// The records in a whole answer to [`fetch_of`], without length and correlation id.
+pub fn fetched_of(answer: &[u8]) -> anyhow::Result<&[u8]> {
+    let mut answer = Reader(answer);
+    let bytes = read_fetched(&mut answer)?;
+    answer.take(bytes)
+}
+
 /// Reads the head of an answer to [`fetch`], length included; returns how many bytes of records follow.
 pub fn fetched_records(head: &[u8]) -> anyhow::Result<usize> {
     let mut head = Reader(head);
-    head.take(8 + 4)?;
+    head.take(8)?;
+    read_fetched(&mut head)
+}
+
+fn read_fetched(head: &mut Reader<'_>) -> anyhow::Result<usize> {
+    head.take(4)?;
     let code = head.i16()?;
     ensure!(code == 0, "a fetch was refused with error {code}");
     head.take(4 + 4)?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 /// The folder that survives runs: client libraries, compiled client programs, Kafka's jars. Deleting it costs time only.
+#[derive(Clone)]
 pub struct Cache {
     root: PathBuf,
 }

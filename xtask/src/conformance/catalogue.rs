@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Options;
+use super::eos::Workers;
 use crate::ci::Share;
 
 /// What a suite is written in, and so how it is prepared and started.
@@ -19,6 +20,8 @@ pub enum Program {
     Go(&'static str),
     /// A script of the npm package `xtask/conformance/node`.
     Node(&'static str),
+    /// The exactly-once workload with one client's workers.
+    ExactlyOnce(Workers),
     /// The comparison of message classes, which needs no server.
     Messages,
 }
@@ -33,6 +36,8 @@ pub struct Suite {
     pub program: Program,
     /// What its time in a whole run is taken from.
     pub share: Share,
+    /// Whether it runs only when it is named.
+    pub on_request: bool,
     /// Whether it restarts or kills the server under test.
     pub controls_server: bool,
     /// Whether it compares with an Apache Kafka, which is started beside the server under test.
@@ -75,6 +80,7 @@ const fn suite(name: &'static str, about: &'static str, program: Program, check_
         about,
         program,
         share: Share::Clients,
+        on_request: false,
         controls_server: false,
         needs_oracle: false,
         takes_budget: false,
@@ -155,6 +161,28 @@ pub const SUITES: &[Suite] = &[
             "mutated, half and slow frames, false claims, idle connections",
             Program::Python("hostile.py"),
             90,
+        )
+    },
+    Suite {
+        share: Share::Groups,
+        on_request: true,
+        controls_server: true,
+        ..suite(
+            "eos-java",
+            "exactly once by the Java client, everything killed at random behind a bad network",
+            Program::ExactlyOnce(Workers::Java),
+            0,
+        )
+    },
+    Suite {
+        share: Share::Groups,
+        on_request: true,
+        controls_server: true,
+        ..suite(
+            "eos-librdkafka",
+            "the same with workers on librdkafka",
+            Program::ExactlyOnce(Workers::Librdkafka),
+            0,
         )
     },
     suite(

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 
 use super::cache::{self, Cache};
 use super::catalogue::{Program, Suite};
+use super::eos::{Roles, Workers};
 use super::server::jars::{self, jars};
 
 /// The command that runs the program of `suite`, ready but for its environment.
@@ -29,8 +30,31 @@ pub fn prepare(suite: &Suite, cache: &Cache) -> anyhow::Result<Command> {
         Program::Java(class) => java(cache, &programs, class),
         Program::Go(name) => go(cache, &programs, name),
         Program::Node(script) => node(cache, &programs, script),
-        Program::Messages => bail!("it needs no client"),
+        Program::ExactlyOnce(_) | Program::Messages => bail!("it is no single program"),
     }
+}
+
+/// The programs of the exactly-once workload.
+pub fn transform(workers: Workers, cache: &Cache) -> anyhow::Result<Roles> {
+    let programs = cache::programs();
+    // Prepared once: what they start is there before the first server is.
+    java(cache, &programs, "Transform")?;
+    let class = |cache: &Cache| java(cache, &cache::programs(), "Transform");
+    let work: Box<dyn Fn() -> anyhow::Result<Command>> = match workers {
+        Workers::Java => Box::new({
+            let cache = cache.clone();
+            move || class(&cache)
+        }),
+        Workers::Librdkafka => {
+            let interpreter = python_environment(cache, &programs)?;
+            Box::new(move || Ok(python(&interpreter, &cache::programs(), "transform.py")))
+        }
+    };
+    let others = {
+        let cache = cache.clone();
+        Box::new(move || class(&cache))
+    };
+    Ok(Roles { work, others, late_copies: workers == Workers::Java })
 }
 
 /// Runs a package tool to its end; its output is shown only when it fails.

@@ -11,6 +11,7 @@
 pub mod cache;
 pub mod catalogue;
 mod clients;
+mod eos;
 mod messages;
 pub mod program;
 mod report;
@@ -31,7 +32,7 @@ use crate::ci::Tally;
 /// What `cargo xtask conformance` is asked to do.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Suites to run, in the order of `--list`; all of them when none is named.
+    /// Suites to run, in the order of `--list`; when none is named, all but those that run on request only.
     suites: Vec<String>,
 
     /// The server under test.
@@ -66,6 +67,18 @@ pub struct Options {
     #[arg(long, default_value_t = BUDGETS.2)]
     events: u64,
 
+    /// Runs of the exactly-once workload.
+    #[arg(long, default_value_t = RUNS.0)]
+    runs: u64,
+
+    /// Transactions of each of them.
+    #[arg(long, default_value_t = RUNS.1)]
+    transactions: usize,
+
+    /// The seed of the first of them; another one every time if not set.
+    #[arg(long)]
+    seed: Option<u64>,
+
     /// Keep the folders of servers and programs, and print where they are.
     #[arg(long)]
     keep: bool,
@@ -73,6 +86,9 @@ pub struct Options {
 
 /// Seconds of hostile input, rounds of kills, events of the main job, unless told otherwise.
 const BUDGETS: (u64, u64, u64) = (60, 20, 100_000);
+
+/// Runs of the exactly-once workload, and transactions of each, unless told otherwise.
+const RUNS: (u64, usize) = (1, 10_000);
 
 impl Options {
     /// What `cargo xtask conformance` does without options, with a binary that is named.
@@ -87,6 +103,9 @@ impl Options {
             seconds: BUDGETS.0,
             rounds: BUDGETS.1,
             events: BUDGETS.2,
+            runs: RUNS.0,
+            transactions: RUNS.1,
+            seed: None,
             keep: false,
         }
     }
@@ -118,7 +137,10 @@ fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Suite>> {
     if let Some(unknown) = names.iter().find(|name| SUITES.iter().all(|suite| suite.name != **name)) {
         bail!("there is no suite {unknown:?}; `cargo xtask conformance --list` shows all");
     }
-    let wanted = |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
+    let wanted = |suite: &&Suite| match names.is_empty() {
+        true => !suite.on_request,
+        false => names.iter().any(|name| name == suite.name),
+    };
     Ok(SUITES.iter().filter(wanted).collect())
 }
 
@@ -129,6 +151,11 @@ fn watch(suite: &'static Suite, options: &Options, report: &mut Report) -> anyho
     report.suite(suite.name);
     let outcome = match suite.program {
         Program::Messages => messages::run(&cache, report, options.keep),
+        Program::ExactlyOnce(_) if options.bootstrap.is_some() => {
+            report.skip("it must restart the server, which --bootstrap does not allow");
+            Ok(())
+        }
+        Program::ExactlyOnce(workers) => eos::run(workers, options, &cache, report),
         _ => run_suite(suite, options, &cache, report),
     };
     if let Err(error) = outcome {

@@ -12,13 +12,11 @@ use anyhow::Context;
 use rustix::event::epoll;
 use rustix::net::SendFlags;
 
-use super::{Kind, Request, acknowledged, fetched, produced};
-use crate::bench::wire::{BATCH_HEAD, crc};
+use super::{Kind, Request, acknowledged, fetched, produced, records};
+use crate::bench::wire::crc;
 
 /// Where the checksummed part of a batch begins.
 const CHECKSUMMED_AT: usize = 21;
-/// Where the number of records lies in a batch.
-const COUNT_AT: usize = BATCH_HEAD - 4;
 /// The room that a connection reads into.
 const BUFFER_BYTES: usize = (1 << 20) + (256 << 10);
 /// Room that is kept free behind what was read.
@@ -154,12 +152,11 @@ impl Logs {
             let name = format!("{}.log", u32::from_be_bytes(partition));
             let file =
                 File::options().read(true).write(true).create_new(true).open(self.folder.join(name))?;
-            let records = batch.get(COUNT_AT..).and_then(<[u8]>::first_chunk).context("a short batch")?;
             let log = Log {
                 file,
                 bytes: 0,
                 batch_bytes: batch.len() as u64,
-                batch_records: i64::from(i32::from_be_bytes(*records)),
+                batch_records: i64::try_from(records(batch)?)?,
                 pending: Vec::new(),
             };
             self.by_partition.insert(partition, log);

@@ -13,6 +13,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use super::wire::BATCH_HEAD;
+
 /// Which floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Floor {
@@ -113,6 +115,12 @@ impl<'a> Front<'a> {
         let length = i16::from_be_bytes(self.array()?);
         self.take(usize::try_from(length)?)
     }
+}
+
+/// How many records a batch has.
+fn records(batch: &[u8]) -> anyhow::Result<usize> {
+    let count = batch.get(BATCH_HEAD - 4..).and_then(<[u8]>::first_chunk).context("a short batch")?;
+    Ok(usize::try_from(i32::from_be_bytes(*count))?.max(1))
 }
 
 /// The answer to a Produce request of version 7.

@@ -4,19 +4,23 @@ use std::fs::File;
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::{Kind, Request, acknowledged, fetched, produced};
+use super::{Kind, Request, acknowledged, fetched, produced, records};
 use crate::bench::wire::crc;
+
+/// The most that one answer holds.
+const FETCH_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Default)]
 struct Relay {
-    /// Produced and not fetched; every batch is fetched once.
-    batches: Mutex<Vec<u8>>,
+    /// Everything that was produced, in equal batches.
+    batches: Mutex<Vec<Arc<[u8]>>>,
     arrived: Notify,
 }
 
@@ -49,14 +53,14 @@ async fn connection(stream: TcpStream, relay: Arc<Relay>, log: Arc<File>) -> any
             Kind::Produce { topic, partition, batch } => {
                 std::hint::black_box(crc(batch));
                 (&*log).write_all(batch)?;
-                relay.batches.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(batch);
-                relay.arrived.notify_one();
+                relay.batches.lock().unwrap_or_else(PoisonError::into_inner).push(batch.into());
+                relay.arrived.notify_waiters();
                 produced(&mut answer, correlation, topic, partition);
             }
-            Kind::Fetch { topic, .. } => {
-                let batches = relay.take().await;
-                fetched(&mut answer, correlation, topic, batches.len());
-                answer.extend_from_slice(&batches);
+            Kind::Fetch { topic, offset, .. } => {
+                let batches = relay.from(offset).await?;
+                fetched(&mut answer, correlation, topic, batches.iter().map(|batch| batch.len()).sum());
+                batches.iter().for_each(|batch| answer.extend_from_slice(batch));
             }
             Kind::Other => acknowledged(&mut answer, correlation),
         }
@@ -65,14 +69,24 @@ async fn connection(stream: TcpStream, relay: Arc<Relay>, log: Arc<File>) -> any
 }
 
 impl Relay {
-    /// Everything that has come; waits until there is something.
-    async fn take(&self) -> Vec<u8> {
+    /// Everything from an offset on, up to a limit; waits until there is something.
+    async fn from(&self, offset: i64) -> anyhow::Result<Vec<Arc<[u8]>>> {
         loop {
-            let batches = std::mem::take(&mut *self.batches.lock().unwrap_or_else(PoisonError::into_inner));
+            // Registered before looking, so that no arrival is missed.
+            let mut arrived = pin!(self.arrived.notified());
+            arrived.as_mut().enable();
+            let batches = self.ready(usize::try_from(offset)?)?;
             if !batches.is_empty() {
-                return batches;
+                return Ok(batches);
             }
-            self.arrived.notified().await;
+            arrived.await;
         }
+    }
+
+    fn ready(&self, offset: usize) -> anyhow::Result<Vec<Arc<[u8]>>> {
+        let batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(first) = batches.first() else { return Ok(Vec::new()) };
+        let from = batches.get(offset / records(first)?..).unwrap_or_default();
+        Ok(from.iter().take((FETCH_BYTES_MAX / first.len()).max(1)).cloned().collect())
     }
 }

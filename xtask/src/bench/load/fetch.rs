@@ -23,6 +23,19 @@ pub struct Fetch {
     pub seconds_max: f64,
 }
 
+impl Fetch {
+    /// What its figures depend on.
+    pub fn conditions(&self) -> String {
+        format!(
+            "Fetch v11 of at most {} bytes from the page cache, batches of 64 KiB, 1 partition, 1 connection, 1 in flight, \
+             no TLS; at most {} MiB or {} s",
+            self.bytes_max,
+            self.read_bytes_max >> 20,
+            self.seconds_max
+        )
+    }
+}
+
 /// The batches of the topic: 64 KiB in 64 records.
 const FILL: Produce = Produce {
     record_bytes: 1024,

@@ -4,6 +4,7 @@ pub mod fetch;
 pub mod latency;
 pub mod memory;
 pub mod produce;
+pub mod start;
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -34,9 +35,14 @@ pub fn create_topic(address: &str, topic: &str, partitions: i32) -> anyhow::Resu
     stream.set_read_timeout(Some(LEADERS_WITHIN))?;
     let code = wire::topic_error(&wire::ask(&mut stream, &wire::create_topic(topic, partitions))?)?;
     ensure!(code == 0, "the topic {topic} was not created: error {code}");
+    wait_for_leaders(&mut stream, topic, partitions)
+}
+
+/// Waits until the broker leads all partitions of a topic.
+pub fn wait_for_leaders(stream: &mut TcpStream, topic: &str, partitions: i32) -> anyhow::Result<()> {
     let begun = Instant::now();
     let wanted = usize::try_from(partitions)?;
-    while wire::led_partitions(&wire::ask(&mut stream, &wire::list_offsets(topic, partitions))?)? < wanted {
+    while wire::led_partitions(&wire::ask(stream, &wire::list_offsets(topic, partitions))?)? < wanted {
         ensure!(begun.elapsed() < LEADERS_WITHIN, "the partitions of {topic} got no leaders");
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -34,6 +34,28 @@ pub struct Produce {
     pub seconds_max: f64,
 }
 
+impl Produce {
+    /// What its figures depend on.
+    pub fn conditions(&self) -> String {
+        let sizes: Vec<String> = self.batch_records.iter().map(usize::to_string).collect();
+        let pace = match self.rate {
+            Some(rate) => format!("open loop at {rate} requests/s; {} s", self.seconds_max),
+            None => {
+                let mebibytes = self.bytes_max >> 20;
+                format!("{} in flight; at most {mebibytes} MiB or {} s", self.in_flight, self.seconds_max)
+            }
+        };
+        format!(
+            "Produce v7, batches of {} records of {} bytes, {} partitions, {} connections, acks 1, flush none, 1 replica, \
+             no compression, no TLS, {pace}",
+            sizes.join(", "),
+            self.record_bytes,
+            self.partitions,
+            self.connections,
+        )
+    }
+}
+
 struct Producer {
     stream: TcpStream,
     /// One whole request.

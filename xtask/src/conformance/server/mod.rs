@@ -4,7 +4,7 @@
 
 pub mod jars;
 mod kafka;
-mod port;
+pub mod port;
 mod vltava;
 
 pub use self::vltava::built;
@@ -69,10 +69,32 @@ impl Launch {
 impl Server {
     /// Writes a configuration below `folder`, formats it where needed, starts the server and waits until it answers.
     pub fn start(kind: Kind, binary: Option<&Path>, cache: &Cache, folder: &Path) -> anyhow::Result<Self> {
+        Self::launch(None, kind, binary, cache, folder)
+    }
+
+    /// The same, for clients that reach it through a proxy that listens on `advertised`.
+    pub fn start_behind(
+        advertised: u16,
+        kind: Kind,
+        binary: Option<&Path>,
+        cache: &Cache,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        Self::launch(Some(advertised), kind, binary, cache, folder)
+    }
+
+    fn launch(
+        advertised: Option<u16>,
+        kind: Kind,
+        binary: Option<&Path>,
+        cache: &Cache,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let [port, controller_port] = port::free()?;
         let properties = folder.join("server.properties");
-        std::fs::write(&properties, self::properties(folder, port, controller_port))?;
+        let advertised = advertised.unwrap_or(port);
+        std::fs::write(&properties, self::properties(folder, port, advertised, controller_port))?;
         let launch = match kind {
             Kind::Vltava => vltava::launch(binary, &properties)?,
             Kind::Kafka => kafka::launch(cache, folder, &properties)?,
@@ -275,13 +297,13 @@ pub fn raise_descriptor_limit() {
 
 /// The stock combined-mode file, with addresses on loopback, single replicas, and no wait before a group's first round.
 /// Retention sleeps: many checks use timestamps of long ago.
-fn properties(folder: &Path, port: u16, controller_port: u16) -> String {
+fn properties(folder: &Path, port: u16, advertised: u16, controller_port: u16) -> String {
     let data = folder.join("data");
     format!(
         "process.roles=broker,controller
 node.id=1
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised},CONTROLLER://127.0.0.1:{controller_port}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
@@ -293,6 +315,7 @@ offsets.topic.replication.factor=1
 offsets.topic.num.partitions=8
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=8
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
