@@ -185,6 +185,26 @@ pub const SUITES: &[Suite] = &[
             0,
         )
     },
+    Suite {
+        share: Share::Groups,
+        ..suite(
+            "streams",
+            "Kafka Streams: a word count, its reset, a windowed join",
+            Program::Java("Streams"),
+            120,
+        )
+    },
+    Suite {
+        share: Share::Groups,
+        on_request: true,
+        controls_server: true,
+        ..suite(
+            "streams-eos",
+            "Kafka Streams with exactly_once_v2, killed over and over",
+            Program::Java("StreamsExactlyOnce"),
+            400,
+        )
+    },
     suite(
         "messages",
         "Kafka's own message classes: every message and record in every version, both ways",
