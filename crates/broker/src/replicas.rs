@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -283,6 +284,7 @@ fn settings(topic: &Topic, image: &Image, layers: &BrokerLayers) -> Result<Topic
             preallocate: config.preallocate,
         },
         min_insync_replicas: u32::try_from(config.min_insync_replicas).unwrap_or(1),
+        replica_lag_max: replica_lag_max(layers)?,
         flush_records: config.flush_messages,
         flush_ms: Some(config.flush_ms).filter(|time| *time != i64::MAX),
         producer_expiry_ms: producer_expiry_ms(layers)?,
@@ -292,8 +294,18 @@ fn settings(topic: &Topic, image: &Image, layers: &BrokerLayers) -> Result<Topic
 
 /// `producer.id.expiration.ms`.
 fn producer_expiry_ms(layers: &BrokerLayers) -> Result<i64, String> {
-    match layers.value("producer.id.expiration.ms").map_err(|error| error.to_string())? {
-        ConfigValue::Number(milliseconds) => Ok(milliseconds),
-        other => Err(format!("producer.id.expiration.ms is {other:?}, not a number")),
+    number(layers, "producer.id.expiration.ms")
+}
+
+/// `replica.lag.time.max.ms`.
+fn replica_lag_max(layers: &BrokerLayers) -> Result<Duration, String> {
+    number(layers, "replica.lag.time.max.ms")
+        .map(|lag| Duration::from_millis(u64::try_from(lag).unwrap_or(0)))
+}
+
+fn number(layers: &BrokerLayers, key: &str) -> Result<i64, String> {
+    match layers.value(key).map_err(|error| error.to_string())? {
+        ConfigValue::Number(number) => Ok(number),
+        other => Err(format!("{key} is {other:?}, not a number")),
     }
 }

@@ -170,6 +170,8 @@ pub struct Watermarks {
     pub end: Offset,
     /// Everything below is durable on this replica.
     pub flushed: Offset,
+    /// At least `min.insync.replicas` are in sync.
+    pub insync: bool,
 }
 
 /// Below which bound a reader reads.
@@ -219,7 +221,8 @@ pub struct AbortedTransaction {
 /// Waits until `placed` is committed, and durable when its topic asks for that.
 ///
 /// # Errors
-/// [`CommitError::LeadershipLost`] when that did not happen in the epoch that placed it; [`CommitError::Closed`] when
+/// [`CommitError::LeadershipLost`] when that did not happen in the epoch that placed it;
+/// [`CommitError::NotEnoughReplicas`] when it did, and too few replicas are in sync now; [`CommitError::Closed`] when
 /// the log was closed, failed or deleted. The batch may or may not survive then.
 pub async fn committed(mut watch: watch::Receiver<Watermarks>, placed: Placed) -> Result<(), CommitError> {
     let seen = watch.wait_for(|now| now.verdict(placed).is_some()).await.map_err(|_| CommitError::Closed)?;
@@ -234,7 +237,8 @@ impl Watermarks {
             return Some(Err(CommitError::LeadershipLost));
         }
         let durable = !placed.sync || self.flushed >= placed.end;
-        (self.high >= placed.end && durable).then_some(Ok(()))
+        let verdict = if self.insync { Ok(()) } else { Err(CommitError::NotEnoughReplicas) };
+        (self.high >= placed.end && durable).then_some(verdict)
     }
 }
 
@@ -244,6 +248,9 @@ pub enum CommitError {
     /// Another leader took over before the batch was committed.
     #[error("leadership was lost before the record was committed; find the new leader and retry")]
     LeadershipLost,
+    /// The batch is committed, but since then fewer than `min.insync.replicas` are in sync.
+    #[error("the record was written, but too few replicas are in sync; retry")]
+    NotEnoughReplicas,
     /// The log was closed, failed or deleted.
     #[error("the log was closed before the record was committed")]
     Closed,
@@ -255,6 +262,7 @@ impl CommitError {
     pub fn code(&self) -> ErrorCode {
         match self {
             CommitError::LeadershipLost => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            CommitError::NotEnoughReplicas => ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
             CommitError::Closed => ErrorCode::KAFKA_STORAGE_ERROR,
         }
     }

@@ -4,6 +4,12 @@ pub mod generated;
 
 pub mod partition;
 
+pub mod peers;
+
+pub mod fetcher;
+
+pub mod in_sync;
+
 pub mod runtime;
 
 pub mod quorum;

@@ -158,9 +158,10 @@ fn led<'a>(node: &'a Node, view: &'a View) -> impl Iterator<Item = (&'a Hosted, 
     })
 }
 
-/// How many in-sync replicas there are beyond those that `min.insync.replicas` asks for.
+/// How many in-sync replicas there are beyond those that `min.insync.replicas` asks for, which is at most all of them.
 fn spare(hosted: &Hosted, replicas: &Replicas) -> i64 {
-    replicas.isr.len() as i64 - i64::from(hosted.partition.settings().min_insync_replicas)
+    let wanted = i64::from(hosted.partition.settings().min_insync_replicas);
+    replicas.isr.len() as i64 - wanted.min(replicas.replicas.len() as i64)
 }
 
 fn replicas(node: &Node, directories: &[Directory], page: &mut Exposition) {

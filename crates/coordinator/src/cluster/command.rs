@@ -6,13 +6,15 @@
 use std::collections::BTreeMap;
 
 use vltava_core::id::{
-    BrokerEpoch, BrokerId, DirectoryId, PartitionIndex, ProducerId, TopicId, TopicIdPartition, Uuid,
+    BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, PartitionEpoch, PartitionIndex, ProducerId, TopicId,
+    TopicIdPartition, Uuid,
 };
 use vltava_core::image::{ConfigResource, Controller, Endpoint, FeatureRange};
 
 use super::brokers::BrokerError;
 use super::configs::ConfigChangeError;
 use super::features::FeatureError;
+use super::in_sync::AlteredPartition;
 use super::partitions::ElectionError;
 use super::topics::TopicError;
 
@@ -66,6 +68,15 @@ pub enum Command {
         /// Where each replica is.
         directories: Vec<(TopicIdPartition, DirectoryId)>,
     },
+    /// A leader asks for other in-sync replicas (KIP-497).
+    AlterIsr {
+        /// Which broker leads.
+        broker: BrokerId,
+        /// The epoch of its registration.
+        epoch: BrokerEpoch,
+        /// The change of each partition.
+        partitions: Vec<(TopicIdPartition, AlterIsr)>,
+    },
 }
 
 /// What the controller answers: the variant of the command's name.
@@ -99,6 +110,8 @@ pub enum Answer {
     ElectLeaders(Vec<ElectionResult>),
     /// For each partition, in the order of the request.
     AssignDirectories(Result<Vec<AssignedDirectory>, BrokerError>),
+    /// For each partition, in the order of the request.
+    AlterIsr(Result<Vec<AlteredPartition>, BrokerError>),
 }
 
 /// What became of a replica's directory.
@@ -352,6 +365,34 @@ pub enum Election {
     Preferred,
     /// Any replica that is there leads, when nobody else does: what it has not, is lost.
     Unclean,
+}
+
+/// The in-sync replicas that a leader wants its partition to have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlterIsr {
+    /// The leader epoch of the proposer.
+    pub leader_epoch: LeaderEpoch,
+    /// The partition epoch that the change is made to.
+    pub partition_epoch: PartitionEpoch,
+    /// The replicas to be in sync, each with the epoch of its registration in which it fetched; −1 is not checked.
+    pub isr: Vec<(BrokerId, BrokerEpoch)>,
+    /// The leader was elected uncleanly and is still recovering.
+    pub recovering: bool,
+}
+
+/// How a partition is after its in-sync replicas were changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlteredIsr {
+    /// The leader.
+    pub leader: BrokerId,
+    /// Its epoch.
+    pub leader_epoch: LeaderEpoch,
+    /// The new partition epoch; the old one when nothing had to be changed.
+    pub partition_epoch: PartitionEpoch,
+    /// The in-sync replicas.
+    pub isr: Vec<BrokerId>,
+    /// The leader was elected uncleanly and is still recovering.
+    pub recovering: bool,
 }
 
 /// What became of an election.

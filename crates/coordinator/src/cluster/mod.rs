@@ -28,6 +28,7 @@ mod directories;
 pub mod event;
 pub mod features;
 mod growth;
+pub mod in_sync;
 pub mod partitions;
 pub mod placement;
 pub mod producer_ids;
@@ -187,6 +188,9 @@ impl Cluster {
                 as_answer(self.allocate_producer_ids(broker, epoch), Answer::AllocateProducerIds)
             }
             Command::ElectLeaders(request) => as_answer(self.elect_leaders(request), Answer::ElectLeaders),
+            Command::AlterIsr { broker, epoch, partitions } => {
+                as_answer(self.alter_isr(broker, epoch, partitions), Answer::AlterIsr)
+            }
             Command::AssignDirectories { broker, epoch, directories } => {
                 as_answer(self.assign_directories(broker, epoch, directories), Answer::AssignDirectories)
             }

@@ -160,6 +160,17 @@ impl Cluster {
         changed.last_known_eligible = (last_known != partition.last_known_eligible).then_some(last_known);
     }
 
+    /// The same for a partition of a topic whose settings were not looked at yet.
+    pub(super) fn settle_eligible_of(
+        &self,
+        topic: &str,
+        partition: &Partition,
+        isr: &[BrokerId],
+        changed: &mut PartitionChange,
+    ) {
+        self.settle_eligible(partition, isr, || self.settings_of(topic, &self.broker_layers()), changed);
+    }
+
     /// Decides elections.
     pub(super) fn elect_leaders(&self, request: ElectLeaders) -> (Vec<Event>, Vec<ElectionResult>) {
         let all = request.partitions.is_none();

@@ -66,6 +66,7 @@ impl FakeCluster {
             high: Offset::ZERO,
             end: Offset::ZERO,
             flushed: Offset::ZERO,
+            insync: true,
         };
         FakeCluster(Arc::new(Mutex::new(Shared {
             random: Random::new(seed),
@@ -329,6 +330,7 @@ impl Shared {
             high,
             end: end_of(log),
             flushed: end_of(log),
+            insync: true,
         }
     }
 

@@ -185,7 +185,9 @@ impl Log for FakeLog {
     }
 
     fn truncate(&self, end: Offset) -> Result<(), LogError> {
-        self.inner.lock().cut(end);
+        let mut inner = self.inner.lock();
+        inner.bounds.start = inner.bounds.start.min(end);
+        inner.cut(end);
         Ok(())
     }
 

@@ -13,18 +13,39 @@
 //!    that were lost, whatever sidecars were lost with them; of older duplicates it may know less.
 //! 5. Once the log has failed nothing is acknowledged, and reading goes on.
 //!
+//! And with several replicas, checked after every step of the simulation of three (`crates/broker/tests/sim`):
+//!
+//! 6. *Leader in sync*: whoever the controller calls leader is among the in-sync replicas, and no two nodes ever place a
+//!    batch in the same leader epoch.
+//! 7. *Valid partition epoch*: no replica knows a partition epoch that the controller has not made, nor goes back to an
+//!    older one.
+//! 8. *In-sync replicas*: each member of the maximal in-sync set of a leader holds every record below that leader's high
+//!    watermark (weak), and so does each member of the controller's set (strong), as far as its disk has kept what it said.
+//! 9. *No divergence*: below the high watermarks of two replicas their logs are the same bytes.
+//! 10. *Durability*: what was committed once, a later leader has, as long as one of the last in-sync replicas lives with its
+//!     disk; unless an unclean election was allowed.
+//! 11. The high watermark moves only while `min.insync.replicas` are in sync, and a follower's never before its log does.
+//!
+//! These hold for the rules of KIP-320 alone. Those before it (cutting to the high watermark; KIP-101; KIP-279) have
+//! counter-examples; that the simulation finds them is a test, too.
+//!
 //! Why one mutex: it covers stamping and the write to the page cache, so that offsets and bytes come in one order, and
 //! nothing is awaited under it. Checksums and records are looked at before it is taken. Pure logic lies in the modules
 //! beside; this shell adds the lock, the log, the clock and the watch.
 
 mod aborted;
+mod assignment;
 mod epochs;
+mod follower;
 mod housekeeping;
+mod leader;
+mod mistake;
 mod placing;
 mod producers;
 mod queries;
 mod reading;
 mod recovery;
+mod replicas;
 mod retention;
 mod snapshot;
 mod state;
@@ -32,6 +53,7 @@ mod verifications;
 
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
@@ -45,13 +67,21 @@ use vltava_core::replicated::{
     Verification, Watermarks,
 };
 
+pub use assignment::{Assignment, IsrProposal, IsrVerdict};
 pub use epochs::{EpochEnd, EpochStart, LeaderEpochs};
+pub use follower::{FetchPosition, FetchedRecords, FollowError, Followed};
+pub use leader::{ReplicaFetch, ReplicaRecords, Role};
+#[cfg(feature = "testing")]
+pub use mistake::Mistake;
 pub use producers::{BATCHES_REMEMBERED, ProducedBatch, ProducerError, ProducerState};
 pub use queries::{DeleteRecordsError, FoundOffset, OffsetQuery};
 pub use reading::load;
 pub use retention::{Retention, Trim, decide as decide_retention};
 pub use verifications::{Opening, VERIFICATIONS_MAX};
 
+#[cfg(not(feature = "testing"))]
+use mistake::Mistake;
+use replicas::ReplicaLimits;
 use state::State;
 
 /// A job for a thread that may block.
@@ -71,6 +101,8 @@ pub struct PartitionSettings {
     pub log: LogSettings,
     /// `min.insync.replicas`.
     pub min_insync_replicas: u32,
+    /// `replica.lag.time.max.ms`: how long a follower may go without having had everything before it is out of sync.
+    pub replica_lag_max: Duration,
     /// `flush.messages`: after so many unflushed records a batch is acknowledged only once it is durable.
     pub flush_records: i64,
     /// `flush.ms`: flush when so much time has passed since the last time; `None` leaves it to the system.
@@ -87,6 +119,7 @@ impl Default for PartitionSettings {
             retention: Retention::default(),
             log: LogSettings::default(),
             min_insync_replicas: 1,
+            replica_lag_max: Duration::from_secs(30),
             flush_records: i64::MAX,
             flush_ms: None,
             producer_expiry_ms: 86_400_000,
@@ -182,10 +215,13 @@ impl Partition {
     /// Puts new settings in force, from the next batch on.
     pub fn configure(&self, settings: PartitionSettings) {
         self.log.configure(settings.log);
+        if let Some(replicas) = &mut self.shared.lock().state.replicas {
+            replicas.limits = ReplicaLimits::of(&settings);
+        }
         *self.settings.write() = Arc::new(settings);
     }
 
-    /// Leads in `epoch` from here on. Returns whether it does: an epoch older than the current one is refused. *Blocks.*
+    /// Leads in `epoch` from here on, as the only replica. Returns whether it does: an epoch older than the current one is refused. *Blocks.*
     ///
     /// # Errors
     /// [`LogError`] when the new epoch cannot be written down; the partition leads all the same, and learns the epoch
@@ -194,6 +230,10 @@ impl Partition {
         let leads = {
             let mut shared = self.shared.lock();
             let leads = shared.state.lead(epoch);
+            if leads {
+                shared.state.replicas = None;
+                shared.state.advance();
+            }
             if !leads {
                 let current = shared.state.epoch;
                 tracing::warn!(partition = %self.id, %epoch, %current, "refuses to lead in an epoch that is over");
@@ -285,5 +325,7 @@ impl fmt::Debug for Partition {
 
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod replication_tests;
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ impl Partition {
         let state = &shared.state;
         state.check_leading(None)?;
         state.check_failure()?;
-        state.check_insync(settings.min_insync_replicas)?;
+        state.check_insync()?;
         Ok(Admission { epoch: state.epoch, end: state.end, batch_bytes_max: settings.rules.batch_size_max })
     }
 
@@ -39,9 +39,7 @@ impl Partition {
         let Validated { mut batch, log_append_time } = validated;
         let mut shared = self.shared.lock();
         let state = &mut shared.state;
-        if let Allowed::Duplicate(first) =
-            state.judge(&batch.header, marker, terms, settings.min_insync_replicas)?
-        {
+        if let Allowed::Duplicate(first) = state.judge(&batch.header, marker, terms)? {
             let placed = shared.placed_before(&first, settings);
             if placed.sync {
                 self.flush_later(&mut shared, placed.end);

@@ -5,6 +5,7 @@ use vltava_core::log::{Log, LogError, Sidecar, SidecarKind};
 use vltava_core::record::{Batch, EndTransactionMarker};
 
 use super::epochs::LeaderEpochs;
+use super::producers::Producers;
 use super::reading::{corrupt, walk};
 use super::snapshot;
 use super::state::State;
@@ -104,6 +105,18 @@ fn read_producers(state: &mut State, log: &dyn Log) -> Result<Offset, LogError> 
     }
     state.snapshot_at = loaded;
     Ok(loaded.unwrap_or(state.start))
+}
+
+/// Brings back what is known of producers after the log was cut.
+///
+/// # Errors
+/// [`LogError`] when the log cannot be read.
+pub(super) fn recover_producers(state: &mut State, log: &dyn Log) -> Result<(), LogError> {
+    state.producers = Producers::default();
+    let from = read_producers(state, log)?;
+    replay(state, log, from)?;
+    state.producers.committed(state.high);
+    Ok(())
 }
 
 /// Takes in the batches from `from` on.

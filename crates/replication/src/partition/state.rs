@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use vltava_core::error::ErrorCode;
-use vltava_core::id::{LeaderEpoch, Offset, Timestamp, TopicPartition};
+use vltava_core::id::{BrokerId, LeaderEpoch, Offset, PartitionEpoch, Timestamp, TopicPartition};
 use vltava_core::log::{Bounds, LogError, Sidecar, SidecarKind, Span};
 use vltava_core::machine::TransactionWrite;
 use vltava_core::record::{Batch, BatchHeader, EndTransactionMarker, TransactionResult};
@@ -13,8 +13,9 @@ use vltava_core::replicated::{PlaceError, PlaceTerms, ReadError, Verification, W
 use super::aborted::{Aborted, AbortedTransactions};
 use super::epochs::LeaderEpochs;
 use super::producers::{ProducedBatch, ProducerError, Producers, Verdict};
-use super::snapshot;
+use super::replicas::Replicas;
 use super::verifications::{Opening, Verifications};
+use super::{Mistake, snapshot};
 
 /// The state of a partition. The order that always holds: start ≤ stable ≤ high ≤ end, and flushed ≤ end.
 #[derive(Debug)]
@@ -22,6 +23,14 @@ pub(super) struct State {
     pub(super) id: TopicPartition,
     pub(super) epoch: LeaderEpoch,
     pub(super) leading: bool,
+    /// Who leads, where that is not always this broker.
+    pub(super) leader: BrokerId,
+    /// The partition epoch of the last assignment.
+    pub(super) partition_epoch: PartitionEpoch,
+    /// The other replicas, when this one leads and is not the only one.
+    pub(super) replicas: Option<Box<Replicas>>,
+    #[cfg(feature = "testing")]
+    pub(super) mistake: Option<Mistake>,
     /// Why nothing can be appended any more.
     pub(super) failure: Option<String>,
     pub(super) start: Offset,
@@ -50,6 +59,11 @@ impl State {
             id,
             epoch: LeaderEpoch::NONE,
             leading: false,
+            leader: BrokerId::NONE,
+            partition_epoch: PartitionEpoch(0),
+            replicas: None,
+            #[cfg(feature = "testing")]
+            mistake: None,
             failure: None,
             start: bounds.start,
             high: bounds.start,
@@ -74,7 +88,20 @@ impl State {
             high: self.high,
             end: self.end,
             flushed: self.flushed,
+            insync: self.replicas.as_ref().is_none_or(|replicas| replicas.is_enough_to_acknowledge()),
         }
+    }
+
+    /// Whether this rule is broken on purpose.
+    #[cfg(feature = "testing")]
+    pub(super) fn makes(&self, mistake: Mistake) -> bool {
+        self.mistake == Some(mistake)
+    }
+
+    /// Whether this rule is broken on purpose: never outside of tests.
+    #[cfg(not(feature = "testing"))]
+    pub(super) fn makes(&self, _: Mistake) -> bool {
+        false
     }
 
     /// The last stable offset: below it every transaction has ended, and its end is committed.
@@ -83,7 +110,7 @@ impl State {
         unstable.clamp(self.start, self.high)
     }
 
-    /// Leads in `epoch` from here on; an older epoch than the current one is refused. Being the only replica, it has
+    /// Leads in `epoch` from here on; an older epoch than the current one is refused. A replica that is the only one has
     /// agreed to everything it holds.
     pub(super) fn lead(&mut self, epoch: LeaderEpoch) -> bool {
         if epoch < self.epoch {
@@ -94,7 +121,7 @@ impl State {
             if self.epochs.assign(epoch, self.end) {
                 self.save_epochs();
             }
-            self.commit_all();
+            self.advance();
         }
         true
     }
@@ -103,7 +130,7 @@ impl State {
     pub(super) fn resign(&mut self, epoch: LeaderEpoch) -> bool {
         let newer = epoch >= self.epoch;
         if newer {
-            (self.epoch, self.leading) = (epoch, false);
+            (self.epoch, self.leading, self.replicas) = (epoch, false, None);
         }
         newer
     }
@@ -114,12 +141,11 @@ impl State {
         header: &BatchHeader,
         marker: Option<&EndTransactionMarker>,
         terms: &PlaceTerms,
-        min_insync_replicas: u32,
     ) -> Result<Allowed, PlaceError> {
         self.check_leading(terms.expected_epoch)?;
         self.check_failure()?;
         if terms.require_min_insync {
-            self.check_insync(min_insync_replicas)?;
+            self.check_insync()?;
         }
         if let Some(expected) = terms.expected_end
             && expected != self.end
@@ -175,16 +201,18 @@ impl State {
         self.failure.clone().map_or(Ok(()), |failure| Err(LogError::Offline(failure)))
     }
 
-    /// This replica is the only one in sync.
-    pub(super) fn check_insync(&self, min_insync_replicas: u32) -> Result<(), PlaceError> {
-        if min_insync_replicas <= 1 {
+    /// Whether as many replicas are in sync as the topic asks for. It asks for no more than it has.
+    pub(super) fn check_insync(&self) -> Result<(), PlaceError> {
+        let Some(replicas) = self.replicas.as_ref().filter(|replicas| !replicas.is_enough_in_sync()) else {
             return Ok(());
-        }
+        };
+        let isr = replicas.isr().len();
         Err(PlaceError::Refused {
             code: ErrorCode::NOT_ENOUGH_REPLICAS,
             message: format!(
-                "The size of the current ISR of partition {} is 1, below min.insync.replicas {min_insync_replicas}",
-                self.id
+                "The size of the current ISR of partition {} is {isr}, below min.insync.replicas {}",
+                self.id,
+                replicas.min_insync()
             ),
             records: Vec::new(),
         })
@@ -207,7 +235,7 @@ impl State {
             self.save_aborted(&spans(), header.base_offset);
         }
         self.end = header.next_offset();
-        self.commit_all();
+        self.advance();
     }
 
     /// Takes in a batch of the log; returns whether it has aborted a transaction that was not known as such.
@@ -222,12 +250,6 @@ impl State {
         let stable = self.producers.stable_after(&completed);
         let (producer, first, last) = (completed.producer, completed.first, completed.last);
         self.aborted.push(Aborted { producer, first, last, stable })
-    }
-
-    /// The high watermark is the smallest end of the replicas in sync: of this one, as long as it is alone.
-    fn commit_all(&mut self) {
-        self.high = self.high.max(self.end);
-        self.producers.committed(self.high);
     }
 
     /// Moves the start of the log.

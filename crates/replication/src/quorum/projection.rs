@@ -47,6 +47,7 @@ impl Projected {
             high: bounds.end,
             end: bounds.end,
             flushed: bounds.end,
+            insync: true,
         };
         Projected {
             log,

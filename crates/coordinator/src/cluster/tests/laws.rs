@@ -1,14 +1,14 @@
 //! The laws of the state machine, over random schedules.
 
-use vltava_core::id::{PartitionEpoch, PartitionIndex, ProducerId, TopicId, TopicName};
-use vltava_core::image::{ConfigResource, Controller, Partition};
+use vltava_core::id::{PartitionEpoch, PartitionIndex, ProducerId, TopicId, TopicIdPartition, TopicName};
+use vltava_core::image::{ConfigResource, Controller, Partition, Topic};
 
 use vltava_core::testing::machine_suite;
 
 use super::*;
 use crate::cluster::command::{
-    AlterOperation, ChangeConfigs, ConfigChange, CreatePartitions, CreateTopics, ElectLeaders, Election,
-    MorePartitions, NewTopic, TopicReference,
+    AlterIsr, AlterOperation, ChangeConfigs, ConfigChange, CreatePartitions, CreateTopics, ElectLeaders,
+    Election, MorePartitions, NewTopic, TopicReference,
 };
 use crate::cluster::event::{BrokerChange, PartitionChange, ProducerIds};
 
@@ -72,7 +72,8 @@ fn command(random: &mut Random, cluster: &Cluster) -> Command {
     let broker = BrokerId(id);
     let epoch = cluster.image().brokers.get(&broker).map_or(BrokerEpoch(-1), |known| known.epoch);
     let count = i32::try_from(random.below(5)).unwrap();
-    match random.below(10) {
+    match random.below(11) {
+        10 => alter_isr(random, cluster, broker, epoch),
         0 => Command::RegisterBroker(registration(id, random.below(3) as u128)),
         1 | 2 => {
             let states =
@@ -104,6 +105,24 @@ fn command(random: &mut Random, cluster: &Cluster) -> Command {
             Command::ElectLeaders(ElectLeaders { election, partitions: None })
         }
     }
+}
+
+/// A leader's wish for other in-sync replicas, mostly one that makes sense.
+fn alter_isr(random: &mut Random, cluster: &Cluster, broker: BrokerId, epoch: BrokerEpoch) -> Command {
+    let of = |topic: &std::sync::Arc<Topic>| {
+        let led = topic.numbered().filter(|(_, partition)| partition.leader == broker);
+        led.map(|(index, partition)| (topic.id, index, partition.clone())).collect::<Vec<_>>()
+    };
+    let led: Vec<_> = cluster.image().topics.iter().flat_map(of).collect();
+    let mut partitions = Vec::new();
+    for (topic, partition, state) in led {
+        let kept = |id: &&BrokerId| **id == broker || random.below(3) > 0;
+        let isr = state.replicas.iter().filter(kept).map(|id| (*id, BrokerEpoch(-1))).collect();
+        let (leader_epoch, partition_epoch) = (state.leader_epoch, state.partition_epoch);
+        let wish = AlterIsr { leader_epoch, partition_epoch, isr, recovering: false };
+        partitions.push((TopicIdPartition { topic, partition }, wish));
+    }
+    Command::AlterIsr { broker, epoch, partitions }
 }
 
 /// Whatever a log holds, in whatever order: nothing panics, and a snapshot still says it all.

@@ -4,6 +4,7 @@ mod adoption;
 mod brokers;
 mod configs;
 mod features;
+mod in_sync;
 mod kafka_log;
 mod laws;
 mod topics;
