@@ -84,7 +84,7 @@ pub enum StartError {
     #[error("the controller did not register this broker: {0}")]
     Registration(String),
     /// The broker ran, and can no longer keep its metadata.
-    #[error("the broker stops, because its metadata cannot be kept: {0}")]
+    #[error("the broker stops, because its metadata cannot be kept or followed: {0}")]
     Stopped(String),
     /// The operating system gives no threads.
     #[error("cannot start threads: {0}")]
@@ -139,16 +139,22 @@ impl Broker {
         }
     }
 
-    /// Resolves, with the reason, once the broker can no longer keep its metadata, as after a failure of their disk.
+    /// Resolves, with the reason, once the broker can no longer keep its metadata, as after a failure of their disk, or can
+    /// no longer follow them.
     /// What is left to do then is [`Broker::shutdown`].
     ///
     /// A log directory that fails does not end the broker, not even its last one: nothing is appended there any more, and
     /// what is there is read until a restart. Kafka halts when its last directory fails, which would take the records from
     /// their readers, too; whoever wants that finds the failure at `/health`.
     pub async fn failed(&self) -> String {
-        let mut failure = self.node.quorum.failure();
-        let failed = failure.wait_for(Option::is_some).await;
-        failed.ok().and_then(|why| why.clone()).unwrap_or_default()
+        let ended = || "it ended without a reason".to_owned();
+        let (mut kept, mut followed) = (self.node.quorum.failure(), self.node.follower_failure.clone());
+        tokio::select! {
+            failed = kept.wait_for(Option::is_some) => failed.ok().and_then(|why| why.clone()),
+            // One that ends without a failure was told to.
+            Ok(failed) = followed.wait_for(Option::is_some) => failed.clone(),
+        }
+        .unwrap_or_else(ended)
     }
 
     /// Ends the broker: answers what has begun, closes the logs, and marks the shutdown as clean.

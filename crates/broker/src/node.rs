@@ -59,6 +59,8 @@ pub(crate) struct Node {
     pub(crate) quorum: Arc<Quorum>,
     /// How far the metadata log is committed.
     pub(crate) metadata: watch::Receiver<Watermarks>,
+    /// Why the metadata can no longer be followed, if so.
+    pub(crate) follower_failure: watch::Receiver<Option<String>>,
     /// The high watermarks of logs that were there at the start and are not open yet.
     pub(crate) high_watermarks: Mutex<HashMap<LogId, Offset>>,
     pub(crate) metrics: Arc<Metrics>,
@@ -137,6 +139,12 @@ impl Node {
             return Err(ErrorCode::KAFKA_STORAGE_ERROR);
         }
         self.controller.ask(command).await.map_err(|error| error.controller_code())
+    }
+
+    /// Why this broker can no longer keep or follow its metadata, if so.
+    pub(crate) fn metadata_failure(&self) -> Option<String> {
+        let kept = self.quorum.failure().borrow().clone();
+        kept.or_else(|| self.follower_failure.borrow().clone())
     }
 
     /// Waits until everything that the controller has committed by now can be seen here.

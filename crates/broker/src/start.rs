@@ -68,7 +68,7 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
     let main = storage.stores.main().clone();
     let quorum = crate::quorum::open(&config, main, place, clock.clone(), &control).await?;
     let controller = start_controller(&config, &storage, &quorum, &surroundings, &control);
-    let committed = follow_metadata(&config, &storage, &quorum, &surroundings, &control);
+    let (committed, follower_failure) = follow_metadata(&config, &storage, &quorum, &surroundings, &control);
     let groups = group_shards(&config, &surroundings, &control);
     let node = Arc::new(Node {
         id: config.identity.node,
@@ -90,6 +90,7 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
         groups,
         producer_ids: ProducerIds::default(),
         metadata: quorum.watch(),
+        follower_failure,
         quorum,
         high_watermarks: Mutex::new(storage.high_watermarks),
         metrics: Arc::new(Metrics::default()),
@@ -206,17 +207,19 @@ fn start_controller(
     controller
 }
 
-/// Follows the committed metadata: each change makes an image.
+/// Follows the committed metadata: each change makes an image. The second one says why that has ended for good, if it
+/// has.
 fn follow_metadata(
     config: &BrokerConfig,
     storage: &Storage,
     quorum: &Arc<Quorum>,
     surroundings: &Surroundings,
     control: &Handle,
-) -> watch::Receiver<Arc<Image>> {
+) -> (watch::Receiver<Arc<Image>>, watch::Receiver<Option<String>>) {
     let options = cluster_options(config, &storage.cluster_id);
     let node = config.identity.node;
     let (sender, receiver) = watch::channel(Arc::new(Image::default()));
+    let (failed, failure) = watch::channel(None);
     let replica = Replica {
         log: quorum.clone(),
         snapshots: Some(quorum.clone()),
@@ -236,9 +239,10 @@ fn follow_metadata(
         });
         if let Err(error) = followed.await {
             error!(%error, "the metadata of the cluster cannot be followed any longer");
+            failed.send_replace(Some(error.to_string()));
         }
     });
-    receiver
+    (receiver, failure)
 }
 
 fn cluster_options(config: &BrokerConfig, cluster: &str) -> ClusterOptions {

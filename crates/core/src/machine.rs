@@ -27,8 +27,8 @@ use crate::replicated::{MarkerEpoch, Verification};
 
 /// A deterministic state machine over a log of records.
 pub trait StateMachine: Sized + Send + 'static {
-    /// What it is asked.
-    type Command: Debug + Send + 'static;
+    /// What it is asked. One that a timer brings is kept until the log has taken what comes of it.
+    type Command: Clone + Debug + Send + 'static;
     /// What it answers.
     type Answer: Debug + Send + 'static;
     /// What has happened: one event is one record with one key, or changes only volatile state.
@@ -200,6 +200,22 @@ pub enum Encoded {
     },
     /// As the end marker of a transaction.
     End(TransactionEnd),
+    /// No record can hold it: the runtime refuses the whole decision, and nothing changes.
+    Unfit {
+        /// Why not.
+        why: String,
+    },
+}
+
+impl Encoded {
+    /// Why no record can hold it, when that is so.
+    #[must_use]
+    pub fn unfit(&self) -> Option<&str> {
+        match self {
+            Encoded::Unfit { why } => Some(why),
+            Encoded::Volatile | Encoded::Record { .. } | Encoded::End(_) => None,
+        }
+    }
 }
 
 /// The end of a transaction in one partition.

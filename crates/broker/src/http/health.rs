@@ -22,8 +22,8 @@ pub(super) async fn health(State(shared): State<Shared>) -> (StatusCode, Json<Va
             Some(json!({ "path": directory.path.display().to_string(), "reason": reason }))
         })
         .collect();
-    let quorum = node.quorum.failure().borrow().clone();
-    let failed = quorum.is_some() || !offline.is_empty();
+    let metadata = node.metadata_failure();
+    let failed = metadata.is_some() || !offline.is_empty();
     let status = match (failed, shared.stop.is_cancelled()) {
         (true, _) => "failed",
         (false, true) => "stopping",
@@ -35,7 +35,7 @@ pub(super) async fn health(State(shared): State<Shared>) -> (StatusCode, Json<Va
         "cluster": &*node.cluster_id,
         "version": env!("CARGO_PKG_VERSION"),
         "controller": controller(node),
-        "quorum_failure": quorum,
+        "metadata_failure": metadata,
         "offline_directories": offline,
     });
     (code(!failed), Json(body))

@@ -217,7 +217,7 @@ async fn a_broker_that_cannot_keep_its_metadata_ends() {
     let why = broker.failed().await;
     assert!(why.contains("Input/output error"), "{why}");
     let (code, health) = health(&broker).await;
-    assert_eq!((code, &health["quorum_failure"]), (503, &why.into()), "{health}");
+    assert_eq!((code, &health["metadata_failure"]), (503, &why.into()), "{health}");
     let (broker, mut client) = restart(&disk, broker, &[FIRST, SECOND]).await;
     assert_eq!(client.create_topic("u", 1).await, ErrorCode::NONE);
     assert_eq!(client.produce("u", &["a"]).await.base_offset, 0);

@@ -26,8 +26,7 @@ const OFFSET_COMMIT_VERSION_WITH_EXPIRY: i16 = 1;
 
 /// The event as a record.
 pub(super) fn encode(event: &GroupEvent) -> Encoded {
-    // Every text and number came through a reader with the limits of the writer, so nothing fails here.
-    try_encode(event).unwrap_or(Encoded::Volatile)
+    try_encode(event).unwrap_or_else(|error| Encoded::Unfit { why: error.to_string() })
 }
 
 fn try_encode(event: &GroupEvent) -> Result<Encoded, WireError> {

@@ -19,8 +19,7 @@ use crate::generated::transaction::{
 
 /// The event as a record.
 pub(super) fn encode(event: &TransactionEvent, level: TransactionVersion) -> Encoded {
-    // Every text and number came through a reader with the limits of the writer, so nothing fails here.
-    try_encode(event, level).unwrap_or(Encoded::Volatile)
+    try_encode(event, level).unwrap_or_else(|error| Encoded::Unfit { why: error.to_string() })
 }
 
 fn try_encode(event: &TransactionEvent, level: TransactionVersion) -> Result<Encoded, WireError> {

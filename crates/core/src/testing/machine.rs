@@ -233,6 +233,7 @@ fn decode<M: StateMachine>(machine: &M, encoded: &Encoded) -> Result<Option<M::E
         Encoded::Volatile => return Ok(None),
         Encoded::Record { key, value } => Entry::Record { key: key.as_ref(), value: value.as_ref() },
         Encoded::End(end) => Entry::End(*end),
+        Encoded::Unfit { why } => return Err(format!("an event that no record can hold: {why}")),
     };
     machine.decode(entry).map_err(|error| error.to_string())
 }
@@ -277,7 +278,7 @@ fn damage(encoded: &mut Encoded, random: &mut Random) {
             *part = part.as_ref().and_then(|bytes| damaged(bytes, random));
         }
         Encoded::End(end) => *end = TransactionEnd { commit: !end.commit, ..*end },
-        Encoded::Volatile => {}
+        Encoded::Volatile | Encoded::Unfit { .. } => {}
     }
 }
 

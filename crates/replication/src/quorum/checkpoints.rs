@@ -82,6 +82,9 @@ impl Checkpoints {
         let (end, epoch, timestamp) = (snapshot.end, snapshot.epoch, snapshot.timestamp);
         let mut checkpoint = Checkpoint { end, epoch, bytes: 0, timestamp };
         let name = checkpoint.name();
+        if let Some(why) = snapshot.records.iter().find_map(Encoded::unfit) {
+            return Err(corrupt(&name, &format!("no record can hold a part of it: {why}")));
+        }
         let content = encode(snapshot, voters, now).map_err(|error| corrupt(&name, &error))?;
         checkpoint.bytes = content.len() as u64;
         self.files.replace(&name, &content)?;

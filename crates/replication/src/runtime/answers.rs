@@ -74,6 +74,13 @@ impl<M: StateMachine> Answers<M> {
         }
     }
 
+    /// Fails a parked answer, if somebody still waits for it.
+    pub(super) fn fail(&mut self, key: &M::Key, error: AskError) {
+        if let Some((_, responder)) = self.parked.remove(key) {
+            fail(responder, error);
+        }
+    }
+
     /// Hands out the effect once the log is committed up to `until`.
     pub(super) fn effect(&mut self, until: Offset, effect: M::Effect) {
         self.effects.push_back((until, effect));

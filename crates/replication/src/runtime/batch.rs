@@ -16,7 +16,7 @@ pub(super) fn size_max(encoded: &[Encoded]) -> usize {
     encoded
         .iter()
         .map(|encoded| match encoded {
-            Encoded::Volatile => 0,
+            Encoded::Volatile | Encoded::Unfit { .. } => 0,
             Encoded::Record { key, value } => {
                 let length = |part: &Option<bytes::Bytes>| part.as_ref().map_or(0, bytes::Bytes::len);
                 RECORD_OVERHEAD_MAX + length(key) + length(value)

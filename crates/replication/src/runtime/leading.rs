@@ -216,10 +216,13 @@ impl<M: StateMachine> Leading<M> {
         }
         self.hold_timers_until = None;
         for _ in 0..turn.shard.limits.timers_per_turn_max {
-            let Some(command) = self.timers.pop(now) else { break };
+            let Some((key, command)) = self.timers.pop(now) else { break };
             let context = turn.shard.surroundings.context(turn.image);
-            let decision = self.machine.decide(&context, command);
-            self.carry_out(turn, decision, None)?;
+            let decision = self.machine.decide(&context, command.clone());
+            if !self.carry_out(turn, decision, None)? {
+                // Nothing has changed, so it stays due; the log may take it once it is allowed larger batches.
+                self.timers.set(key, now + turn.shard.limits.retry_delay, command);
+            }
         }
         Ok(())
     }
@@ -246,7 +249,13 @@ impl<M: StateMachine> Leading<M> {
         if let Err(error) = turn.admits(&encoded, decision.transaction.as_ref()) {
             match responder {
                 Some(responder) => drop(responder.send(Err(AskError::Refused(error)))),
-                None => tracing::error!(%error, "the log refuses what a timer or loading has decided"),
+                None => {
+                    tracing::error!(partition = %turn.shard.partition, %error, "the log refuses what a timer or loading has decided");
+                    // Who would have been answered now must not wait for an end that may never come.
+                    for (key, _) in decision.releases {
+                        self.answers.fail(&key, AskError::Refused(error.clone()));
+                    }
+                }
             }
             return Ok(false);
         }
@@ -292,7 +301,8 @@ impl<M: StateMachine> Leading<M> {
     ) -> Result<(), Dropped> {
         for record in encoded {
             match record {
-                Encoded::Volatile => continue,
+                // One that is unfit is not admitted.
+                Encoded::Volatile | Encoded::Unfit { .. } => continue,
                 Encoded::Record { key, value } => {
                     let open = self.open.get_or_insert_with(|| {
                         transaction.map_or_else(batch::open, batch::open_transactional)
@@ -382,6 +392,13 @@ impl<M: StateMachine> Turn<'_, M> {
 
     /// Whether the log takes these records. What is not logged is always taken.
     fn admits(&self, encoded: &[Encoded], transaction: Option<&TransactionWrite>) -> Result<(), PlaceError> {
+        if let Some(why) = encoded.iter().find_map(Encoded::unfit) {
+            return Err(PlaceError::Refused {
+                code: ErrorCode::UNKNOWN_SERVER_ERROR,
+                message: format!("the change cannot be written as a record: {why}"),
+                records: Vec::new(),
+            });
+        }
         let size = batch::size_max(encoded);
         if size == 0 {
             return Ok(());

@@ -37,6 +37,9 @@ pub enum ReplayError {
         /// What is wrong.
         error: DecodeError,
     },
+    /// The machine has panicked.
+    #[error("the state machine has panicked: {0}")]
+    Panicked(String),
     /// The thread that read the log died.
     #[error("the read was cancelled")]
     Cancelled,

@@ -1,12 +1,15 @@
 //! A machine that only applies what is committed.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use vltava_core::id::{LeaderEpoch, Offset, Timestamp};
 use vltava_core::machine::StateMachine;
 use vltava_core::replicated::{Isolation, ReadError, ReplicatedLog};
 
 use super::replay::{Position, replay_some, start_from_snapshot};
+use super::shard::panic_text;
 use super::{NewSnapshot, ReplayError, Snapshots, Surroundings};
 
 /// A machine that follows its log: every node has one for the metadata, from which its image comes.
@@ -43,8 +46,13 @@ impl<M: StateMachine> Replica<M> {
     /// an empty log is done. `after` must not wait.
     ///
     /// # Errors
-    /// [`ReplayError`] when the log cannot be read, or holds what the machine cannot read.
-    pub async fn follow(self, mut after: impl FnMut(&M, Applied) + Send) -> Result<(), ReplayError> {
+    /// [`ReplayError`] when the log cannot be read, or holds what the machine cannot read or panics at.
+    pub async fn follow(self, after: impl FnMut(&M, Applied) + Send) -> Result<(), ReplayError> {
+        let followed = AssertUnwindSafe(self.follow_until_closed(after)).catch_unwind().await;
+        followed.unwrap_or_else(|panic| Err(ReplayError::Panicked(panic_text(&*panic))))
+    }
+
+    async fn follow_until_closed(self, mut after: impl FnMut(&M, Applied) + Send) -> Result<(), ReplayError> {
         let mut watch = self.log.watch();
         let (mut machine, mut position) = self.restart().await?;
         let mut reported = None;

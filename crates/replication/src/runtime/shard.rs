@@ -1,9 +1,16 @@
 //! One machine where this node leads its log: waits for leadership, replays, leads, starts again.
+//!
+//! Why a panic of the machine is caught here and does not end the broker: the machine is all that can be wrong, since
+//! nothing else is touched while it decides and applies, and the log tells all of it again. A coordinator that panics on
+//! one command of one client serves the others a second later.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
 use vltava_core::id::{LeaderEpoch, PartitionIndex};
 use vltava_core::machine::StateMachine;
@@ -151,9 +158,25 @@ pub(super) struct Task<M: StateMachine> {
 
 impl<M: StateMachine> Task<M> {
     async fn run(mut self) {
-        while let End::Again = self.serve_once().await {}
+        loop {
+            let end = match AssertUnwindSafe(self.serve_once()).catch_unwind().await {
+                Ok(end) => end,
+                Err(panic) => self.start_again(&panic_text(&*panic)).await,
+            };
+            if let End::Closed = end {
+                break;
+            }
+        }
         self.refuse_ready(&AskError::Closed);
         self.phase.send_replace(Phase::Closed);
+    }
+
+    /// The machine has panicked, and is gone with everybody who waited for it. The log is all that it had: after a while it
+    /// is loaded again. A panic that the log itself brings about comes back, and is told each time.
+    async fn start_again(&mut self, panic: &str) -> End {
+        tracing::error!(partition = %self.shard.partition, panic, "a state machine has panicked; it is loaded again");
+        self.phase.send_replace(Phase::Failed);
+        self.wait_to_retry(&AskError::LoadFailed(format!("it panicked: {panic}"))).await
     }
 
     /// One leadership: wait for it, load, lead until it is lost.
@@ -266,6 +289,12 @@ pub(super) fn refuse<M: StateMachine>(ask: Ask<M>, error: AskError) {
         // Who asked may have gone away.
         let _ = responder.send(Err(error));
     }
+}
+
+/// What a panic says.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a word".to_owned())
 }
 
 enum Loaded<M> {

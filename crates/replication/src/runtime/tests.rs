@@ -14,7 +14,7 @@ use vltava_core::replicated::ReplicatedLog;
 use vltava_core::testing::{FakeCluster, ManualClock, REPLICAS, Random, machine_suite, replay, seeds};
 
 use super::*;
-use ledger::{Answer, Command, LOADED, Ledger, WAIT};
+use ledger::{Answer, Command, EXPIRED, LOADED, Ledger, WAIT};
 
 pub(crate) mod ledger;
 
@@ -197,6 +197,57 @@ async fn a_refusal_answers_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_no_record_can_hold_changes_nothing() {
+    let world = World::prompt();
+    world.until_leading(0).await;
+    let refused = world.ask(0, Command::Unfit).await.unwrap().unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::UNKNOWN_SERVER_ERROR);
+    assert!(refused.to_string().contains("too odd"), "{refused}");
+    assert_eq!(world.get(0, "before").await, None);
+    assert!(world.cluster.committed().is_empty());
+}
+
+#[tokio::test]
+async fn a_timer_that_the_log_refuses_stays_due_and_tells_who_waits() {
+    let world = World::of(Ledger::noting_expiry, FakeCluster::prompt(), Limits::default(), 100);
+    world.until_leading(0).await;
+    let waiting = world.ask(0, Command::Wait("b".to_owned()));
+    quiet().await;
+    world.cluster.limit_batches(62);
+    world.clock.advance(WAIT);
+    assert_eq!(waiting.await.unwrap().unwrap_err().code(), ErrorCode::MESSAGE_TOO_LARGE);
+    assert_eq!(world.get(0, "b").await, None);
+    world.cluster.limit_batches(1000);
+    world.clock.advance(Limits::default().retry_delay);
+    quiet().await;
+    assert_eq!(world.get(0, "b").await.as_deref(), Some(EXPIRED));
+}
+
+#[tokio::test]
+async fn a_machine_that_panics_is_loaded_again() {
+    let world = World::prompt();
+    world.until_leading(0).await;
+    world.ask(0, put("a", "1")).await.unwrap().unwrap();
+    for applying in [false, true] {
+        world.ask(0, Command::Touch).await.unwrap().unwrap();
+        let parked = world.ask(0, Command::Wait("b".to_owned()));
+        quiet().await;
+        let broken = world.ask(0, Command::Break { applying });
+        for asked in [broken, parked] {
+            assert_eq!(asked.await.unwrap().unwrap_err().code(), ErrorCode::NOT_COORDINATOR);
+        }
+        let refused = world.ask(0, put("a", "2")).await.unwrap().unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::COORDINATOR_NOT_AVAILABLE);
+        assert!(refused.to_string().contains("it panicked: broken while"), "{refused}");
+        assert_eq!(*world.handles[0].phase().borrow(), Phase::Failed);
+        world.clock.advance(Limits::default().retry_delay);
+        world.until_leading(0).await;
+        assert_eq!(world.get(0, "a").await.as_deref(), Some("1"));
+        assert_eq!(world.ask(0, Command::Touch).await.unwrap().unwrap(), Answer::Touched(1), "a fresh one");
+    }
+}
+
+#[tokio::test]
 async fn a_log_that_breaks_its_word_costs_the_machine_and_nothing_else() {
     let world = World::prompt();
     world.until_leading(0).await;
@@ -366,6 +417,19 @@ async fn a_snapshot_that_is_cut_off_is_not_believed() {
     };
     let loaded = replica.follow(|ledger, _| panic!("loaded {ledger:?}")).await;
     assert!(matches!(loaded, Err(ReplayError::Batch { .. })), "{loaded:?}");
+}
+
+#[tokio::test]
+async fn a_replica_that_panics_says_so() {
+    let replica = Replica {
+        log: FakeCluster::prompt().replica(0),
+        snapshots: None,
+        new: Box::new(Ledger::default),
+        surroundings: surroundings(&ManualClock::default()),
+        load_bytes: 64,
+    };
+    let ended = replica.follow(|_, _| panic!("broken")).await.unwrap_err();
+    assert_eq!(ended.to_string(), "the state machine has panicked: broken");
 }
 
 #[tokio::test]

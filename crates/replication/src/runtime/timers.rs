@@ -38,12 +38,12 @@ impl<K: Clone + Eq + Hash, C> Timers<K, C> {
         self.due.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Takes the earliest timer that is due.
-    pub(super) fn pop(&mut self, now: Moment) -> Option<C> {
+    /// Takes the earliest timer that is due, with its key.
+    pub(super) fn pop(&mut self, now: Moment) -> Option<(K, C)> {
         let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
         let (key, command) = first.remove();
         self.keys.remove(&key);
-        Some(command)
+        Some((key, command))
     }
 }
 
@@ -68,6 +68,6 @@ mod tests {
         timers.cancel(&"d");
         assert_eq!((timers.next(), timers.pop(at(2))), (Some(at(3)), None));
         let popped: Vec<_> = std::iter::from_fn(|| timers.pop(at(9))).collect();
-        assert_eq!((popped, timers.next()), (vec![2, 3, 4], None));
+        assert_eq!((popped, timers.next()), (vec![("b", 2), ("c", 3), ("a", 4)], None));
     }
 }

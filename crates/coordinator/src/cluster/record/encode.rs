@@ -23,11 +23,7 @@ use crate::generated::metadata::{
 pub fn encode(event: &Event, level: MetadataVersion) -> Encoded {
     match value(event, level) {
         Ok(value) => Encoded::Record { key: None, value: Some(value) },
-        Err(error) => {
-            // Every text in an event came through a reader with the same limits, or was checked against them.
-            debug_assert!(false, "an event that no record can hold: {error}");
-            Encoded::Volatile
-        }
+        Err(error) => Encoded::Unfit { why: error.to_string() },
     }
 }
 

@@ -125,6 +125,7 @@ impl Shard {
                 self.log.push(Logged::Record { key: key.unwrap(), value, producer });
             }
             Encoded::End(end) => self.log.push(Logged::End(end)),
+            Encoded::Unfit { why } => panic!("{event:?} fits into no record: {why}"),
         }
         self.machine.apply(event, place(offset, producer));
     }

@@ -24,12 +24,17 @@ pub(crate) struct Ledger {
     touched: usize,
     /// Loading puts [`LOADED`].
     notes_loading: bool,
+    /// A wait that runs out puts [`EXPIRED`].
+    notes_expiry: bool,
 }
 
 /// The key under which a ledger notes that it was loaded, if it does.
 pub(crate) const LOADED: &str = "loaded";
 
-#[derive(Debug)]
+/// What a ledger notes of a wait that ran out, if it does.
+pub(crate) const EXPIRED: &str = "expired";
+
+#[derive(Clone, Debug)]
 pub(crate) enum Command {
     Put(String, String),
     PutIn(ProducerId, String, String),
@@ -39,6 +44,12 @@ pub(crate) enum Command {
     Expire(String),
     Touch,
     Announce(String),
+    /// A mistake of the machine, when it decides or when it applies.
+    Break {
+        applying: bool,
+    },
+    /// What no record can hold.
+    Unfit,
 }
 
 #[derive(Debug, PartialEq)]
@@ -56,6 +67,8 @@ pub(crate) enum Event {
     Waits(String),
     WaitsNoMore(String),
     Touched,
+    Broken,
+    Unfit,
 }
 
 impl StateMachine for Ledger {
@@ -84,10 +97,22 @@ impl StateMachine for Ledger {
             }
             Command::Get(key) => Decision::answer(Answer::Text(self.entries.get(&key).cloned())),
             Command::Wait(key) => self.wait(context, key),
-            Command::Expire(key) => Decision::with(vec![Event::WaitsNoMore(key.clone())], Reply::Nobody)
-                .release(key, Answer::Text(None)),
+            Command::Expire(key) => {
+                let note = || Event::Put(key.clone(), EXPIRED.to_owned());
+                let events = self.notes_expiry.then(note).into_iter();
+                let events = events.chain([Event::WaitsNoMore(key.clone())]).collect();
+                Decision::with(events, Reply::Nobody).release(key, Answer::Text(None))
+            }
             Command::Touch => {
                 Decision::with(vec![Event::Touched], Reply::AtOnce(Answer::Touched(self.touched + 1)))
+            }
+            Command::Break { applying: true } => {
+                Decision::with(vec![Event::Broken], Reply::Committed(Answer::Done))
+            }
+            Command::Break { applying: false } => panic!("broken while deciding"),
+            Command::Unfit => {
+                let events = vec![Event::Put("before".to_owned(), String::new()), Event::Unfit];
+                Decision::with(events, Reply::Committed(Answer::Done))
             }
             Command::Announce(key) => {
                 let mut decision = self.put(key.clone(), "announced".to_owned());
@@ -113,6 +138,8 @@ impl StateMachine for Ledger {
             Event::Waits(key) => drop(self.waiting.insert(key.clone())),
             Event::WaitsNoMore(key) => drop(self.waiting.remove(key)),
             Event::Touched => self.touched += 1,
+            Event::Broken => panic!("broken while applying"),
+            Event::Unfit => {}
         }
     }
 
@@ -122,7 +149,8 @@ impl StateMachine for Ledger {
             Event::Put(key, text) => Encoded::Record { key: bytes(key), value: bytes(text) },
             Event::Removed(key) => Encoded::Record { key: bytes(key), value: None },
             Event::End(end) => Encoded::End(*end),
-            Event::Waits(_) | Event::WaitsNoMore(_) | Event::Touched => Encoded::Volatile,
+            Event::Waits(_) | Event::WaitsNoMore(_) | Event::Touched | Event::Broken => Encoded::Volatile,
+            Event::Unfit => Encoded::Unfit { why: "too odd".to_owned() },
         }
     }
 
@@ -157,6 +185,11 @@ impl Ledger {
     /// One that writes when it is loaded.
     pub(crate) fn noting_loading() -> Ledger {
         Ledger { notes_loading: true, ..Ledger::default() }
+    }
+
+    /// One that writes when a wait runs out.
+    pub(crate) fn noting_expiry() -> Ledger {
+        Ledger { notes_expiry: true, ..Ledger::default() }
     }
 
     fn put(&self, key: String, text: String) -> Decision<Ledger> {
