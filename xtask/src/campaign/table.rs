@@ -28,6 +28,14 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
         seeds: 60,
     },
     Campaign {
+        name: "three replicas and whatever fails",
+        package: "vltava-broker",
+        target: &["--test", "sim"],
+        test: "three_replicas_keep_every_promise_whatever_fails",
+        variable: "VLTAVA_TRIO_SEEDS",
+        seeds: 100,
+    },
+    Campaign {
         name: "the same seed gives the same trace",
         package: "vltava-broker",
         target: &["--test", "sim"],

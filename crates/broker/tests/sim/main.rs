@@ -47,6 +47,7 @@ mod clock;
 mod run;
 mod server;
 mod trace;
+mod trio;
 
 use std::ops::Range;
 use std::process::Command;
@@ -61,6 +62,9 @@ const SEEDS: &str = "VLTAVA_SIM_SEEDS";
 
 /// Which seeds to run twice, to compare their traces.
 const TRACE_SEEDS: &str = "VLTAVA_TRACE_SEEDS";
+
+/// Which seeds of the world of three nodes to run.
+const TRIO_SEEDS: &str = "VLTAVA_TRIO_SEEDS";
 
 /// Every record is flushed before it is acknowledged.
 const FLUSH_EVERY_RECORD: i64 = 1;
@@ -124,4 +128,77 @@ fn another_process_gives_the_same_trace() {
 fn without_the_flush_the_loss_is_found() {
     let found = (0..10).filter(|seed| simulate(*seed, i64::MAX).broken.is_some()).count();
     assert!(found > 0, "no power loss lost anything: the simulated disk is too kind");
+}
+
+/// What happened in some seeds together.
+#[derive(Debug, Default)]
+struct Totals {
+    kills: usize,
+    power_losses: usize,
+    cuts: usize,
+    batches: usize,
+    commits: usize,
+    elections: i32,
+}
+
+/// Runs every `step`th seed of the world of three nodes.
+fn sail(seeds: impl Iterator<Item = u64>) -> Totals {
+    let mut totals = Totals::default();
+    for seed in seeds {
+        let outcome = trio::simulate(seed, None);
+        if let Some(broken) = outcome.broken {
+            panic!("{}\n{broken}\n{}", outcome.trace, replay(TRIO_SEEDS, seed));
+        }
+        totals.kills += outcome.faults.kills;
+        totals.power_losses += outcome.faults.power_losses;
+        totals.cuts += outcome.faults.cuts;
+        totals.batches += outcome.committed.0;
+        totals.commits += outcome.committed.1;
+        totals.elections += outcome.epochs;
+    }
+    totals
+}
+
+#[test]
+fn three_replicas_keep_every_promise_whatever_fails() {
+    let seeds = seeds(TRIO_SEEDS, 0..200);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let totals: Vec<Totals> = std::thread::scope(|scope| {
+        let share = |first| seeds.clone().skip(first).step_by(threads);
+        let sailing: Vec<_> = (0..threads).map(|first| scope.spawn(move || sail(share(first)))).collect();
+        sailing.into_iter().map(|totals| totals.join().unwrap()).collect()
+    });
+    println!("{seeds:?}: {totals:?}");
+    // The faults have fired, and traffic has flowed.
+    if seeds.end - seeds.start >= 100 {
+        for totals in &totals {
+            assert!(totals.kills > 20 && totals.power_losses > 20 && totals.cuts > 20, "{totals:?}");
+            assert!(totals.batches > 1000 && totals.commits > 1000 && totals.elections > 100, "{totals:?}");
+        }
+    }
+}
+
+#[test]
+fn three_replicas_have_the_same_trace_for_the_same_seed_and_another_for_another() {
+    for seed in 0..4 {
+        let (first, second) = (trio::simulate(seed, None), trio::simulate(seed, None));
+        let differing = first.trace.lines().zip(second.trace.lines()).find(|(one, other)| one != other);
+        assert_eq!(
+            (differing, first.trace.len()),
+            (None, second.trace.len()),
+            "{}",
+            replay(TRIO_SEEDS, seed)
+        );
+        assert_ne!(first.trace, trio::simulate(seed.wrapping_add(1), None).trace);
+    }
+}
+
+#[test]
+fn rules_that_are_broken_on_purpose_are_found_broken() {
+    use vltava_replication::partition::Mistake;
+    for mistake in [Mistake::TruncateToHighWatermark, Mistake::CommitAlone, Mistake::CountDiverged] {
+        let found = (0..200).find(|seed| trio::simulate(*seed, Some(mistake)).broken.is_some());
+        println!("{mistake:?} is found by seed {found:?}");
+        assert!(found.is_some(), "{mistake:?} is not found");
+    }
 }

@@ -204,7 +204,7 @@ impl Partition {
     }
 
     /// Cuts the log and everything that is known of it.
-    fn cut(&self, shared: &mut Shared, end: Offset) -> Result<(), LogError> {
+    pub(super) fn cut(&self, shared: &mut Shared, end: Offset) -> Result<(), LogError> {
         let end = end.min(shared.state.end);
         let expiry = self.settings().producer_expiry_ms;
         let result = self.log.truncate(end).and_then(|()| {
@@ -230,9 +230,6 @@ impl State {
     /// `theirs.end`: there, or where that epoch ends here. Of an epoch that only the leader has, nothing here is common: the
     /// next fetch asks about the one before it.
     fn truncation(&self, theirs: EpochEnd) -> Offset {
-        if self.makes(super::Mistake::TruncateToHighWatermark) {
-            return self.high;
-        }
         let ours = self.epochs.end_of(theirs.epoch, self.end);
         let common = match ours {
             Some(ours) if ours.epoch == theirs.epoch => theirs.end.min(ours.end),

@@ -64,8 +64,13 @@ impl Partition {
         let limits = ReplicaLimits::of(&self.settings());
         let role = {
             let mut shared = self.shared.lock();
-            let now = self.clock.now();
+            let (now, before) = (self.clock.now(), shared.state.epoch);
             let role = shared.state.assume(local, assignment, now, limits);
+            let follows = role == Role::Follows && shared.state.epoch > before;
+            if follows && shared.state.makes(super::Mistake::TruncateToHighWatermark) {
+                let high = shared.state.high;
+                self.cut(&mut shared, high)?;
+            }
             shared.publish();
             role
         };

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "testing"), allow(dead_code, reason = "only tests make mistakes"))]
 pub enum Mistake {
-    /// A follower cuts its log to its high watermark instead of where the epochs part (before KIP-101).
+    /// A replica that begins to follow cuts its log to its high watermark (before KIP-101).
     TruncateToHighWatermark,
     /// A leader commits what it has appended without waiting for anybody.
     CommitAlone,

@@ -1,0 +1,224 @@
+//! What must hold after every step, as `replication::partition` writes it down, and at the end.
+
+use std::collections::BTreeMap;
+
+use vltava_core::id::{BrokerId, LeaderEpoch, Offset, TopicIdPartition};
+use vltava_core::image::{Image, Partition as Replicas};
+use vltava_core::log::ReadLimit;
+use vltava_core::record::Batch;
+use vltava_core::replicated::Watermarks;
+use vltava_core::testing::bytes_of;
+use vltava_replication::partition::Partition;
+
+use super::node::Life;
+
+/// A batch of a log: enough to tell it from every other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    base: Offset,
+    end: Offset,
+    epoch: LeaderEpoch,
+    crc: u32,
+}
+
+/// What was seen of the partitions so far.
+#[derive(Default)]
+pub struct Checker {
+    partitions: BTreeMap<TopicIdPartition, Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// What any leader's high watermark has passed.
+    committed: Vec<Entry>,
+    /// Who leads in each epoch.
+    leaders: BTreeMap<LeaderEpoch, BrokerId>,
+    replicas: BTreeMap<BrokerId, Replica>,
+}
+
+/// A replica of a life of its node.
+#[derive(Default)]
+struct Replica {
+    life: u64,
+    entries: Vec<Entry>,
+    /// How many of them are the committed ones.
+    matched: usize,
+    before: Option<Watermarks>,
+}
+
+/// A replica whose node is up.
+struct Live<'a> {
+    id: BrokerId,
+    life: &'a Life,
+    partition: &'a Partition,
+    marks: Watermarks,
+}
+
+impl Checker {
+    /// Checks one partition: its replicas on the nodes that are up, and what the controller says.
+    pub fn check(
+        &mut self,
+        id: TopicIdPartition,
+        controller: &Image,
+        truth: &Replicas,
+        lives: &[&Life],
+    ) -> Result<(), String> {
+        let seen = self.partitions.entry(id).or_default();
+        let opened: Vec<_> = lives.iter().filter_map(|life| Some((*life, life.partition(id)?))).collect();
+        let mut live = Vec::new();
+        for (life, partition) in &opened {
+            let marks = partition.watermarks();
+            seen.replicas.entry(life.id).or_default().refresh(life, partition, marks)?;
+            live.push(Live { id: life.id, life, partition, marks });
+        }
+        if truth.leader != BrokerId::NONE && !truth.isr.contains(&truth.leader) {
+            return Err(format!("leader {} is not among those in sync: {:?}", truth.leader, truth.isr));
+        }
+        seen.check_leaders(&live)?;
+        seen.check_replicas(&live)?;
+        live.iter().try_for_each(|leader| seen.check_in_sync(leader, &live, controller, truth))
+    }
+
+    /// Everything below `end` is committed.
+    pub fn is_committed(&self, id: TopicIdPartition, end: Offset) -> bool {
+        let committed = self.partitions.get(&id).and_then(|seen| seen.committed.last());
+        committed.is_some_and(|last| last.end >= end)
+    }
+
+    /// How many batches are committed.
+    pub fn committed(&self, id: TopicIdPartition) -> usize {
+        self.partitions.get(&id).map_or(0, |seen| seen.committed.len())
+    }
+}
+
+impl Seen {
+    /// One leader an epoch; what it commits is what was committed, and goes on from there.
+    fn check_leaders(&mut self, live: &[Live<'_>]) -> Result<(), String> {
+        for leader in live.iter().filter(|replica| replica.marks.leading) {
+            let (id, epoch) = (leader.id, leader.marks.epoch);
+            let first = *self.leaders.entry(epoch).or_insert(id);
+            if first != id {
+                return Err(format!("{first} and {id} both lead in epoch {epoch}"));
+            }
+            let Some(replica) = self.replicas.get_mut(&id) else { continue };
+            replica.match_with(&self.committed);
+            let below = replica.below(leader.marks.high);
+            let known = below.min(self.committed.len());
+            if replica.matched < known {
+                return Err(format!(
+                    "leader {id} of epoch {epoch} commits other records than were committed"
+                ));
+            }
+            self.committed.extend_from_slice(&replica.entries[known..below]);
+        }
+        Ok(())
+    }
+
+    /// Below its high watermark every replica holds what is committed.
+    fn check_replicas(&mut self, live: &[Live<'_>]) -> Result<(), String> {
+        for replica in live {
+            let Some(seen) = self.replicas.get_mut(&replica.id) else { continue };
+            seen.match_with(&self.committed);
+            if seen.matched < seen.below(replica.marks.high) {
+                let (id, high) = (replica.id, replica.marks.high);
+                return Err(format!("{id} differs from what is committed below its high watermark {high}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever is in sync with a leader holds what it has committed; the leader of the newest epoch holds everything.
+    fn check_in_sync(
+        &self,
+        leader: &Live<'_>,
+        live: &[Live<'_>],
+        controller: &Image,
+        truth: &Replicas,
+    ) -> Result<(), String> {
+        if !leader.marks.leading {
+            return Ok(());
+        }
+        let Some(mine) = self.replicas.get(&leader.id) else { return Ok(()) };
+        let wanted = mine.below(leader.marks.high);
+        let newest = leader.id == truth.leader && leader.marks.epoch == truth.leader_epoch;
+        if newest && mine.matched < self.committed.len() {
+            let (epoch, end) = (leader.marks.epoch, leader.marks.end);
+            return Err(format!(
+                "leader {} of epoch {epoch} ends at {end} and lacks committed records: it has {} of {} batches",
+                leader.id,
+                mine.matched,
+                self.committed.len()
+            ));
+        }
+        let known = leader.life.image();
+        let weak = leader.partition.isr().unwrap_or_default().into_iter().map(|id| ("weak", id, &*known));
+        let strong = truth.isr.iter().filter(|_| newest).map(|id| ("strong", *id, controller));
+        for (which, id, image) in weak.chain(strong) {
+            let Some(member) = live.iter().find(|replica| replica.id == id) else { continue };
+            // A life that the image does not know has not been counted in.
+            let counted = image.brokers.get(&id).is_some_and(|broker| broker.epoch == member.life.epoch());
+            let held = self.replicas.get(&id).map_or(0, |replica| replica.matched);
+            if counted && held < wanted {
+                let (leader, high) = (leader.id, leader.marks.high);
+                return Err(format!(
+                    "{which} in-sync replica {id} lacks records below {high}, the high watermark of {leader}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Replica {
+    /// Takes in what has changed since the last step.
+    fn refresh(&mut self, life: &Life, partition: &Partition, marks: Watermarks) -> Result<(), String> {
+        if self.life != life.number {
+            *self = Replica { life: life.number, ..Replica::default() };
+        }
+        let Watermarks { start, stable, high, end, .. } = marks;
+        if !(start <= stable && stable <= high && high <= end) {
+            return Err(format!("{}: {start} ≤ {stable} ≤ {high} ≤ {end} does not hold", life.id));
+        }
+        if let Some(before) = self.before.replace(marks)
+            && (marks.epoch < before.epoch
+                || (marks.epoch == before.epoch && high < before.high && marks.leading))
+        {
+            return Err(format!("{} goes back from {before:?} to {marks:?}", life.id));
+        }
+        while self.entries.last().is_some_and(|last| last.end > end) {
+            self.entries.pop();
+        }
+        self.matched = self.matched.min(self.entries.len());
+        let from = self.entries.last().map_or(start, |last| last.end);
+        if from < end {
+            self.entries.extend(read(partition, from, end)?);
+        }
+        Ok(())
+    }
+
+    fn match_with(&mut self, committed: &[Entry]) {
+        let rest = self.entries.iter().zip(committed).skip(self.matched);
+        self.matched += rest.take_while(|(mine, theirs)| mine == theirs).count();
+    }
+
+    /// How many batches lie below an offset.
+    fn below(&self, offset: Offset) -> usize {
+        self.entries.partition_point(|entry| entry.end <= offset)
+    }
+}
+
+fn read(partition: &Partition, from: Offset, end: Offset) -> Result<Vec<Entry>, String> {
+    let limit = ReadLimit { below: end, bytes: usize::MAX >> 1, whole_first_batch: true };
+    let mut entries = Vec::new();
+    let mut next = from;
+    while next < end {
+        let data = partition.log().read(next, limit).map_err(|error| error.to_string())?;
+        for batch in Batch::split(bytes_of(data).into()) {
+            let header = batch.map_err(|error| error.to_string())?.header;
+            let (base, end) = (header.base_offset, header.next_offset());
+            entries.push(Entry { base, end, epoch: header.partition_leader_epoch, crc: header.crc });
+            next = end;
+        }
+    }
+    Ok(entries)
+}

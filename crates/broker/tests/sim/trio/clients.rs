@@ -1,0 +1,250 @@
+//! Producers that send until everything is acknowledged, and a consumer that reads what is committed as it comes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use vltava_core::error::ErrorCode;
+use vltava_core::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
+use vltava_core::record::{Batch, BatchBuilder, Compression};
+use vltava_core::replicated::{Isolation, Origin, PlaceError, PlaceTerms, Placed, ReadTerms, ReplicatedLog};
+use vltava_core::testing::Random;
+use vltava_replication::partition::load;
+
+use super::network::Place;
+use super::{NODES, World, records};
+
+/// Idempotent producers, and the batches that each producer sends.
+const IDEMPOTENT: usize = 2;
+const BATCHES: usize = 25;
+
+/// How long a leader lets a producer wait (`request.timeout.ms`).
+const REQUEST: Duration = Duration::from_millis(700);
+
+/// The retriable codes that faults explain; anything else is a broken promise.
+const EXPECTED: [ErrorCode; 5] = [
+    ErrorCode::NOT_LEADER_OR_FOLLOWER,
+    ErrorCode::NOT_ENOUGH_REPLICAS,
+    ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    ErrorCode::REQUEST_TIMED_OUT,
+    ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+];
+
+/// What clients were told.
+#[derive(Default)]
+pub struct Promises {
+    /// What each producer sends, and whether it must be there exactly once.
+    sent: BTreeMap<String, (Vec<String>, bool)>,
+    acknowledged: Vec<(Offset, String)>,
+    /// What a consumer has seen.
+    read: BTreeMap<Offset, String>,
+}
+
+impl Promises {
+    /// Compares the records that are there with what was promised.
+    pub fn judge(&self, found: &[(Offset, String)]) -> Result<(), String> {
+        let there: BTreeMap<Offset, &String> = found.iter().map(|(offset, value)| (*offset, value)).collect();
+        let told = self.acknowledged.iter().map(|(offset, value)| ("acknowledged", offset, value));
+        for (how, offset, value) in
+            told.chain(self.read.iter().map(|(offset, value)| ("read", offset, value)))
+        {
+            if there.get(offset) != Some(&value) {
+                return Err(format!("{value} was {how} at {offset}, where {:?} is now", there.get(offset)));
+            }
+        }
+        for (name, (values, exactly_once)) in &self.sent {
+            let prefix = format!("{name}/");
+            let mut theirs: Vec<&String> =
+                found.iter().map(|(_, value)| value).filter(|value| value.starts_with(&prefix)).collect();
+            if !exactly_once {
+                // One that sends again without an id leaves duplicates, but the first ones are in order.
+                let mut seen = std::collections::BTreeSet::new();
+                theirs.retain(|value| seen.insert(*value));
+            }
+            if theirs != values.iter().collect::<Vec<_>>() {
+                return Err(format!("{name} sent {values:?}, and {theirs:?} is there"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Starts all clients of the partition of records.
+pub fn start(world: &Arc<World>, random: &mut Random) -> Vec<JoinHandle<()>> {
+    let mut clients: Vec<_> = (0..=IDEMPOTENT)
+        .map(|number| {
+            let idempotent = number < IDEMPOTENT;
+            let id = if idempotent { ProducerId(i64::try_from(number).unwrap()) } else { ProducerId::NONE };
+            let name = format!("producer-{number}");
+            let producer = Producer::new(world, id, name, Random::new(random.bits()));
+            tokio::spawn(producer.run())
+        })
+        .collect();
+    clients.push(tokio::spawn(read_everything(world.clone(), Random::new(random.bits()))));
+    clients
+}
+
+struct Producer {
+    world: Arc<World>,
+    name: String,
+    batches: Vec<(Batch, Vec<String>)>,
+    random: Random,
+}
+
+impl Producer {
+    fn new(world: &Arc<World>, id: ProducerId, name: String, mut random: Random) -> Producer {
+        let mut sequence = 0;
+        let batches: Vec<_> = (0..BATCHES)
+            .map(|number| {
+                let values: Vec<String> =
+                    (0..=random.below(3)).map(|record| format!("{name}/{number}/{record}")).collect();
+                let batch = batch(id, sequence, &values);
+                sequence += batch.header.records_count;
+                (batch, values)
+            })
+            .collect();
+        let values = batches.iter().flat_map(|(_, values)| values.clone()).collect();
+        world.promises.lock().sent.insert(name.clone(), (values, id != ProducerId::NONE));
+        Producer { world: world.clone(), name, batches, random }
+    }
+
+    async fn run(mut self) {
+        for (number, (batch, values)) in std::mem::take(&mut self.batches).into_iter().enumerate() {
+            sleep(Duration::from_micros(self.random.bits() % 250_000)).await;
+            loop {
+                if self.world.is_over() {
+                    return;
+                }
+                match self.send(&batch).await {
+                    Some(Ok(base)) => {
+                        self.world.note(&self.name, &format!("has {number} acknowledged at {base}"));
+                        let records = (0..).zip(values).map(|(at, value)| (base.plus(at), value));
+                        self.world.promises.lock().acknowledged.extend(records);
+                        break;
+                    }
+                    Some(Err(code)) if !EXPECTED.contains(&code) => {
+                        return self.world.is_broken(format!("{} {number} is refused: {code}", self.name));
+                    }
+                    Some(Err(code)) => self.world.note(&self.name, &format!("sends {number} again: {code}")),
+                    None => self.world.note(&self.name, &format!("sends {number} again")),
+                }
+                sleep(Duration::from_micros(10_000 + self.random.bits() % 60_000)).await;
+            }
+        }
+    }
+
+    async fn send(&mut self, batch: &Batch) -> Option<Result<Offset, ErrorCode>> {
+        let to = whom(&self.world, &mut self.random);
+        let answer = produce(&self.world, to, batch.clone());
+        self.world.network.call(Place::Client, Place::Node(to), answer).await.ok()
+    }
+}
+
+/// Mostly the leader, sometimes anybody: a client's view is often old.
+fn whom(world: &World, random: &mut Random) -> usize {
+    let anybody = random.below(NODES);
+    if random.once_in(8) { anybody } else { world.leader(world.orders).unwrap_or(anybody) }
+}
+
+/// What a node answers to a producer that wants all in sync to have its batch. `None` when the node goes away.
+async fn produce(world: &World, to: usize, batch: Batch) -> Option<Result<Offset, ErrorCode>> {
+    let life = world.life(to)?;
+    let id = world.orders;
+    let Some(partition) = life.partition(id) else { return Some(Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)) };
+    let placed: Placed = match partition.place(batch, PlaceTerms::by(Origin::Client)) {
+        Ok(placed) | Err(PlaceError::Duplicate(placed)) => placed,
+        // Who was replaced and has not heard of it may miss what came before: its word is nothing.
+        Err(_) if partition.watermarks().epoch < world.replicas_of(id).leader_epoch => {
+            return Some(Err(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+        }
+        Err(error) => return Some(Err(error.code())),
+    };
+    let (base, epoch) = (placed.base, placed.epoch);
+    world.note(&format!("node {}", life.id), &format!("has a batch at {base} in epoch {epoch}"));
+    world.check();
+    let until = world.clock.now() + REQUEST;
+    while !life.is_over() {
+        match partition.watermarks().verdict(placed) {
+            Some(Ok(())) => {
+                world.check();
+                if !world.is_committed(id, placed.end) {
+                    world.is_broken(format!("the batch at {base} is acknowledged before it is committed"));
+                }
+                return Some(Ok(base));
+            }
+            Some(Err(error)) => return Some(Err(error.code())),
+            None if world.clock.now() >= until => return Some(Err(ErrorCode::REQUEST_TIMED_OUT)),
+            None => sleep(Duration::from_millis(4)).await,
+        }
+    }
+    None
+}
+
+/// Reads from the beginning on, until every producer's last record was seen.
+async fn read_everything(world: Arc<World>, mut random: Random) {
+    let mut next = Offset(0);
+    loop {
+        let wanted: usize = {
+            let promises = world.promises.lock();
+            let seen: std::collections::BTreeSet<&String> = promises.read.values().collect();
+            promises
+                .sent
+                .values()
+                .filter(|(values, _)| values.iter().any(|value| !seen.contains(value)))
+                .count()
+        };
+        if wanted == 0 || world.is_over() {
+            return;
+        }
+        let to = whom(&world, &mut random);
+        let answer = async { Some(consume(&world, to, next)) };
+        let read = world.network.call(Place::Client, Place::Node(to), answer).await;
+        if let Ok(Ok(bytes)) = read {
+            match records(&bytes) {
+                Ok(found) => next = take(&world, next, found),
+                Err(error) => return world.is_broken(format!("a consumer reads garbage: {error}")),
+            }
+        }
+        sleep(Duration::from_micros(10_000 + random.bits() % 40_000)).await;
+    }
+}
+
+fn consume(world: &World, at: usize, from: Offset) -> Result<Vec<u8>, ErrorCode> {
+    let life = world.life(at).ok_or(ErrorCode::NOT_LEADER_OR_FOLLOWER)?;
+    let partition = life.partition(world.orders).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    let (isolation, current_epoch) = (Isolation::Uncommitted, LeaderEpoch::NONE);
+    let terms = ReadTerms { isolation, bytes: 2000, whole_first_batch: true, current_epoch };
+    let read = partition.read(from, terms).map_err(|error| error.code())?;
+    world.check();
+    let bytes = load(read.data).map_err(|error| error.code())?;
+    // The last batch may be cut.
+    let whole = Batch::split(bytes.clone()).map_while(Result::ok).map(|batch| batch.size()).sum();
+    Ok(bytes[..whole].to_vec())
+}
+
+fn take(world: &World, next: Offset, found: Vec<(Offset, String)>) -> Offset {
+    let mut after = next;
+    let mut promises = world.promises.lock();
+    for (offset, value) in found.into_iter().filter(|(offset, _)| *offset >= next) {
+        after = offset.next();
+        promises.read.insert(offset, value);
+    }
+    drop(promises);
+    if after > next && !world.is_committed(world.orders, after) {
+        world.is_broken(format!("a consumer has read up to {after}, which is not committed"));
+    }
+    after
+}
+
+fn batch(id: ProducerId, sequence: i32, values: &[String]) -> Batch {
+    let mut builder = BatchBuilder::new(Compression::None);
+    if id != ProducerId::NONE {
+        builder = builder.producer(id, ProducerEpoch(0), Sequence(sequence));
+    }
+    for value in values {
+        builder.append(Timestamp(1_700_000_000_000), None, Some(value.as_bytes()), &[]);
+    }
+    builder.build().unwrap()
+}

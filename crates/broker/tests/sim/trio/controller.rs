@@ -1,0 +1,166 @@
+//! The controller: the broker's own state machine, on a log that never fails, and what sees whether brokers live.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vltava_coordinator::cluster::command::{AlterIsr, BrokerState, CreateTopics, NewTopic, RegisterBroker};
+use vltava_coordinator::cluster::in_sync::AlterIsrError;
+use vltava_coordinator::cluster::{Answer, Cluster, ClusterOptions, Command};
+use vltava_core::clock::Moment;
+use vltava_core::id::{
+    BrokerEpoch, BrokerId, DirectoryId, GROUP_OFFSETS_TOPIC, Offset, PartitionIndex, Timestamp,
+    TopicIdPartition, Uuid,
+};
+use vltava_core::image::{FeatureRange, Image, Partition};
+use vltava_core::machine::{Context, Place, Reply, StateMachine};
+use vltava_core::testing::Random;
+use vltava_replication::partition::{IsrProposal, IsrVerdict};
+
+use super::{ORDERS, TOPICS};
+
+/// A broker that was not heard of for so long is fenced.
+const SESSION: Duration = Duration::from_millis(1000);
+
+const CLUSTER: &str = "5L6g3nShT-eMCtK--X86sw";
+
+pub struct Controller {
+    cluster: Cluster,
+    next: Offset,
+    random: Random,
+    heard: BTreeMap<BrokerId, Moment>,
+}
+
+impl Controller {
+    /// Three brokers, and the topics with a replica on each.
+    pub fn new(random: Random, min_insync: usize) -> Controller {
+        let cluster = Cluster::new(ClusterOptions::new(BrokerId(1), CLUSTER));
+        let mut controller = Controller { cluster, next: Offset(1), random, heard: BTreeMap::new() };
+        let image = Image::default();
+        let first = controller.cluster.loaded(&context(&image, Moment::default(), 0)).events;
+        controller.write(&first);
+        for id in 1..=3 {
+            let epoch = controller.register(BrokerId(id), Uuid::from_u128(id.unsigned_abs().into()));
+            controller.hear(BrokerId(id), epoch, Offset(i64::MAX), Moment::default());
+        }
+        let topics = TOPICS.iter().map(|name| NewTopic {
+            assignments: vec![(PartitionIndex(0), vec![BrokerId(1), BrokerId(2), BrokerId(3)])],
+            configs: vec![("min.insync.replicas".to_owned(), Some(min_insync.to_string()))],
+            ..NewTopic::named(name)
+        });
+        let request = CreateTopics { topics: topics.collect(), validate_only: false };
+        match controller.ask(Command::CreateTopics(request), Moment::default()) {
+            Answer::CreateTopics(created) => assert!(created.iter().all(|(_, result)| result.is_ok())),
+            other => panic!("{other:?}"),
+        }
+        controller
+    }
+
+    pub fn image(&self) -> &Image {
+        self.cluster.image()
+    }
+
+    /// The partition of records, and that of groups.
+    pub fn partitions(&self) -> Vec<(TopicIdPartition, Partition)> {
+        let topics =
+            [ORDERS, GROUP_OFFSETS_TOPIC].map(|name| self.image().topics.by_name(name).unwrap().clone());
+        let only = |topic: Arc<vltava_core::image::Topic>| {
+            (TopicIdPartition { topic: topic.id, partition: PartitionIndex(0) }, topic.partitions[0].clone())
+        };
+        topics.into_iter().map(only).collect()
+    }
+
+    fn ask(&mut self, command: Command, now: Moment) -> Answer {
+        let image = self.cluster.image().clone();
+        let entropy = self.random.entropy();
+        let decision = self.cluster.decide(&context(&image, now, entropy), command);
+        let Reply::Committed(answer) = decision.reply else { panic!("{:?}", decision.reply) };
+        self.write(&decision.events);
+        answer
+    }
+
+    fn write(&mut self, events: &[vltava_coordinator::cluster::Event]) {
+        for event in events {
+            self.cluster
+                .apply(event, Place { offset: self.next, timestamp: Timestamp(0), transaction: None });
+            self.next = self.next.next();
+        }
+    }
+
+    /// A process has started.
+    pub fn register(&mut self, id: BrokerId, incarnation: Uuid) -> BrokerEpoch {
+        let request = RegisterBroker {
+            id,
+            cluster: CLUSTER.to_owned(),
+            incarnation,
+            endpoints: Vec::new(),
+            rack: None,
+            features: BTreeMap::from([("metadata.version".to_owned(), FeatureRange { min: 7, max: 33 })]),
+            directories: vec![DirectoryId(Uuid::from_u128(1000 + u128::from(id.0.unsigned_abs())))],
+            cordoned: Vec::new(),
+        };
+        match self.ask(Command::RegisterBroker(request), Moment::default()) {
+            Answer::RegisterBroker(Ok(epoch)) => epoch,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A broker lives, and has seen everything up to `seen`: once that is its own registration, it takes part.
+    pub fn hear(&mut self, id: BrokerId, epoch: BrokerEpoch, seen: Offset, now: Moment) {
+        self.heard.insert(id, now);
+        if seen.0 >= epoch.0 {
+            self.ask(Command::MoveBroker { broker: id, epoch, state: BrokerState::Active }, now);
+        }
+    }
+
+    /// Fences who was not heard of.
+    pub fn fence_silent(&mut self, now: Moment) -> Vec<BrokerId> {
+        let silent = |broker: &vltava_core::image::Broker| {
+            !broker.fenced && self.heard.get(&broker.id).is_none_or(|heard| now.since(*heard) > SESSION)
+        };
+        let lost: Vec<_> = self.image().brokers.values().filter(|broker| silent(broker)).cloned().collect();
+        for broker in &lost {
+            let (id, epoch) = (broker.id, broker.epoch);
+            self.ask(Command::MoveBroker { broker: id, epoch, state: BrokerState::Fenced }, now);
+        }
+        lost.iter().map(|broker| broker.id).collect()
+    }
+
+    /// Other in-sync replicas. A proposal to a state that was never decided is an error of whoever made it.
+    pub fn alter(
+        &mut self,
+        broker: BrokerId,
+        epoch: BrokerEpoch,
+        proposals: &[(TopicIdPartition, IsrProposal)],
+        now: Moment,
+    ) -> Result<Vec<IsrVerdict>, String> {
+        let wish = |(id, proposal): &(TopicIdPartition, IsrProposal)| {
+            let IsrProposal { leader_epoch, partition_epoch, isr } = proposal.clone();
+            (*id, AlterIsr { leader_epoch, partition_epoch, isr, recovering: false })
+        };
+        let partitions = proposals.iter().map(wish).collect();
+        let Answer::AlterIsr(altered) = self.ask(Command::AlterIsr { broker, epoch, partitions }, now) else {
+            return Err("another answer than was asked for".to_owned());
+        };
+        let Ok(altered) = altered else { return Ok(vec![IsrVerdict::Outdated; proposals.len()]) };
+        altered
+            .into_iter()
+            .map(|(_, result)| match result {
+                Ok(altered) => Ok(IsrVerdict::Accepted {
+                    leader_epoch: altered.leader_epoch,
+                    partition_epoch: altered.partition_epoch,
+                    isr: altered.isr,
+                }),
+                Err(AlterIsrError::Ineligible(_)) => Ok(IsrVerdict::Ineligible),
+                Err(AlterIsrError::FencedLeaderEpoch(_) | AlterIsrError::PartitionEpoch(_)) => {
+                    Ok(IsrVerdict::Outdated)
+                }
+                Err(error) => Err(format!("broker {broker} proposes what makes no sense: {error}")),
+            })
+            .collect()
+    }
+}
+
+fn context(image: &Image, now: Moment, entropy: u128) -> Context<'_> {
+    Context { now, wall: Timestamp(0), entropy, image }
+}

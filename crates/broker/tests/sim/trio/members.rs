@@ -1,0 +1,375 @@
+//! A group whose coordinator moves from node to node: members join, sync, send heartbeats, commit offsets and leave, while the
+//! log of their coordinator changes its leader.
+//!
+//! What must hold: in one generation no partition belongs to two members; the generations that a member sees rise; an offset
+//! whose commit was acknowledged is there for whoever owns the partition next.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+use vltava_coordinator::group::answer::{JoinAnswer, JoinedGroup};
+use vltava_coordinator::group::command::{
+    CommitOffsets, CommitPartition, CommitTopic, FetchOffsets, FetchTopic, Heartbeat, Join, Leave,
+    MemberIdentity, Protocol, Sync,
+};
+use vltava_coordinator::group::{
+    GroupAnswer, GroupCommand, GroupCoordinator, GroupError, GroupSettings, MemberId,
+};
+use vltava_core::id::{
+    Generation, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicIdPartition, TopicName,
+};
+use vltava_core::log::LogData;
+use vltava_core::machine::TransactionWrite;
+use vltava_core::record::Batch;
+use vltava_core::replicated::{
+    Admission, PlaceError, PlaceTerms, Placed, ReadError, ReadRecords, ReadTerms, ReplicatedLog, Watermarks,
+};
+use vltava_core::testing::Random;
+use vltava_replication::partition::{Partition, load};
+use vltava_replication::runtime::{Limits, Shard, ShardHandle, Surroundings};
+
+use super::network::Place;
+use super::node::Life;
+use super::{NODES, ORDERS, World};
+
+/// The one group there is, its members, and the partitions that they share out.
+const GROUP: &str = "readers";
+const MEMBERS: usize = 3;
+const PARTITIONS: i32 = 5;
+
+/// Commits that each member has to have acknowledged before it is done.
+const COMMITS: usize = 12;
+
+const SESSION: Duration = Duration::from_millis(1500);
+const REBALANCE: Duration = Duration::from_millis(1500);
+
+/// How long a member waits for a coordinator: longer than a rebalance takes.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What members were told.
+#[derive(Default)]
+pub struct Memberships {
+    /// Who owns each partition in each generation.
+    owners: BTreeMap<(Generation, PartitionIndex), MemberId>,
+    /// The highest offset of each partition whose commit was acknowledged.
+    committed: BTreeMap<PartitionIndex, Offset>,
+    coordinators: BTreeMap<u64, ShardHandle<GroupCoordinator>>,
+}
+
+/// The tasks of the members.
+pub struct Members {
+    done: Arc<AtomicUsize>,
+}
+
+impl Members {
+    /// Every member has committed what it wanted to.
+    pub fn are_done(&self) -> bool {
+        self.done.load(Ordering::Relaxed) >= MEMBERS
+    }
+}
+
+/// Starts the members.
+pub fn start(world: &Arc<World>, random: &mut Random) -> Members {
+    let done = Arc::new(AtomicUsize::new(0));
+    for number in 0..MEMBERS {
+        let member = Member {
+            world: world.clone(),
+            name: format!("member-{number}"),
+            id: MemberId::default(),
+            generation: Generation(-1),
+            commits: 0,
+            random: Random::new(random.bits()),
+            done: done.clone(),
+        };
+        tokio::spawn(member.run());
+    }
+    Members { done }
+}
+
+impl World {
+    /// A node has taken its place in the partition of groups: its coordinator, which watches by itself whether it leads,
+    /// begins to.
+    pub fn groups_follow(&self, life: &Life, id: TopicIdPartition, partition: &Arc<Partition>) {
+        let mut memberships = self.memberships.lock();
+        if self.name(id) == ORDERS || memberships.coordinators.contains_key(&life.number) {
+            return;
+        }
+        let random = parking_lot::Mutex::new(Random::new(life.number));
+        let (_, image) = watch::channel(life.image());
+        let settings = GroupSettings {
+            session_timeout_min: Duration::from_millis(100),
+            initial_rebalance_delay: Duration::from_millis(100),
+            ..GroupSettings::default()
+        };
+        let shard = Shard {
+            partition: PartitionIndex(0),
+            log: Arc::new(InMemory(partition.clone())),
+            snapshots: None,
+            new: Arc::new(move || GroupCoordinator::new(settings.clone())),
+            surroundings: Surroundings {
+                clock: self.clock.clone(),
+                image,
+                entropy: Arc::new(move || random.lock().entropy()),
+            },
+            limits: Limits { retry_delay: Duration::from_millis(50), ..Limits::default() },
+            effects: mpsc::channel(1).0,
+        };
+        let (handle, task) = shard.start();
+        life.spawn(task);
+        memberships.coordinators.insert(life.number, handle);
+    }
+
+    /// Asks the coordinator on a node. `None` when it goes away or cannot say.
+    async fn ask_group(&self, to: usize, command: GroupCommand) -> Option<Option<GroupAnswer>> {
+        let life = self.life(to)?;
+        let handle = self.memberships.lock().coordinators.get(&life.number).cloned();
+        let Some(handle) = handle else { return Some(None) };
+        let answer = handle.ask(command).await;
+        self.check();
+        if life.is_over() { None } else { Some(answer.ok()) }
+    }
+}
+
+struct Member {
+    world: Arc<World>,
+    name: String,
+    id: MemberId,
+    generation: Generation,
+    commits: usize,
+    random: Random,
+    done: Arc<AtomicUsize>,
+}
+
+impl Member {
+    /// Takes part until the world ends; joins again whenever it has to.
+    async fn run(mut self) {
+        while !self.world.is_over() {
+            if let Some(owned) = self.join().await {
+                self.work(owned).await;
+            }
+            let pause = 10_000 + self.random.bits() % 40_000;
+            sleep(Duration::from_micros(pause)).await;
+        }
+    }
+
+    async fn ask(&mut self, command: GroupCommand) -> Option<GroupAnswer> {
+        let anybody = self.random.below(NODES);
+        let to = self.world.leader(self.world.groups).unwrap_or(anybody);
+        let answer = self.world.ask_group(to, command);
+        let asked = self.world.network.call_within(PATIENCE, Place::Client, Place::Node(to), answer).await;
+        asked.ok().flatten()
+    }
+
+    /// Joins and syncs; returns the partitions that it owns now.
+    async fn join(&mut self) -> Option<Vec<PartitionIndex>> {
+        let joined = self.join_once().await?;
+        let generation = joined.generation;
+        if generation < self.generation {
+            let before = self.generation;
+            self.world.is_broken(format!("{} is in generation {generation} after {before}", self.name));
+            return None;
+        }
+        let sync = Sync {
+            group: GROUP.into(),
+            member: self.id.clone(),
+            generation,
+            assignments: if joined.leader == self.id { assign(&joined) } else { Vec::new() },
+            ..Sync::default()
+        };
+        let Some(GroupAnswer::Sync(Ok(synced))) = self.ask(GroupCommand::Sync(sync)).await else {
+            return None;
+        };
+        self.generation = generation;
+        let owned: Vec<_> = synced.assignment.iter().map(|index| PartitionIndex(i32::from(*index))).collect();
+        self.world.note(&self.name, &format!("owns {owned:?} in generation {generation}"));
+        let mut memberships = self.world.memberships.lock();
+        for partition in &owned {
+            let owner = memberships.owners.entry((generation, *partition)).or_insert_with(|| self.id.clone());
+            if *owner != self.id {
+                let what = format!("{owner} and {} both own {partition} in generation {generation}", self.id);
+                drop(memberships);
+                self.world.is_broken(what);
+                return None;
+            }
+        }
+        Some(owned)
+    }
+
+    async fn join_once(&mut self) -> Option<JoinedGroup> {
+        let protocol = Protocol { name: "any".into(), metadata: Bytes::from_static(b"any") };
+        let join = Join {
+            group: GROUP.into(),
+            member: self.id.clone(),
+            client_id: self.name.as_str().into(),
+            client_host: "/127.0.0.1".into(),
+            session_timeout: SESSION,
+            rebalance_timeout: Some(REBALANCE),
+            protocol_type: "consumer".into(),
+            protocols: Arc::from([protocol]),
+            takes_member_id: true,
+            ..Join::default()
+        };
+        let Some(GroupAnswer::Join(JoinAnswer { member, outcome })) =
+            self.ask(GroupCommand::Join(join)).await
+        else {
+            return None;
+        };
+        match outcome {
+            Ok(joined) => {
+                self.id = member;
+                Some(joined)
+            }
+            Err(GroupError::MemberIdRequired) => {
+                self.id = member;
+                None
+            }
+            Err(_) => {
+                self.id = MemberId::default();
+                None
+            }
+        }
+    }
+
+    /// Commits for what it owns, until it has to join again.
+    async fn work(&mut self, owned: Vec<PartitionIndex>) {
+        let Some(mut offsets) = self.fetch(&owned).await else { return };
+        loop {
+            let pause = 30_000 + self.random.bits() % 150_000;
+            sleep(Duration::from_micros(pause)).await;
+            if self.world.is_over() {
+                return;
+            }
+            let heartbeat = Heartbeat {
+                group: GROUP.into(),
+                member: self.id.clone(),
+                generation: self.generation,
+                ..Heartbeat::default()
+            };
+            let asked = self.ask(GroupCommand::Heartbeat(heartbeat)).await;
+            match asked {
+                Some(GroupAnswer::Heartbeat(Ok(()))) => {}
+                Some(GroupAnswer::Heartbeat(Err(GroupError::UnknownMember))) => {
+                    self.id = MemberId::default();
+                    return;
+                }
+                Some(_) => return,
+                None => continue,
+            }
+            for (partition, offset) in &mut offsets {
+                offset.0 += 1;
+                if !self.commit(*partition, *offset).await {
+                    return;
+                }
+            }
+            if self.random.once_in(25) {
+                return self.leave().await;
+            }
+        }
+    }
+
+    async fn fetch(&mut self, owned: &[PartitionIndex]) -> Option<BTreeMap<PartitionIndex, Offset>> {
+        let known = self.world.memberships.lock().committed.clone();
+        let topic = FetchTopic { name: topic(), id: TopicId::ZERO, partitions: owned.to_vec() };
+        let fetch =
+            FetchOffsets { group: GROUP.into(), topics: Some(vec![topic]), ..FetchOffsets::default() };
+        let Some(GroupAnswer::FetchOffsets(fetched)) = self.ask(GroupCommand::FetchOffsets(fetch)).await
+        else {
+            return None;
+        };
+        let mut offsets = BTreeMap::new();
+        for (partition, offset) in fetched.topics.into_iter().flat_map(|topic| topic.partitions) {
+            let offset = offset.ok()?.map_or(Offset(0), |committed| committed.offset);
+            if known.get(&partition).is_some_and(|known| offset < *known) {
+                let known = known.get(&partition);
+                self.world
+                    .is_broken(format!("the offset of {partition} went back from {known:?} to {offset}"));
+                return None;
+            }
+            offsets.insert(partition, offset);
+        }
+        Some(offsets)
+    }
+
+    /// Whether this member may go on: a commit of which nobody knows what became of it is no reason to stop.
+    async fn commit(&mut self, partition: PartitionIndex, offset: Offset) -> bool {
+        let commit = CommitPartition { partition, offset, leader_epoch: LeaderEpoch::NONE, metadata: None };
+        let commit = CommitOffsets {
+            group: GROUP.into(),
+            member: self.id.clone(),
+            generation: self.generation,
+            topics: vec![CommitTopic { name: topic(), id: TopicId::ZERO, partitions: vec![commit] }],
+            ..CommitOffsets::default()
+        };
+        match self.ask(GroupCommand::CommitOffsets(commit)).await {
+            Some(GroupAnswer::CommitOffsets(topics)) => {
+                let fine =
+                    topics.iter().flat_map(|topic| &topic.partitions).all(|(_, result)| result.is_ok());
+                if fine {
+                    let mut memberships = self.world.memberships.lock();
+                    let known = memberships.committed.entry(partition).or_insert(offset);
+                    *known = (*known).max(offset);
+                    self.commits += 1;
+                    if self.commits == COMMITS {
+                        self.done.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+                fine
+            }
+            _ => true,
+        }
+    }
+
+    async fn leave(&mut self) {
+        let members = vec![MemberIdentity { member: self.id.clone(), instance: None }];
+        self.world.note(&self.name, "leaves");
+        self.ask(GroupCommand::Leave(Leave { group: GROUP.into(), members })).await;
+        self.id = MemberId::default();
+    }
+}
+
+fn topic() -> TopicName {
+    TopicName::new(ORDERS).unwrap()
+}
+
+/// Gives each partition to one of the members, in turn.
+fn assign(joined: &JoinedGroup) -> Vec<(MemberId, Bytes)> {
+    let members: Vec<MemberId> = joined.members.iter().map(|member| member.member.clone()).collect();
+    let of = |(at, member): (usize, &MemberId)| {
+        let share = (0..PARTITIONS).filter(|index| usize::try_from(*index).unwrap() % members.len() == at);
+        (member.clone(), share.map(|index| u8::try_from(index).unwrap()).collect::<Vec<u8>>().into())
+    };
+    members.iter().enumerate().map(of).collect()
+}
+
+/// A partition whose records are read at once, so that no thread comes between a seed and its trace.
+#[derive(Debug)]
+struct InMemory(Arc<Partition>);
+
+impl ReplicatedLog for InMemory {
+    fn admit(&self) -> Result<Admission, PlaceError> {
+        self.0.admit()
+    }
+
+    fn admit_transaction(&self, write: &TransactionWrite) -> Result<(), PlaceError> {
+        self.0.admit_transaction(write)
+    }
+
+    fn place(&self, batch: Batch, terms: PlaceTerms) -> Result<Placed, PlaceError> {
+        self.0.place(batch, terms)
+    }
+
+    fn read(&self, from: Offset, terms: ReadTerms) -> Result<ReadRecords, ReadError> {
+        let read = self.0.read(from, terms)?;
+        let data = LogData::Bytes([load(read.data)?].into_iter().collect());
+        Ok(ReadRecords { data, ..read })
+    }
+
+    fn watch(&self) -> watch::Receiver<Watermarks> {
+        self.0.watch()
+    }
+}
