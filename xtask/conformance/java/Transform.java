@@ -159,6 +159,8 @@ public final class Transform {
             config.put("max.poll.records", RECORDS_OF_TRANSACTION_MAX);
             String protocol = System.getenv().getOrDefault("GROUP_PROTOCOL", "classic");
             config.put("group.protocol", protocol);
+            // A member that waits for its transaction holds up a rebalance for so long.
+            config.put("max.poll.interval.ms", 15_000);
             if (protocol.equals("classic")) {
                 config.put("session.timeout.ms", 3_000);
                 config.put("heartbeat.interval.ms", 500);

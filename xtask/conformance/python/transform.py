@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 IN, OUT = "eos-in", "eos-out"
 RECORDS_OF_TRANSACTION_MAX = 2
 ABORT_ONE_IN = 20
-COMMIT_TRIES_MAX = 6
+TRIES_MAX = 3
 CLIENT = {
     "bootstrap.servers": os.environ["BOOTSTRAP"], "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200,
     "retry.backoff.ms": 20, "socket.timeout.ms": 5_000, "topic.metadata.refresh.interval.ms": 5_000,
@@ -47,18 +47,17 @@ class Worker:
             "message.timeout.ms": 10_000, "linger.ms": 0})
         self.consumer = Consumer({
             **CLIENT, "group.id": "eos-group", "enable.auto.commit": False, "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed", "session.timeout.ms": 3_000, "heartbeat.interval.ms": 500})
+            "isolation.level": "read_committed", "session.timeout.ms": 3_000, "heartbeat.interval.ms": 500,
+            # A member that waits for its transaction holds up a rebalance for so long.
+            "max.poll.interval.ms": 15_000})
 
     def run(self):
-        try:
-            self.producer.init_transactions(30)
-            self.consumer.subscribe([IN], on_assign=lambda *_: tell("assign", self.who, now()))
-            while True:
-                records = [record for record in self.consumer.consume(RECORDS_OF_TRANSACTION_MAX, 0.2) if record.error() is None]
-                if records:
-                    self.transact(records)
-        finally:
-            self.consumer.close()
+        self.producer.init_transactions(30)
+        self.consumer.subscribe([IN], on_assign=lambda *_: tell("assign", self.who, now()))
+        while True:
+            records = [record for record in self.consumer.consume(RECORDS_OF_TRANSACTION_MAX, 0.2) if record.error() is None]
+            if records:
+                self.transact(records)
 
     def transact(self, records):
         self.transactions += 1
@@ -79,15 +78,16 @@ class Worker:
             self.producer.begin_transaction()
             for partition, value in outputs:
                 self.producer.produce(OUT, value, partition=partition, on_delivery=delivered)
-            self.producer.send_offsets_to_transaction(
-                [TopicPartition(IN, partition, offset) for partition, offset in offsets.items()],
-                self.consumer.consumer_group_metadata(), 30)
+            places = [TopicPartition(IN, partition, offset) for partition, offset in offsets.items()]
+            group = self.consumer.consumer_group_metadata()
+            again(lambda: self.producer.send_offsets_to_transaction(places, group, 5))
             if self.random.randrange(ABORT_ONE_IN) == 0:
                 tell("ending", self.who, now(), number, False)
                 self.abort(number, records)
                 return
             tell("ending", self.who, now(), number, True)
-            self.commit()
+            # A commit that takes too long is asked for again: it cannot be taken back.
+            again(lambda: self.producer.commit_transaction(5))
             tell("end", self.who, now(), number, "ok", placed)
         except KafkaException as failure:
             print(f"{self.who} failed: {failure}", flush=True)
@@ -95,18 +95,8 @@ class Worker:
                 raise
             self.abort(number, records)
 
-    def commit(self):
-        """A commit that takes too long is asked for again: it cannot be taken back."""
-        for tries in range(COMMIT_TRIES_MAX):
-            try:
-                self.producer.commit_transaction(10)
-                return
-            except KafkaException as failure:
-                if not failure.args[0].retriable() or tries == COMMIT_TRIES_MAX - 1:
-                    raise
-
     def abort(self, number, records):
-        self.producer.abort_transaction(30)
+        again(lambda: self.producer.abort_transaction(5))
         tell("end", self.who, now(), number, "fail", [])
         # What was read is read again.
         tell("assign", self.who, now())
@@ -119,8 +109,27 @@ class Worker:
                 self.consumer.seek(TopicPartition(IN, partition, offset))
 
 
+def again(call):
+    """Calls until it is done, or has failed for another reason than time."""
+    for tries in range(TRIES_MAX):
+        try:
+            return call()
+        except KafkaException as failure:
+            if not failure.args[0].retriable() or tries == TRIES_MAX - 1:
+                raise
+
+
+def live(name, slot, seed):
+    """A worker whose producer is over ends the process: a member without a producer must not hold its partitions."""
+    try:
+        Worker(name, slot, seed).run()
+    except BaseException as failure:
+        print(f"{name}/{slot} ends: {failure!r}", flush=True)
+        os._exit(1)
+
+
 def work(name, seed, slots):
-    workers = [threading.Thread(target=Worker(name, slot, seed).run) for slot in range(slots)]
+    workers = [threading.Thread(target=live, args=(name, slot, seed)) for slot in range(slots)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -130,4 +139,3 @@ def work(name, seed, slots):
 if __name__ == "__main__":
     assert sys.argv[1] == "work", sys.argv
     work(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
-    os._exit(0)

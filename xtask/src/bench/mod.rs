@@ -23,8 +23,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use self::contestant::{Contestant, Running, Stable};
-use self::load::{Figures, fetch, latency, memory, produce, start};
-use self::scenario::{SCENARIOS, Scenario, Work};
+use self::load::{Figures, commits, fetch, guarded, latency, memory, produce, start};
+use self::scenario::{COMMITS_SECONDS, SCENARIOS, Scenario, Work};
 use self::table::{Results, Row};
 use crate::conformance::cache::{self, Cache};
 use crate::conformance::server;
@@ -222,7 +222,7 @@ impl Bench<'_> {
                 read_bytes_max: load.read_bytes_max * 10,
                 ..load
             }),
-            (work @ (Work::Produce(_) | Work::Fetch(_) | Work::Latency(_)), _) => work,
+            (work, _) if work.partitions().is_some() => work,
             _ => return Ok(()),
         };
         self.work(&work, contestant).map(drop)
@@ -230,16 +230,12 @@ impl Bench<'_> {
 
     fn work(&mut self, work: &Work, contestant: Contestant) -> anyhow::Result<Figures> {
         const TOPIC: &str = "bench";
+        if let Some(partitions) = work.partitions() {
+            return self.on_topic(contestant, TOPIC, partitions, |address, server| {
+                on_server(work, address, server, TOPIC)
+            });
+        }
         match work {
-            Work::Produce(load) => self.on_topic(contestant, TOPIC, load.partitions, |address, server| {
-                produce::run(load, address, server, TOPIC)
-            }),
-            Work::Fetch(load) => self.on_topic(contestant, TOPIC, 1, |address, server| {
-                fetch::fill(load, address, server, TOPIC)?;
-                fetch::run(load, address, server, TOPIC)
-            }),
-            Work::Latency(load) => self
-                .on_topic(contestant, TOPIC, 1, |address, server| latency::run(load, address, server, TOPIC)),
             Work::Start(partitions) => {
                 let mut running = self.stable.start(contestant)?;
                 let partitions = bearable(contestant, *partitions);
@@ -260,6 +256,12 @@ impl Bench<'_> {
                 let count = bearable(contestant, *count);
                 memory::partitions(running.address(), running.process()?, TOPIC, count)
             }
+            Work::LoadOffsets(groups) => {
+                let mut running = self.stable.start(contestant)?;
+                running.create_topic(TOPIC, commits::PARTITIONS)?;
+                commits::load(&mut running, TOPIC, *groups)
+            }
+            _ => bail!("it is a load on one topic"),
         }
     }
 
@@ -287,6 +289,22 @@ impl Bench<'_> {
         let figures = load(running.address(), running.process()?)?;
         running.delete_topic(topic)?;
         Ok(figures)
+    }
+}
+
+/// One load on a topic that exists.
+fn on_server(work: &Work, address: &str, server: u32, topic: &str) -> anyhow::Result<Figures> {
+    match work {
+        Work::Produce(load) => produce::run(load, address, server, topic),
+        Work::Fetch(load) => {
+            fetch::fill(load, address, server, topic)?;
+            fetch::run(load, address, server, topic)
+        }
+        Work::Latency(load) => latency::run(load, address, server, topic),
+        Work::BesidePlain(load) => guarded::beside_plain(load, address, server, topic),
+        Work::Transactions(load) => guarded::transactions(load, address, server, topic),
+        Work::Commits(rate) => commits::at_rate(*rate, COMMITS_SECONDS, address, server, topic),
+        _ => bail!("it is no load on a topic"),
     }
 }
 

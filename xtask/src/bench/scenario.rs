@@ -1,7 +1,9 @@
 //! What is measured: a table of scenarios. The conditions printed above every figure are made from what is carried out.
 
 use super::floor::Floor;
+use super::load::commits;
 use super::load::fetch::Fetch;
+use super::load::guarded::{Guarantee, Guarded};
 use super::load::latency::Latency;
 use super::load::produce::Produce;
 
@@ -31,6 +33,14 @@ pub enum Work {
     Connections(u64),
     /// So many empty partitions.
     Partitions(i32),
+    /// A guarantee beside its absence.
+    BesidePlain(Guarded),
+    /// Transactions one after the other.
+    Transactions(Guarded),
+    /// So many commits of an offset a second.
+    Commits(u32),
+    /// The start of a process with the offsets of so many groups.
+    LoadOffsets(usize),
 }
 
 impl Work {
@@ -57,9 +67,32 @@ impl Work {
                 "{count} connections (fewer where the limit of open files is lower), each idle after one ApiVersions; \
                  memory of the process, without the kernel's"
             ),
+            Work::BesidePlain(load) | Work::Transactions(load) => load.conditions(),
+            Work::Commits(rate) => format!(
+                "open loop, {rate} OffsetCommit v6/s of one offset without metadata, 10 connections and groups, 1 replica; \
+                 {COMMITS_SECONDS} s"
+            ),
+            Work::LoadOffsets(groups) => format!(
+                "from starting the process, after a clean stop with the offsets of {groups} groups for {} partitions each, \
+                 until each group's offsets can be fetched",
+                commits::PARTITIONS
+            ),
             Work::Partitions(count) => format!(
                 "a topic of {count} empty partitions (Kafka: 1,000), 1 replica; memory of the process"
             ),
+        }
+    }
+
+    /// Whether it is a load on one topic of a server that others use before and after.
+    pub fn partitions(&self) -> Option<i32> {
+        match self {
+            Work::Produce(load) => Some(load.partitions),
+            Work::Fetch(_)
+            | Work::Latency(_)
+            | Work::BesidePlain(_)
+            | Work::Transactions(_)
+            | Work::Commits(_) => Some(1),
+            _ => None,
         }
     }
 
@@ -69,6 +102,7 @@ impl Work {
             Work::Start(partitions) => Work::Start(partitions / 10),
             Work::Connections(count) => Work::Connections(count / 10),
             Work::Partitions(count) => Work::Partitions(count / 10),
+            Work::LoadOffsets(groups) => Work::LoadOffsets(groups / 10),
             load => load,
         }
     }
@@ -92,6 +126,18 @@ const FETCH: Fetch =
 /// One message a request, one consumer.
 const LATENCY: Latency =
     Latency { rate: 1_000, record_bytes: 1024, batch_records: 1, consumers: 1, seconds: 4 };
+
+/// How long offsets are committed.
+pub const COMMITS_SECONDS: u32 = 4;
+
+const GUARDED: Guarded = Guarded {
+    guarantee: Guarantee::Idempotent,
+    record_bytes: 1024,
+    batch_records: 64,
+    in_flight: 5,
+    bytes_max: 512 << 20,
+    seconds_max: 2.0,
+};
 
 const CPU_PER_GIGABYTE: &str = "server CPU-s/GB";
 const CPU_PER_REQUEST: &str = "server µs/request";
@@ -153,4 +199,17 @@ pub const SCENARIOS: &[Scenario] = &[
     alone("idle", Work::Process, "RSS MiB"),
     alone("idle-connections", Work::Connections(10_000), "RSS KiB/connection"),
     alone("idle-partitions", Work::Partitions(10_000), "RSS KiB/partition"),
+    alone("produce-idempotent", Work::BesidePlain(GUARDED), "x plain"),
+    alone(
+        "produce-transactional",
+        Work::BesidePlain(Guarded { guarantee: Guarantee::Transactional(100), ..GUARDED }),
+        "x plain",
+    ),
+    alone(
+        "transactions",
+        Work::Transactions(Guarded { guarantee: Guarantee::Transactional(1), batch_records: 100, ..GUARDED }),
+        "server µs/transaction",
+    ),
+    alone("offset-commits", Work::Commits(5_000), "server % of a core"),
+    alone("load-offsets", Work::LoadOffsets(1_000), "loaded ms"),
 ];

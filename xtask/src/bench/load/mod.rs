@@ -1,6 +1,8 @@
 //! The clients of a measurement. Each speaks to any server by the same bytes, and reports what it saw as figures.
 
+pub mod commits;
 pub mod fetch;
+pub mod guarded;
 pub mod latency;
 pub mod memory;
 pub mod produce;
@@ -18,6 +20,9 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long the partitions of a new topic may be without leaders.
 const LEADERS_WITHIN: Duration = Duration::from_secs(300);
 
+/// A request may not make more than 10,000 metadata records.
+const PARTITIONS_OF_REQUEST_MAX: i32 = 5_000;
+
 /// What one repetition has shown, by name; the name holds the unit.
 pub type Figures = Vec<(&'static str, f64)>;
 
@@ -33,8 +38,14 @@ pub fn connect(address: &str) -> anyhow::Result<TcpStream> {
 pub fn create_topic(address: &str, topic: &str, partitions: i32) -> anyhow::Result<()> {
     let mut stream = connect(address)?;
     stream.set_read_timeout(Some(LEADERS_WITHIN))?;
-    let code = wire::topic_error(&wire::ask(&mut stream, &wire::create_topic(topic, partitions))?)?;
+    let mut created = partitions.min(PARTITIONS_OF_REQUEST_MAX);
+    let code = wire::topic_error(&wire::ask(&mut stream, &wire::create_topic(topic, created))?)?;
     ensure!(code == 0, "the topic {topic} was not created: error {code}");
+    while created < partitions {
+        created = partitions.min(created + PARTITIONS_OF_REQUEST_MAX);
+        let code = wire::topic_error(&wire::ask(&mut stream, &wire::create_partitions(topic, created))?)?;
+        ensure!(code == 0, "the topic {topic} did not grow: error {code}");
+    }
     wait_for_leaders(&mut stream, topic, partitions)
 }
 

@@ -3,12 +3,19 @@
 //! A measurement must not share code with what it measures, and a client that encodes a request once and sends it a
 //! million times costs little more than its system calls. Only old, fixed layouts are used, which every Kafka serves.
 
+mod coordinators;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail, ensure};
 use crc_fast::CrcAlgorithm;
+
+pub use self::coordinators::{
+    Identity, add_partition, added_error, commit, commit_answer_bytes, commit_error, end_transaction,
+    ended_error, fetch_offset, fetched_offset, find_coordinator, identify, identity,
+};
 
 /// What every request says of who sent it.
 const CLIENT: &str = "bench";
@@ -42,6 +49,13 @@ impl Writer {
 
     pub fn text(&mut self, value: &str) -> &mut Self {
         self.i16(i16::try_from(value.len()).unwrap_or(i16::MAX)).bytes(value.as_bytes())
+    }
+
+    pub fn optional(&mut self, value: Option<&str>) -> &mut Self {
+        match value {
+            Some(value) => self.text(value),
+            None => self.i16(-1),
+        }
     }
 
     pub fn bytes(&mut self, value: &[u8]) -> &mut Self {
@@ -155,9 +169,22 @@ pub fn crc(bytes: &[u8]) -> u32 {
 
 /// Produce version 7 with acks 1 and one batch.
 pub fn produce(topic: &str, partition: i32, batch: &[u8]) -> Vec<u8> {
+    produce_as(None, 1, topic, partition, batch)
+}
+
+/// Produce version 7 with one batch, for a transactional id if there is one.
+pub fn produce_as(name: Option<&str>, acks: i16, topic: &str, partition: i32, batch: &[u8]) -> Vec<u8> {
     let length = i32::try_from(batch.len()).unwrap_or(i32::MAX);
     request(0, 7, |body| {
-        body.i16(-1).i16(1).i32(30_000).i32(1).text(topic).i32(1).i32(partition).i32(length).bytes(batch);
+        body.optional(name)
+            .i16(acks)
+            .i32(30_000)
+            .i32(1)
+            .text(topic)
+            .i32(1)
+            .i32(partition)
+            .i32(length)
+            .bytes(batch);
     })
 }
 
@@ -246,7 +273,14 @@ pub fn create_topic(topic: &str, partitions: i32) -> Vec<u8> {
     })
 }
 
-/// The error code in an answer to [`create_topic`] or [`delete_topic`].
+/// CreatePartitions version 0: so many partitions in all.
+pub fn create_partitions(topic: &str, partitions: i32) -> Vec<u8> {
+    request(37, 0, |body| {
+        body.i32(1).text(topic).i32(partitions).i32(-1).i32(120_000).i8(0);
+    })
+}
+
+/// The error code in an answer to [`create_topic`], [`create_partitions`] or [`delete_topic`].
 pub fn topic_error(answer: &[u8]) -> anyhow::Result<i16> {
     let mut answer = Reader(answer);
     answer.i32()?;
