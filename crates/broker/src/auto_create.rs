@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use vltava_coordinator::cluster::command::{CreateTopics, NewTopic};
 use vltava_coordinator::cluster::{Answer, Command};
 use vltava_core::error::ErrorCode;
-use vltava_core::id::{GROUP_OFFSETS_TOPIC, TopicName};
+use vltava_core::id::{GROUP_OFFSETS_TOPIC, TRANSACTION_STATE_TOPIC, TopicName};
 
 use crate::node::Node;
 
@@ -35,19 +35,36 @@ pub(crate) async fn create(node: &Arc<Node>, names: &BTreeSet<TopicName>) {
 }
 
 fn new_topic(node: &Node, name: &TopicName) -> NewTopic {
-    if &**name != GROUP_OFFSETS_TOPIC {
-        return NewTopic::named(name);
-    }
-    let groups = &node.config.groups;
     let set = |key: &str, value: String| (key.to_owned(), Some(value));
-    NewTopic {
-        partitions: groups.offsets_partitions,
-        replication_factor: groups.offsets_replication_factor,
-        configs: vec![
-            set("cleanup.policy", "compact".to_owned()),
-            set("compression.type", "producer".to_owned()),
-            set("segment.bytes", groups.offsets_segment_bytes.to_string()),
-        ],
-        ..NewTopic::named(name)
+    match &**name {
+        GROUP_OFFSETS_TOPIC => {
+            let groups = &node.config.groups;
+            NewTopic {
+                partitions: groups.offsets_partitions,
+                replication_factor: groups.offsets_replication_factor,
+                configs: vec![
+                    set("cleanup.policy", "compact".to_owned()),
+                    set("compression.type", "producer".to_owned()),
+                    set("segment.bytes", groups.offsets_segment_bytes.to_string()),
+                ],
+                ..NewTopic::named(name)
+            }
+        }
+        TRANSACTION_STATE_TOPIC => {
+            let transactions = &node.config.transactions;
+            NewTopic {
+                partitions: transactions.partitions,
+                replication_factor: transactions.replication_factor,
+                configs: vec![
+                    set("cleanup.policy", "compact".to_owned()),
+                    set("compression.type", "uncompressed".to_owned()),
+                    set("min.insync.replicas", transactions.insync_replicas_min.to_string()),
+                    set("segment.bytes", transactions.segment_bytes.to_string()),
+                    set("unclean.leader.election.enable", "false".to_owned()),
+                ],
+                ..NewTopic::named(name)
+            }
+        }
+        _ => NewTopic::named(name),
     }
 }

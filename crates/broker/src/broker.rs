@@ -167,6 +167,7 @@ impl Broker {
         }
         self.tasks.shutdown().await;
         self.node.groups.close();
+        self.node.transactions.close();
         self.node.quorum.close().await;
         let node = self.node.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || node.close()).await {

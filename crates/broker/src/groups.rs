@@ -1,6 +1,6 @@
 //! From a group's name to its coordinator.
 
-use vltava_coordinator::group::{GroupAnswer, GroupCommand, partition_for};
+use vltava_coordinator::group::{GroupAnswer, GroupCommand};
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{GROUP_OFFSETS_TOPIC, PartitionIndex};
 
@@ -12,9 +12,7 @@ impl Node {
     /// # Errors
     /// `NOT_COORDINATOR` when there is no such topic: clients then look for the coordinator, which creates it.
     pub(crate) fn group_partition(&self, group: &str) -> Result<PartitionIndex, ErrorCode> {
-        let lookup = self.lookup_name(GROUP_OFFSETS_TOPIC).map_err(|_| ErrorCode::NOT_COORDINATOR)?;
-        let count = i32::try_from(lookup.topic().partitions.len()).unwrap_or(i32::MAX);
-        Ok(partition_for(group, count))
+        self.coordinator_partition(GROUP_OFFSETS_TOPIC, group)
     }
 
     /// Asks the coordinator of a group.

@@ -2,6 +2,7 @@
 
 pub mod authorizer;
 mod broker;
+mod brokers;
 mod builder;
 pub mod cli;
 pub mod clock;
@@ -11,6 +12,7 @@ pub mod reference;
 
 mod api;
 mod auto_create;
+mod coordinators;
 mod fetch_session;
 mod groups;
 mod housekeeping;
@@ -25,6 +27,7 @@ mod replicas;
 mod serve;
 mod start;
 mod stores;
+mod transactions;
 
 pub use broker::{Broker, StartError};
 pub use builder::Builder;

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use tracing::error;
 use vltava_coordinator::cluster::{Answer, Cluster, Command};
 use vltava_coordinator::group::GroupCoordinator;
+use vltava_coordinator::transaction::TransactionCoordinator;
 use vltava_core::clock::Clock;
 use vltava_core::config::{BrokerConfig, BrokerLayers};
 use vltava_core::error::ErrorCode;
@@ -54,6 +55,7 @@ pub(crate) struct Node {
     pub(crate) images: watch::Sender<Arc<Image>>,
     pub(crate) controller: ShardHandle<Cluster>,
     pub(crate) groups: Shards<GroupCoordinator>,
+    pub(crate) transactions: Shards<TransactionCoordinator>,
     pub(crate) producer_ids: ProducerIds,
     /// The controller quorum.
     pub(crate) quorum: Arc<Quorum>,

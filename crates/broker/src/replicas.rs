@@ -14,14 +14,16 @@ use vltava_coordinator::group::GroupCommand;
 use vltava_coordinator::group::command::DeletedTopic;
 use vltava_core::config::{BrokerConfig, BrokerLayers, ConfigValue, Properties, TopicConfig};
 use vltava_core::id::{
-    BrokerId, DirectoryId, GROUP_OFFSETS_TOPIC, LeaderEpoch, PartitionIndex, TopicId, TopicIdPartition,
-    TopicPartition,
+    BrokerId, DirectoryId, GROUP_OFFSETS_TOPIC, LeaderEpoch, PartitionIndex, TRANSACTION_STATE_TOPIC,
+    TopicId, TopicIdPartition, TopicPartition,
 };
 use vltava_core::image::{ConfigKind, ConfigResource, Image, ImageDelta, Partition as Replicas, Topic};
 use vltava_core::log::{LogId, LogSettings};
+use vltava_core::machine::StateMachine;
 use vltava_replication::partition::{
     Background, Job, Partition, PartitionParts, PartitionSettings, Retention,
 };
+use vltava_replication::runtime::Shards;
 
 use crate::net::connections::ConnectionLimits;
 use crate::node::Node;
@@ -191,14 +193,21 @@ pub(crate) fn background() -> Background {
 }
 
 fn lead_coordinators(node: &Node, delta: &ImageDelta) {
-    for change in delta.replicas_of(node.id).filter(|change| &*change.topic.name == GROUP_OFFSETS_TOPIC) {
+    for change in delta.replicas_of(node.id) {
         let hosted = node.lookup_id(change.topic.id).and_then(|lookup| lookup.partition(change.index));
-        match hosted {
-            Ok(hosted) if change.is_led_by(node.id) => {
-                node.groups.lead(change.index, hosted.partition.clone());
-            }
-            _ => node.groups.resign(change.index),
+        let led = hosted.ok().filter(|_| change.is_led_by(node.id));
+        match &*change.topic.name {
+            GROUP_OFFSETS_TOPIC => lead_or_resign(&node.groups, change.index, led),
+            TRANSACTION_STATE_TOPIC => lead_or_resign(&node.transactions, change.index, led),
+            _ => {}
         }
+    }
+}
+
+fn lead_or_resign<M: StateMachine>(shards: &Shards<M>, index: PartitionIndex, led: Option<Arc<Hosted>>) {
+    match led {
+        Some(hosted) => shards.lead(index, hosted.partition.clone()),
+        None => shards.resign(index),
     }
 }
 
@@ -206,8 +215,10 @@ fn close_deleted(node: &Node, before: &View, delta: &ImageDelta) {
     for topic in &delta.topics_deleted {
         let Some(lookup) = before.by_id(topic.id) else { continue };
         for (slot, (index, _)) in lookup.slots().iter().zip(topic.numbered()) {
-            if &*topic.name == GROUP_OFFSETS_TOPIC {
-                node.groups.resign(index);
+            match &*topic.name {
+                GROUP_OFFSETS_TOPIC => node.groups.resign(index),
+                TRANSACTION_STATE_TOPIC => node.transactions.resign(index),
+                _ => {}
             }
             if !matches!(slot, Slot::Elsewhere) {
                 remove(node, topic, index, slot);
@@ -288,6 +299,7 @@ fn settings(topic: &Topic, image: &Image, layers: &BrokerLayers) -> Result<Topic
         flush_records: config.flush_messages,
         flush_ms: Some(config.flush_ms).filter(|time| *time != i64::MAX),
         producer_expiry_ms: producer_expiry_ms(layers)?,
+        verify_transactions: verify_transactions(layers)?,
     };
     Ok(TopicSettings { storage: config.storage, partition })
 }
@@ -307,5 +319,14 @@ fn number(layers: &BrokerLayers, key: &str) -> Result<i64, String> {
     match layers.value(key).map_err(|error| error.to_string())? {
         ConfigValue::Number(number) => Ok(number),
         other => Err(format!("{key} is {other:?}, not a number")),
+    }
+}
+
+/// `transaction.partition.verification.enable`.
+fn verify_transactions(layers: &BrokerLayers) -> Result<bool, String> {
+    let key = "transaction.partition.verification.enable";
+    match layers.value(key).map_err(|error| error.to_string())? {
+        ConfigValue::Boolean(verify) => Ok(verify),
+        other => Err(format!("{key} is {other:?}, neither true nor false")),
     }
 }

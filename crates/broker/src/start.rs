@@ -17,6 +17,7 @@ use vltava_coordinator::cluster::brokers::BrokerError;
 use vltava_coordinator::cluster::command::{BrokerState, RegisterBroker};
 use vltava_coordinator::cluster::{Answer, Cluster, ClusterOptions, Command, supported_features};
 use vltava_coordinator::group::{GroupCoordinator, GroupSettings};
+use vltava_coordinator::transaction::{TransactionCoordinator, TransactionEffect, TransactionSettings};
 use vltava_core::clock::Clock;
 use vltava_core::config::BrokerConfig;
 use vltava_core::error::ErrorCode;
@@ -26,7 +27,7 @@ use vltava_core::log::{LogId, LogStore};
 use vltava_core::replicated::ReplicatedLog;
 use vltava_replication::quorum::Quorum;
 use vltava_replication::runtime::{
-    Entropy, Limits, Phase, Replica, Shard, ShardHandle, Shards, Start, Surroundings,
+    Committed, Entropy, Limits, Phase, Replica, Shard, ShardHandle, Shards, Start, Surroundings,
 };
 use vltava_storage::files::SystemFiles;
 use vltava_storage::memory::MemoryStore;
@@ -46,6 +47,7 @@ use crate::partitions::View;
 use crate::producer_ids::ProducerIds;
 use crate::quorum::Place;
 use crate::stores::Stores;
+use crate::transactions::markers;
 use crate::{housekeeping, replicas};
 
 /// What large requests in flight may take together when `queued.max.request.bytes` is not set, in bytes.
@@ -70,6 +72,8 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
     let controller = start_controller(&config, &storage, &quorum, &surroundings, &control);
     let (committed, follower_failure) = follow_metadata(&config, &storage, &quorum, &surroundings, &control);
     let groups = group_shards(&config, &surroundings, &control);
+    let (effects, markers) = mpsc::channel(markers::EFFECTS_MAX);
+    let transactions = transaction_shards(&config, &surroundings, effects, &control);
     let node = Arc::new(Node {
         id: config.identity.node,
         cluster_id: storage.cluster_id.as_str().into(),
@@ -88,6 +92,7 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
         images,
         controller,
         groups,
+        transactions,
         producer_ids: ProducerIds::default(),
         metadata: quorum.watch(),
         follower_failure,
@@ -97,11 +102,15 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
         random,
         config,
     });
-    bring_up(node, committed).await
+    bring_up(node, committed, markers).await
 }
 
 /// Binds the listeners, registers the broker, and serves once it sees itself in the metadata.
-async fn bring_up(node: Arc<Node>, committed: watch::Receiver<Arc<Image>>) -> Result<Broker, StartError> {
+async fn bring_up(
+    node: Arc<Node>,
+    committed: watch::Receiver<Arc<Image>>,
+    markers: mpsc::Receiver<Committed<TransactionEffect>>,
+) -> Result<Broker, StartError> {
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let listeners = bind(&node).await?;
@@ -110,6 +119,7 @@ async fn bring_up(node: Arc<Node>, committed: watch::Receiver<Arc<Image>>) -> Re
     let http_addresses = http.addresses();
     let listening: Vec<Listening> = listeners.iter().map(Listener::listening).collect();
     tasks.spawn(replicas::follow(node.clone(), committed));
+    tasks.spawn(markers::run(node.clone(), markers, stop.clone()));
     elected(&node).await?;
     register(&node, &listening).await?;
     node.caught_up().await;
@@ -270,6 +280,23 @@ fn group_shards(
             commit_timeout: milliseconds(i64::from(config.groups.offsets_commit_timeout_ms)),
             ..Limits::default()
         },
+        effects,
+        runtime: control.clone(),
+    })
+}
+
+fn transaction_shards(
+    config: &BrokerConfig,
+    surroundings: &Surroundings,
+    effects: mpsc::Sender<Committed<TransactionEffect>>,
+    control: &Handle,
+) -> Shards<TransactionCoordinator> {
+    let settings = TransactionSettings::from(&config.transactions);
+    let load_bytes = usize::try_from(config.transactions.load_buffer_bytes).unwrap_or(0);
+    Shards::new(Start {
+        new: Arc::new(move |_| TransactionCoordinator::new(settings)),
+        surroundings: surroundings.clone(),
+        limits: Limits { load_bytes, ..Limits::default() },
         effects,
         runtime: control.clone(),
     })

@@ -32,6 +32,9 @@ pub(crate) enum Handled {
     Ready(Reply),
     /// It has started, and its reply comes later.
     Pending(BoxFuture<'static, Reply>),
+    /// It starts once all earlier requests of the connection have their replies, and nothing behind it starts before it
+    /// has its own.
+    Barrier(BoxFuture<'static, Reply>),
 }
 
 /// What to write, and what to do then.
@@ -45,12 +48,21 @@ pub(crate) struct Reply {
     pub(crate) close: bool,
 }
 
+impl Reply {
+    /// No reply, and the end of the connection.
+    fn closing() -> Reply {
+        Reply { close: true, ..Reply::default() }
+    }
+}
+
 /// What a handler returns that works on the connection's own task.
 pub(crate) enum Answer<T> {
     /// The response.
     Now(T),
     /// The response, later.
     Later(BoxFuture<'static, T>),
+    /// What is found once all earlier requests of the connection have their replies; nothing has begun.
+    Ordered(BoxFuture<'static, Answer<T>>),
     /// No response was asked for.
     Silence,
     /// No response was asked for, but something went wrong.
@@ -182,9 +194,26 @@ where
         Answer::Later(response) => {
             Handled::Pending(Box::pin(async move { reply(envelope, &response.await) }))
         }
+        Answer::Ordered(answer) => Handled::Barrier(Box::pin(settle(envelope, answer))),
         Answer::Silence => Handled::Ready(Reply::default()),
-        Answer::Close => Handled::Ready(Reply { close: true, ..Reply::default() }),
+        Answer::Close => Handled::Ready(Reply::closing()),
     })
+}
+
+/// The reply to what a handler finds at last.
+async fn settle<T: Message + ErrorCodes>(
+    envelope: Envelope,
+    mut answer: BoxFuture<'static, Answer<T>>,
+) -> Reply {
+    loop {
+        answer = match answer.await {
+            Answer::Now(response) => return reply(envelope, &response),
+            Answer::Later(response) => return reply(envelope, &response.await),
+            Answer::Ordered(next) => next,
+            Answer::Silence => return Reply::default(),
+            Answer::Close => return Reply::closing(),
+        };
+    }
 }
 
 /// What a reply needs to know of its request.

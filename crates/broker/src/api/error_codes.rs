@@ -1,14 +1,16 @@
 //! Where each response has its error codes, for the metrics.
 
 use vltava_protocol::messages::{
-    AlterConfigsResponse, ApiVersionsResponse, CreatePartitionsResponse, CreateTopicsResponse,
-    DeleteGroupsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeClusterResponse,
-    DescribeConfigsResponse, DescribeGroupsResponse, DescribeLogDirsResponse, DescribeProducersResponse,
-    DescribeQuorumResponse, DescribeTopicPartitionsResponse, FetchResponse, FindCoordinatorResponse,
-    HeartbeatResponse, IncrementalAlterConfigsResponse, InitProducerIdResponse, JoinGroupResponse,
-    LeaveGroupResponse, ListConfigResourcesResponse, ListGroupsResponse, ListOffsetsResponse,
-    MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse,
-    OffsetForLeaderEpochResponse, ProduceResponse, SyncGroupResponse, UpdateFeaturesResponse,
+    AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, AlterConfigsResponse, ApiVersionsResponse,
+    CreatePartitionsResponse, CreateTopicsResponse, DeleteGroupsResponse, DeleteRecordsResponse,
+    DeleteTopicsResponse, DescribeClusterResponse, DescribeConfigsResponse, DescribeGroupsResponse,
+    DescribeLogDirsResponse, DescribeProducersResponse, DescribeQuorumResponse,
+    DescribeTopicPartitionsResponse, DescribeTransactionsResponse, EndTxnResponse, FetchResponse,
+    FindCoordinatorResponse, HeartbeatResponse, IncrementalAlterConfigsResponse, InitProducerIdResponse,
+    JoinGroupResponse, LeaveGroupResponse, ListConfigResourcesResponse, ListGroupsResponse,
+    ListOffsetsResponse, ListTransactionsResponse, MetadataResponse, OffsetCommitResponse,
+    OffsetDeleteResponse, OffsetFetchResponse, OffsetForLeaderEpochResponse, ProduceResponse,
+    SyncGroupResponse, TxnOffsetCommitResponse, UpdateFeaturesResponse, WriteTxnMarkersResponse,
 };
 
 use crate::metrics::requests::Tally;
@@ -49,6 +51,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    AddOffsetsToTxnResponse: [];
     AlterConfigsResponse: [responses];
     ApiVersionsResponse: [];
     CreatePartitionsResponse: [results];
@@ -63,6 +66,8 @@ error_codes! {
     DescribeProducersResponse: [topics partitions];
     DescribeQuorumResponse: [] [topics partitions];
     DescribeTopicPartitionsResponse: [topics] [topics partitions];
+    DescribeTransactionsResponse: [transaction_states];
+    EndTxnResponse: [];
     FetchResponse: [] [responses partitions];
     FindCoordinatorResponse: [] [coordinators];
     HeartbeatResponse: [];
@@ -73,6 +78,7 @@ error_codes! {
     ListConfigResourcesResponse: [];
     ListGroupsResponse: [];
     ListOffsetsResponse: [topics partitions];
+    ListTransactionsResponse: [];
     MetadataResponse: [topics] [topics partitions];
     OffsetCommitResponse: [topics partitions];
     OffsetDeleteResponse: [] [topics partitions];
@@ -80,5 +86,18 @@ error_codes! {
     OffsetForLeaderEpochResponse: [topics partitions];
     ProduceResponse: [responses partition_responses];
     SyncGroupResponse: [];
+    TxnOffsetCommitResponse: [topics partitions];
     UpdateFeaturesResponse: [] [results];
+    WriteTxnMarkersResponse: [markers topics partitions];
+}
+
+/// The only response whose codes have a name of their own.
+impl ErrorCodes for AddPartitionsToTxnResponse {
+    fn tally(&self, tally: &mut Tally) {
+        tally.add(self.error_code);
+        let of_brokers = self.results_by_transaction.iter().flat_map(|result| &result.topic_results);
+        for topic in of_brokers.chain(&self.results_by_topic_v3_and_below) {
+            topic.results_by_partition.iter().for_each(|result| tally.add(result.partition_error_code));
+        }
+    }
 }

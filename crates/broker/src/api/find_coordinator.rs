@@ -1,10 +1,9 @@
-//! FindCoordinator: which broker coordinates a group.
+//! FindCoordinator: which broker coordinates a group or a transactional id.
 
 use std::collections::BTreeSet;
 
-use vltava_coordinator::group::partition_for;
 use vltava_core::error::ErrorCode;
-use vltava_core::id::{GROUP_OFFSETS_TOPIC, TopicName};
+use vltava_core::id::{GROUP_OFFSETS_TOPIC, TRANSACTION_STATE_TOPIC, TopicName};
 use vltava_core::wire::WireStr;
 use vltava_protocol::find_coordinator_response::Coordinator;
 use vltava_protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse};
@@ -41,7 +40,7 @@ pub(crate) async fn handle(call: Call<FindCoordinatorRequest>) -> FindCoordinato
 }
 
 async fn find(call: &Call<FindCoordinatorRequest>, key: &WireStr) -> Coordinator {
-    let (code, message) = match locate(call, key).await {
+    let code = match locate(call, key).await {
         Ok((node_id, host, port)) => {
             return Coordinator {
                 key: key.clone(),
@@ -52,18 +51,14 @@ async fn find(call: &Call<FindCoordinatorRequest>, key: &WireStr) -> Coordinator
                 ..Coordinator::default()
             };
         }
-        Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED) => (
-            ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-            "not allowed, or transactions are off: transaction.version is 0 in this cluster",
-        ),
-        Err(code) => (code, code.message()),
+        Err(code) => code,
     };
     Coordinator {
         key: key.clone(),
         node_id: -1,
         port: -1,
         error_code: code.code(),
-        error_message: Some(WireStr::from(message)),
+        error_message: Some(WireStr::from(code.message())),
         ..Coordinator::default()
     }
 }
@@ -72,25 +67,26 @@ async fn locate(
     call: &Call<FindCoordinatorRequest>,
     key: &WireStr,
 ) -> Result<(i32, WireStr, i32), ErrorCode> {
-    match call.request.key_type {
-        GROUP => call.authorize(Operation::Describe, Resource::Group(key))?,
+    let topic = match call.request.key_type {
+        GROUP => {
+            call.authorize(Operation::Describe, Resource::Group(key))?;
+            GROUP_OFFSETS_TOPIC
+        }
         TRANSACTION => {
             call.authorize(Operation::Describe, Resource::TransactionalId(key))?;
-            // Every client takes this for final; other codes make some of them ask again until they time out.
-            return Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+            TRANSACTION_STATE_TOPIC
         }
         _ => return Err(ErrorCode::INVALID_REQUEST),
-    }
-    if call.node.lookup_name(GROUP_OFFSETS_TOPIC).is_err() {
-        let name = TopicName::new(GROUP_OFFSETS_TOPIC).map_err(|error| error.code())?;
+    };
+    if call.node.lookup_name(topic).is_err() {
+        let name = TopicName::new(topic).map_err(|error| error.code())?;
         auto_create::create(&call.node, &BTreeSet::from([name])).await;
     }
-    let lookup =
-        call.node.lookup_name(GROUP_OFFSETS_TOPIC).map_err(|_| ErrorCode::COORDINATOR_NOT_AVAILABLE)?;
-    let count = i32::try_from(lookup.topic().partitions.len()).unwrap_or(i32::MAX);
-    let partition = partition_for(key, count);
+    let unavailable = ErrorCode::COORDINATOR_NOT_AVAILABLE;
+    let lookup = call.node.lookup_name(topic).map_err(|_| unavailable)?;
+    let partition = call.node.coordinator_partition(topic, key).map_err(|_| unavailable)?;
     let (leader, _) = lookup.leader(partition);
     let endpoint = call.node.endpoints(std::iter::once(leader.0), &call.peer.listener).pop();
-    let (node_id, host, port, _) = endpoint.ok_or(ErrorCode::COORDINATOR_NOT_AVAILABLE)?;
+    let (node_id, host, port, _) = endpoint.ok_or(unavailable)?;
     Ok((node_id, host, port))
 }

@@ -1,14 +1,25 @@
-//! InitProducerId: an identity for an idempotent producer.
+//! InitProducerId: an identity for an idempotent or transactional producer.
 
+use vltava_coordinator::transaction::command::InitProducer;
+use vltava_coordinator::transaction::{TransactionAnswer, TransactionCommand};
 use vltava_core::error::ErrorCode;
+use vltava_core::id::{ProducerEpoch, ProducerId};
 use vltava_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse};
 
-use super::Call;
+use super::{Call, Capability};
 use crate::authorizer::{Operation, Resource};
+use crate::transactions::fencing_code;
+
+/// The client knows PRODUCER_FENCED.
+const PRODUCER_FENCED: Capability = Capability::since(4);
 
 pub(crate) async fn handle(call: Call<InitProducerIdRequest>) -> InitProducerIdResponse {
     match assign(&call).await {
-        Ok(producer_id) => InitProducerIdResponse { producer_id, ..InitProducerIdResponse::default() },
+        Ok((producer, epoch)) => InitProducerIdResponse {
+            producer_id: producer.0,
+            producer_epoch: epoch.0,
+            ..InitProducerIdResponse::default()
+        },
         Err(code) => InitProducerIdResponse {
             error_code: code.code(),
             producer_id: -1,
@@ -18,22 +29,45 @@ pub(crate) async fn handle(call: Call<InitProducerIdRequest>) -> InitProducerIdR
     }
 }
 
-async fn assign(call: &Call<InitProducerIdRequest>) -> Result<i64, ErrorCode> {
-    match call.request.transactional_id.as_deref() {
+async fn assign(call: &Call<InitProducerIdRequest>) -> Result<(ProducerId, ProducerEpoch), ErrorCode> {
+    let request = &call.request;
+    match request.transactional_id.as_deref() {
+        Some(id) => call.authorize(Operation::Write, Resource::TransactionalId(id))?,
+        None if call.may_write_somewhere() => {}
+        None => call.authorize(Operation::IdempotentWrite, Resource::Cluster)?,
+    }
+    let expected = match (ProducerId(request.producer_id), ProducerEpoch(request.producer_epoch)) {
+        (ProducerId::NONE, ProducerEpoch::NONE) => None,
+        (ProducerId::NONE, _) | (_, ProducerEpoch::NONE) => return Err(ErrorCode::INVALID_REQUEST),
+        identity => Some(identity),
+    };
+    match request.transactional_id.as_deref() {
+        None => call.node.producer_ids.next(&call.node).await.map(|id| (id, ProducerEpoch(0))),
         Some("") => Err(ErrorCode::INVALID_REQUEST),
-        Some(id) => {
-            call.authorize(Operation::Write, Resource::TransactionalId(id))?;
-            // `transaction.version` is 0 in this cluster: there is no coordinator that could answer.
-            Err(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+        Some(id) => assign_transactional(call, id, expected).await,
+    }
+}
+
+async fn assign_transactional(
+    call: &Call<InitProducerIdRequest>,
+    id: &str,
+    expected: Option<(ProducerId, ProducerEpoch)>,
+) -> Result<(ProducerId, ProducerEpoch), ErrorCode> {
+    let request = &call.request;
+    let command = |fresh| {
+        TransactionCommand::InitProducer(InitProducer {
+            id: id.into(),
+            timeout_ms: request.transaction_timeout_ms,
+            expected,
+            two_phase: request.enable2_pc,
+            keep_prepared: request.keep_prepared_txn,
+            fresh,
+        })
+    };
+    match call.node.ask_transaction_with_producer_id(id, command).await? {
+        TransactionAnswer::InitProducer(identity) => {
+            identity.map_err(|error| fencing_code(error, call.has(PRODUCER_FENCED)))
         }
-        None if (call.request.producer_id == -1) != (call.request.producer_epoch == -1) => {
-            Err(ErrorCode::INVALID_REQUEST)
-        }
-        None => {
-            if !call.may_write_somewhere() {
-                call.authorize(Operation::IdempotentWrite, Resource::Cluster)?;
-            }
-            call.node.producer_ids.next(&call.node).await.map(|id| id.0)
-        }
+        _ => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
     }
 }

@@ -26,6 +26,8 @@ pub(crate) mod error_codes;
 mod operations;
 mod text;
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_configs;
 mod api_versions;
 mod create_partitions;
@@ -40,6 +42,8 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_transactions;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -50,6 +54,7 @@ mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -57,7 +62,9 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod txn_offset_commit;
 mod update_features;
+mod write_txn_markers;
 
 use dispatch::{Handled, Unanswerable, direct, ordered};
 
@@ -95,6 +102,11 @@ pub(crate) const TABLE: &[Row] = &[
     Row { key: ApiKey::DeleteRecords, handle: |call| ordered(call, delete_records::handle) },
     Row { key: ApiKey::InitProducerId, handle: |call| ordered(call, init_producer_id::handle) },
     Row { key: ApiKey::OffsetForLeaderEpoch, handle: |call| ordered(call, offset_for_leader_epoch::handle) },
+    Row { key: ApiKey::AddPartitionsToTxn, handle: |call| ordered(call, add_partitions_to_txn::handle) },
+    Row { key: ApiKey::AddOffsetsToTxn, handle: |call| ordered(call, add_offsets_to_txn::handle) },
+    Row { key: ApiKey::EndTxn, handle: |call| ordered(call, end_txn::handle) },
+    Row { key: ApiKey::WriteTxnMarkers, handle: |call| ordered(call, write_txn_markers::handle) },
+    Row { key: ApiKey::TxnOffsetCommit, handle: |call| ordered(call, txn_offset_commit::handle) },
     Row { key: ApiKey::DescribeConfigs, handle: |call| ordered(call, describe_configs::handle) },
     Row { key: ApiKey::AlterConfigs, handle: |call| ordered(call, alter_configs::handle) },
     Row { key: ApiKey::DescribeLogDirs, handle: |call| ordered(call, describe_log_dirs::handle) },
@@ -109,6 +121,8 @@ pub(crate) const TABLE: &[Row] = &[
     Row { key: ApiKey::UpdateFeatures, handle: |call| ordered(call, update_features::handle) },
     Row { key: ApiKey::DescribeCluster, handle: |call| ordered(call, describe_cluster::handle) },
     Row { key: ApiKey::DescribeProducers, handle: |call| ordered(call, describe_producers::handle) },
+    Row { key: ApiKey::DescribeTransactions, handle: |call| ordered(call, describe_transactions::handle) },
+    Row { key: ApiKey::ListTransactions, handle: |call| ordered(call, list_transactions::handle) },
     Row { key: ApiKey::ListConfigResources, handle: |call| ordered(call, list_config_resources::handle) },
     Row {
         key: ApiKey::DescribeTopicPartitions,

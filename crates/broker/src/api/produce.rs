@@ -2,25 +2,32 @@
 //!
 //! Every batch is placed at once, on the connection's own task and in the order of arrival. With one replica it is then
 //! committed already, and the response is ready; otherwise the response waits for the watermarks.
+//!
+//! Only a batch that opens a transaction in its partition has to wait before: for the transaction's coordinator (KIP-890).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use vltava_core::error::ErrorCode;
-use vltava_core::id::{LeaderEpoch, Offset, PartitionIndex, TopicId};
+use vltava_core::id::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicPartition};
 use vltava_core::record::{Batch, BatchHeader, Compression, sole_batch};
-use vltava_core::replicated::{Origin, PlaceError, PlaceTerms, Placed, ReplicatedLog, committed};
+use vltava_core::replicated::{
+    Origin, PlaceError, PlaceTerms, Placed, ReplicatedLog, Verification, committed,
+};
 use vltava_core::wire::Payload;
 use vltava_protocol::messages::{ProduceRequest, ProduceResponse};
 use vltava_protocol::produce_request::{PartitionProduceData, TopicProduceData};
 use vltava_protocol::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
+use vltava_replication::partition::Opening;
 
 use super::dispatch::Answer;
 use super::{Call, Capability};
 use crate::authorizer::{Operation, Resource};
 use crate::partitions::{Hosted, Lookup};
+use crate::transactions::verification::{self, Ask, Question};
 
 /// Batches may be compressed with zstd (KIP-110).
 const ZSTD: Capability = Capability::since(7);
@@ -28,46 +35,63 @@ const ZSTD: Capability = Capability::since(7);
 const RECORD_ERRORS: Capability = Capability::since(8);
 /// Topics are named by their ids (KIP-516).
 const TOPIC_IDS: Capability = Capability::since(13);
+/// The client knows TRANSACTION_ABORTABLE (KIP-890).
+const ABORTABLE: Capability = Capability::since(11);
+/// The client leaves it to the broker to add partitions to its transaction (KIP-890).
+const IMPLICIT_ADD: Capability = Capability::since(12);
 /// The response names the new leader when this broker is not (KIP-951).
 const LEADER_HINTS: Capability = Capability::since(10);
 
 pub(crate) fn handle(mut call: Call<ProduceRequest>) -> Answer<ProduceResponse> {
     let topics = std::mem::take(&mut call.request.topic_data);
-    let unauthorized = transactional_refusal(&call, &topics);
+    let headers = transactional_headers(&topics);
+    let unauthorized = transactional_refusal(&call, &headers);
+    let verdicts = Verdicts::default();
     let mut produce =
-        Produce { call, unauthorized, waiting: Vec::new(), failed: false, responses: Vec::new() };
-    for topic in topics {
-        let response = produce.topic(topic);
-        produce.responses.push(response);
+        Produce { call, unauthorized, verdicts, waiting: Vec::new(), failed: false, responses: Vec::new() };
+    if headers.is_empty() || unauthorized.is_some() || produce.question(&topics).is_none() {
+        return produce.place(topics);
     }
-    match (produce.call.request.acks, produce.waiting.is_empty()) {
-        (0, _) if produce.failed => Answer::Close,
-        (0, _) => Answer::Silence,
-        (_, true) => Answer::Now(produce.respond()),
-        (_, false) => Answer::Later(Box::pin(produce.settle())),
-    }
+    Answer::Ordered(Box::pin(async move {
+        produce.verify(&topics).await;
+        produce.place(topics)
+    }))
 }
 
-/// Records of a transaction need the right to its id, whatever the request says of itself (CVE-2018-17196).
-fn transactional_refusal(call: &Call<ProduceRequest>, topics: &[TopicProduceData]) -> Option<ErrorCode> {
-    let payloads =
-        topics.iter().flat_map(|topic| &topic.partition_data).filter_map(|data| data.records.as_ref());
-    let transactional = payloads.flat_map(vltava_core::wire::Payload::parts).any(|part| {
-        part.in_memory()
-            .is_some_and(|bytes| BatchHeader::parse(bytes).is_ok_and(|header| header.is_transactional()))
-    });
-    if !transactional {
-        return None;
-    }
-    let id = call.request.transactional_id.as_deref();
-    let allowed = id.is_some_and(|id| call.allows(Operation::Write, Resource::TransactionalId(id)));
-    (!allowed).then_some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+/// The headers of the batches that belong to transactions.
+fn transactional_headers(topics: &[TopicProduceData]) -> Vec<BatchHeader> {
+    let data = topics.iter().flat_map(|topic| &topic.partition_data);
+    data.filter_map(transactional_header).collect()
 }
+
+fn transactional_header(data: &PartitionProduceData) -> Option<BatchHeader> {
+    let mut parts = data.records.iter().flat_map(Payload::parts);
+    let header = BatchHeader::parse(parts.next()?.in_memory()?).ok()?;
+    header.is_transactional().then_some(header)
+}
+
+/// Records of a transaction need the right to its id, whatever the request says of itself (CVE-2018-17196), and all come
+/// from one producer.
+fn transactional_refusal(call: &Call<ProduceRequest>, headers: &[BatchHeader]) -> Option<ErrorCode> {
+    let first = headers.first()?;
+    let id = call.request.transactional_id.as_deref();
+    if !id.is_some_and(|id| call.allows(Operation::Write, Resource::TransactionalId(id))) {
+        return Some(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+    }
+    let identity = |header: &BatchHeader| (header.producer_id, header.producer_epoch);
+    let other = headers.iter().any(|header| identity(header) != identity(first));
+    other.then_some(ErrorCode::INVALID_PRODUCER_ID_MAPPING)
+}
+
+/// What the batches of partitions have to show, or why they are refused.
+type Verdicts = HashMap<TopicPartition, Result<Verification, ErrorCode>>;
 
 struct Produce {
     call: Call<ProduceRequest>,
     /// Why nothing of the request is appended.
     unauthorized: Option<ErrorCode>,
+    /// Of batches that belong to transactions.
+    verdicts: Verdicts,
     /// Batches that are placed but not yet committed, with their places in the response.
     waiting: Vec<(usize, usize, Arc<Hosted>, Placed)>,
     failed: bool,
@@ -75,6 +99,70 @@ struct Produce {
 }
 
 impl Produce {
+    fn place(mut self, topics: Vec<TopicProduceData>) -> Answer<ProduceResponse> {
+        for topic in topics {
+            let response = self.topic(topic);
+            self.responses.push(response);
+        }
+        match (self.call.request.acks, self.waiting.is_empty()) {
+            (0, _) if self.failed => Answer::Close,
+            (0, _) => Answer::Silence,
+            (_, true) => Answer::Now(self.respond()),
+            (_, false) => Answer::Later(Box::pin(self.settle())),
+        }
+    }
+
+    /// What the transaction's coordinator has to be asked; `None` when every transaction is open already, or will be refused
+    /// anyway. Notes what the batches have to show.
+    fn question(&mut self, topics: &[TopicProduceData]) -> Option<Question> {
+        self.verdicts.clear();
+        let mut question: Option<Question> = None;
+        for topic in topics {
+            let Ok(lookup) = self.authorized(topic) else { continue };
+            for data in &topic.partition_data {
+                let Some(header) = transactional_header(data) else { continue };
+                let Ok(hosted) = lookup.partition(PartitionIndex(data.index)) else { continue };
+                let verification = self.verification(&hosted, &header);
+                let partition = hosted.partition.id().clone();
+                if matches!(verification, Ok(Verification::Guard(_))) {
+                    let question = question.get_or_insert_with(|| self.no_question(&header));
+                    question.partitions.push(partition.clone());
+                }
+                self.verdicts.insert(partition, verification);
+            }
+        }
+        question
+    }
+
+    fn verification(&self, hosted: &Hosted, header: &BatchHeader) -> Result<Verification, ErrorCode> {
+        let own_epoch = self.call.has(IMPLICIT_ADD);
+        if !own_epoch && !hosted.partition.settings().verify_transactions {
+            return Ok(Verification::Waived);
+        }
+        let (producer, epoch, sequence) = (header.producer_id, header.producer_epoch, header.base_sequence);
+        let opening = Opening { producer, epoch, sequence, own_epoch };
+        hosted.partition.verify(&opening).map_err(|error| error.code())
+    }
+
+    fn no_question(&self, header: &BatchHeader) -> Question {
+        let knows_abortable = self.call.has(ABORTABLE);
+        Question {
+            id: self.call.request.transactional_id.as_deref().unwrap_or_default().into(),
+            producer: header.producer_id,
+            epoch: header.producer_epoch,
+            partitions: Vec::new(),
+            ask: if self.call.has(IMPLICIT_ADD) { Ask::Add } else { Ask::Verify { knows_abortable } },
+        }
+    }
+
+    /// Asks the coordinator, unless requests before this one have opened the transaction meanwhile.
+    async fn verify(&mut self, topics: &[TopicProduceData]) {
+        let Some(question) = self.question(topics) else { return };
+        for (partition, code) in verification::ask(&self.call.node, &question).await {
+            self.verdicts.insert(partition, Err(code));
+        }
+    }
+
     fn topic(&mut self, topic: TopicProduceData) -> TopicProduceResponse {
         let lookup = self.authorized(&topic);
         let mut responses = Vec::with_capacity(topic.partition_data.len());
@@ -120,7 +208,16 @@ impl Produce {
             .only_batch(data.records)
             .inspect_err(|refused| hosted.meters.produce_failed(refused.code, 0))?;
         let (records, bytes) = (batch.header.records_count, batch.size());
-        let terms = PlaceTerms { require_min_insync: acks == -1, ..PlaceTerms::by(Origin::Client) };
+        let verification = match self.verdicts.get(hosted.partition.id()) {
+            None => Verification::None,
+            Some(Ok(verification)) => *verification,
+            Some(Err(code)) => {
+                hosted.meters.produce_failed(*code, bytes);
+                return Err(self.unverified(*code));
+            }
+        };
+        let require_min_insync = acks == -1;
+        let terms = PlaceTerms { require_min_insync, verification, ..PlaceTerms::by(Origin::Client) };
         let placed = match hosted.partition.place(batch, terms) {
             Ok(placed) => {
                 hosted.meters.produced(records, bytes);
@@ -140,6 +237,27 @@ impl Produce {
             ..PartitionProduceResponse::default()
         };
         self.await_commit(&hosted, placed, place).map(|()| response)
+    }
+
+    /// A refusal by the coordinator, in a code that the client tries again after when that helps: older ones do not know
+    /// those of coordinators here.
+    fn unverified(&self, code: ErrorCode) -> Refused {
+        let try_again = || {
+            let name = code.name();
+            let message = format!(
+                "Unable to verify the partition has been added to the transaction. Underlying error: {name}"
+            );
+            Refused::new(ErrorCode::NOT_ENOUGH_REPLICAS, message)
+        };
+        match code {
+            ErrorCode::INVALID_TXN_STATE => Refused::new(code, "Partition was not added to the transaction"),
+            ErrorCode::NETWORK_EXCEPTION
+            | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
+            | ErrorCode::COORDINATOR_NOT_AVAILABLE
+            | ErrorCode::NOT_COORDINATOR => try_again(),
+            ErrorCode::CONCURRENT_TRANSACTIONS if !self.call.has(IMPLICIT_ADD) => try_again(),
+            code => Refused::plain(code),
+        }
     }
 
     /// Notes that a batch is not committed yet, when the producer wants to know that it is.

@@ -1,8 +1,9 @@
 //! One connection: a task that reads requests, has them handled, and writes replies in the order of the requests.
 //!
 //! A Produce request *places* its records when it arrives, and its wait for the commit overlaps with the Produce requests
-//! behind it, up to [`PRODUCES_IN_FLIGHT_MAX`]. Every other request is a barrier: it starts once all earlier replies are
-//! queued, and nothing behind it starts before it has replied, as Kafka's clients expect.
+//! behind it, up to [`PRODUCES_IN_FLIGHT_MAX`]. Every other request is a barrier, and so is a Produce that must be verified
+//! with a transaction coordinator first: it starts once all earlier replies are queued, and nothing behind it starts before
+//! it has replied, as Kafka's clients expect.
 //!
 //! Nothing is read while a barrier waits or the peer does not take its replies: the peer's own socket is the queue.
 
@@ -138,13 +139,20 @@ impl Connection {
                 self.held = Some((request, since));
                 return Ok(());
             }
-            let (barrier, api) = (!request.overlaps(), request.api());
+            let (mut barrier, api) = (!request.overlaps(), request.api());
             let mut reply = match request.start()? {
                 Handled::Ready(reply) => Progress::Done(reply),
                 Handled::Pending(future) => Progress::Pending(future),
+                Handled::Barrier(future) => {
+                    barrier = true;
+                    Progress::Pending(future)
+                }
             };
-            // A reply that is ready at once needs no turn of its own; one that is not is polled again by `wait`.
-            let _ready = reply.poll_once(&mut Context::from_waker(std::task::Waker::noop()));
+            // A reply that is ready at once needs no turn of its own; one that is not is polled again by `wait`, once it is
+            // the first. A barrier does not begin before.
+            if self.waiting.is_empty() || !barrier {
+                let _ready = reply.poll_once(&mut Context::from_waker(std::task::Waker::noop()));
+            }
             self.waiting.push_back(Waiting { reply, barrier, api, since });
             self.settle();
         }

@@ -9,3 +9,4 @@ mod examples;
 mod http;
 mod lifecycle;
 mod records;
+mod transactions;

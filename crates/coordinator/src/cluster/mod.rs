@@ -44,6 +44,7 @@ pub use command::{Answer, Command};
 pub use event::{Event, Kept, KeptKey};
 pub use features::{METADATA_VERSION, MetadataVersion};
 
+use crate::transaction::{TRANSACTION_VERSION, TransactionVersion};
 use apply::Namesakes;
 use event::ProducerIds;
 use random::Random;
@@ -90,7 +91,10 @@ impl ClusterOptions {
 /// The feature levels this release completes. What is not here has level 0.
 #[must_use]
 pub fn supported_features() -> BTreeMap<String, FeatureRange> {
-    BTreeMap::from([(METADATA_VERSION.to_owned(), MetadataVersion::supported())])
+    BTreeMap::from([
+        (METADATA_VERSION.to_owned(), MetadataVersion::supported()),
+        (TRANSACTION_VERSION.to_owned(), FeatureRange { min: 0, max: TransactionVersion::EPOCH_FOR_EACH.0 }),
+    ])
 }
 
 /// The controller's state machine.
@@ -197,13 +201,15 @@ impl Cluster {
         }
     }
 
-    /// What a new log begins with: the level of its records. Everything else is off until it is complete.
-    fn first_events(&self) -> Option<Event> {
-        let unwritten = !self.image.features.contains_key(METADATA_VERSION);
-        unwritten.then(|| Event::FeatureSet {
-            name: METADATA_VERSION.to_owned(),
-            level: MetadataVersion::LATEST.0,
-        })
+    /// What a new log begins with: the level of its records, then the newest level of every other feature.
+    fn first_events(&self) -> Vec<Event> {
+        if self.image.features.contains_key(METADATA_VERSION) {
+            return Vec::new();
+        }
+        let first = Event::FeatureSet { name: METADATA_VERSION.to_owned(), level: MetadataVersion::LATEST.0 };
+        let others = self.options.features.iter().filter(|(name, _)| *name != METADATA_VERSION);
+        let others = others.map(|(name, levels)| Event::FeatureSet { name: name.clone(), level: levels.max });
+        std::iter::once(first).chain(others).collect()
     }
 }
 

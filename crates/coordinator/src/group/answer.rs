@@ -22,6 +22,8 @@ pub enum GroupAnswer {
     Leave(Result<Vec<LeftMember>, GroupError>),
     /// To a commit of offsets: every partition of the command.
     CommitOffsets(Vec<TopicOutcomes>),
+    /// To the end of a transaction: its offsets count now, or never did.
+    TransactionEnded,
     /// To a fetch of offsets.
     FetchOffsets(FetchedOffsets),
     /// To a deletion of offsets: every partition of the command, or one error for all.

@@ -7,7 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use vltava_core::id::{Generation, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
+use vltava_core::id::{
+    Generation, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TopicId, TopicName,
+};
+use vltava_core::machine::TransactionEnd;
+use vltava_core::replicated::{MarkerEpoch, Verification};
 
 use super::name::{GroupId, InstanceId, MemberId};
 
@@ -24,6 +28,10 @@ pub enum GroupCommand {
     Leave(Leave),
     /// OffsetCommit.
     CommitOffsets(CommitOffsets),
+    /// TxnOffsetCommit.
+    CommitInTransaction(CommitInTransaction),
+    /// WriteTxnMarkers, for one transaction.
+    EndTransaction(EndTransaction),
     /// OffsetFetch, for one group.
     FetchOffsets(FetchOffsets),
     /// OffsetDelete.
@@ -157,6 +165,28 @@ pub struct MemberIdentity {
     pub member: MemberId,
     /// The instance id of a static member.
     pub instance: Option<InstanceId>,
+}
+
+/// TxnOffsetCommit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommitInTransaction {
+    /// The offsets, and who commits them. The first versions name no member.
+    pub offsets: CommitOffsets,
+    /// Whose transaction.
+    pub producer: ProducerId,
+    /// In which epoch.
+    pub epoch: ProducerEpoch,
+    /// What shows that the transaction may be opened in this partition of `__consumer_offsets`.
+    pub verification: Verification,
+}
+
+/// WriteTxnMarkers, for one transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndTransaction {
+    /// Which transaction, and how it ends.
+    pub end: TransactionEnd,
+    /// Which epoch the marker must have.
+    pub marker_epoch: MarkerEpoch,
 }
 
 /// OffsetCommit.

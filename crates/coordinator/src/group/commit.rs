@@ -18,6 +18,20 @@ impl GroupCoordinator {
             Ok(member) => member,
             Err(error) => return Decision::answer(refuse(commit.topics, error)),
         };
+        let (events, outcomes) = self.to_store_all(context, &commit);
+        let mut decision = Decision::with(events, Reply::Committed(GroupAnswer::CommitOffsets(outcomes)));
+        if let Some(member) = member {
+            hear(&mut decision, context, &commit.group, member);
+        }
+        decision
+    }
+
+    /// The offsets that can be stored as they are, and how it went for each partition.
+    pub(super) fn to_store_all(
+        &self,
+        context: &Context<'_>,
+        commit: &CommitOffsets,
+    ) -> (Vec<GroupEvent>, Vec<TopicOutcomes>) {
         let expire_timestamp = commit
             .retention
             .map(|retention| context.wall.plus(i64::try_from(retention.as_millis()).unwrap_or(i64::MAX)));
@@ -40,11 +54,7 @@ impl GroupCoordinator {
             }
             outcomes.push(TopicOutcomes { name: topic.name.clone(), id: topic.id, partitions });
         }
-        let mut decision = Decision::with(events, Reply::Committed(GroupAnswer::CommitOffsets(outcomes)));
-        if let Some(member) = member {
-            hear(&mut decision, context, &commit.group, member);
-        }
-        decision
+        (events, outcomes)
     }
 
     /// Whether the offsets may be committed, and which member's session that keeps alive.
@@ -111,7 +121,7 @@ fn to_store(
     }
 }
 
-fn refuse(topics: Vec<CommitTopic>, error: GroupError) -> GroupAnswer {
+pub(super) fn refuse(topics: Vec<CommitTopic>, error: GroupError) -> GroupAnswer {
     let refused = topics.into_iter().map(|topic| TopicOutcomes {
         name: topic.name,
         id: topic.id,

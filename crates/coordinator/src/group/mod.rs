@@ -25,6 +25,7 @@ mod record;
 pub mod settings;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -118,6 +119,8 @@ impl StateMachine for GroupCoordinator {
             GroupCommand::Heartbeat(heartbeat) => self.heartbeat(context, &heartbeat),
             GroupCommand::Leave(leave) => self.leave(context, leave),
             GroupCommand::CommitOffsets(commit) => self.commit_offsets(context, commit),
+            GroupCommand::CommitInTransaction(commit) => self.commit_in_transaction(context, commit),
+            GroupCommand::EndTransaction(end) => self.end_transaction(end),
             GroupCommand::FetchOffsets(fetch) => self.fetch_offsets(fetch),
             GroupCommand::DeleteOffsets(delete) => self.delete_offsets(&delete),
             GroupCommand::DeleteGroup(group) => self.delete_group(&group),

@@ -109,6 +109,9 @@ pub struct PartitionSettings {
     pub flush_ms: Option<i64>,
     /// `producer.id.expiration.ms`: how long a silent producer is remembered.
     pub producer_expiry_ms: i64,
+    /// `transaction.partition.verification.enable`: ask the coordinator whether a client has added the partition to its
+    /// transaction. Whoever is to ask sees it here; the partition itself goes by what it is shown.
+    pub verify_transactions: bool,
 }
 
 impl Default for PartitionSettings {
@@ -123,6 +126,7 @@ impl Default for PartitionSettings {
             flush_records: i64::MAX,
             flush_ms: None,
             producer_expiry_ms: 86_400_000,
+            verify_transactions: true,
         }
     }
 }

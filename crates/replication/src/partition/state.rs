@@ -240,8 +240,10 @@ impl State {
 
     /// Takes in a batch of the log; returns whether it has aborted a transaction that was not known as such.
     pub(super) fn replay(&mut self, header: &BatchHeader, marker: Option<&EndTransactionMarker>) -> bool {
-        if header.is_transactional() {
-            self.verifications.settle(header.producer_id);
+        if marker.is_some() {
+            self.verifications.ended(header.producer_id, header.producer_epoch);
+        } else if header.is_transactional() {
+            self.verifications.opened(header.producer_id);
         }
         let Some(completed) = self.producers.apply(header, marker) else { return false };
         if completed.result != TransactionResult::Abort {

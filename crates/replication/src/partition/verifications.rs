@@ -4,6 +4,9 @@
 //! transaction that the "yes" spoke of is over. What would be appended then belongs to no transaction that anybody will
 //! end. So every marker, and every batch that opens a transaction, makes the guards of its producer void.
 //!
+//! But for a marker that ends an earlier transaction: where each has an epoch of its own, the marker of the last one may
+//! come while the next one is being verified already, and tells itself apart by its epoch (KAFKA-18575).
+//!
 //! Volatile: a partition that is opened again, or led elsewhere, has handed out no guards.
 
 use std::collections::HashMap;
@@ -84,9 +87,17 @@ impl Verifications {
         }
     }
 
-    /// A transaction of the producer was opened or ended.
-    pub fn settle(&mut self, producer: ProducerId) {
+    /// A transaction of the producer was opened.
+    pub fn opened(&mut self, producer: ProducerId) {
         self.under_way.remove(&producer);
+    }
+
+    /// A marker of this epoch was written: at least one above that of the transaction which it ends, where each has its own.
+    pub fn ended(&mut self, producer: ProducerId, epoch: ProducerEpoch) {
+        let of_earlier = self.of(producer).is_some_and(|known| known.own_epoch && epoch <= known.epoch);
+        if !of_earlier {
+            self.under_way.remove(&producer);
+        }
     }
 
     /// Forgets verifications that were never settled.
@@ -141,9 +152,22 @@ mod tests {
                 "{producer} {verification:?}"
             );
         }
-        known.settle(ProducerId(1));
+        known.opened(ProducerId(1));
         assert!(!known.allow(ProducerId(1), Verification::Guard(guard)));
         assert_ne!(known.begin(&opening(1, 0, 5), Timestamp(2)), guard, "a late answer opens nothing");
+    }
+
+    #[test]
+    fn a_marker_voids_the_guards_of_the_transaction_that_it_may_end() {
+        for (own_epoch, marker, holds) in
+            [(false, 3, false), (true, 2, true), (true, 3, true), (true, 4, false)]
+        {
+            let mut known = Verifications::default();
+            let opening = Opening { own_epoch, ..opening(1, 3, 0) };
+            let guard = Verification::Guard(known.begin(&opening, Timestamp(0)));
+            known.ended(ProducerId(1), ProducerEpoch(marker));
+            assert_eq!(known.allow(ProducerId(1), guard), holds, "{own_epoch}, marker of epoch {marker}");
+        }
     }
 
     #[test]

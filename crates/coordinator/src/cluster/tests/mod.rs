@@ -125,7 +125,7 @@ pub(super) fn registration(id: i32, incarnation: u128) -> RegisterBroker {
             security_protocol: 0,
         }],
         rack: None,
-        features: BTreeMap::from([("metadata.version".to_owned(), FeatureRange { min: 7, max: 33 })]),
+        features: crate::cluster::supported_features(),
         directories: vec![DirectoryId(Uuid::from_u128(1000 + u128::from(id.unsigned_abs())))],
         cordoned: Vec::new(),
     }

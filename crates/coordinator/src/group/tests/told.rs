@@ -102,6 +102,7 @@ pub(super) fn answer(answer: &GroupAnswer) -> String {
             listed.sort();
             listed.join(" ")
         }
+        GroupAnswer::TransactionEnded => "ended".to_owned(),
         GroupAnswer::TopicsDeleted => "ok".to_owned(),
         GroupAnswer::Sync(Err(error))
         | GroupAnswer::Leave(Err(error))
