@@ -177,8 +177,7 @@ async fn open_storage(
         };
         let store = SegmentStore::open(options, Arc::new(SystemFiles), clock)?;
         let cluster_id = store.cluster_id().to_owned();
-        let stores =
-            Stores::of(Stores::SEGMENTS, Arc::new(store)).with(Stores::MEMORY, Arc::new(MemoryStore::new()));
+        let stores = Stores::of_segments(Arc::new(store)).with(Stores::MEMORY, Arc::new(MemoryStore::new()));
         Storage::of(stores, Some(cluster_id))
     });
     opened.await.unwrap_or_else(|panic| Err(StartError::Failed(panic.to_string())))
@@ -376,6 +375,7 @@ async fn register(node: &Node, listening: &[Listening]) -> Result<(), StartError
         Answer::RegisterBroker(epoch) => epoch.map_err(refused)?,
         other => return Err(StartError::Registration(format!("{other:?}"))),
     };
+    node.stores.note_broker_epoch(epoch);
     let activate = Command::MoveBroker { broker: node.id, epoch, state: BrokerState::Active };
     match node.ask_controller(activate).await.map_err(lost)? {
         Answer::MoveBroker(moved) => moved.map_err(refused)?,

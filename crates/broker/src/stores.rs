@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use vltava_core::id::BrokerEpoch;
 use vltava_core::log::LogStore;
+use vltava_storage::segments::SegmentStore;
 
 /// The backends. The main one keeps the metadata and every topic that names none, or one that is not there.
 #[derive(Debug)]
 pub(crate) struct Stores {
     main: Arc<dyn LogStore>,
     by_name: BTreeMap<String, Arc<dyn LogStore>>,
+    /// The files on disk, when there are any: their directories remember the epoch of the broker.
+    segments: Option<Arc<SegmentStore>>,
 }
 
 impl Stores {
@@ -21,7 +25,19 @@ impl Stores {
 
     /// One backend, which is the main one.
     pub(crate) fn of(name: &str, main: Arc<dyn LogStore>) -> Stores {
-        Stores { by_name: BTreeMap::from([(name.to_owned(), main.clone())]), main }
+        Stores { by_name: BTreeMap::from([(name.to_owned(), main.clone())]), main, segments: None }
+    }
+
+    /// Kafka's files on disk, which are the main backend.
+    pub(crate) fn of_segments(segments: Arc<SegmentStore>) -> Stores {
+        Stores { segments: Some(segments.clone()), ..Stores::of(Stores::SEGMENTS, segments) }
+    }
+
+    /// The epoch that the mark of a clean shutdown is to carry (KIP-966).
+    pub(crate) fn note_broker_epoch(&self, epoch: BrokerEpoch) {
+        if let Some(segments) = &self.segments {
+            segments.set_broker_epoch(epoch);
+        }
     }
 
     /// Another backend besides.

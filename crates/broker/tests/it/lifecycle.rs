@@ -65,6 +65,9 @@ async fn a_restart_keeps_topics_records_and_settings() {
     client.produce("t", &["a", "b"]).await;
     alter(&mut client, "1", "message.max.bytes", "2000000").await;
     broker.shutdown().await;
+    let mark = std::fs::read_to_string(folder.path().join(".kafka_cleanshutdown")).unwrap();
+    let epoch = mark.strip_prefix("{\"version\":0,\"brokerEpoch\":").and_then(|rest| rest.strip_suffix('}'));
+    assert!(epoch.is_some_and(|epoch| epoch.parse::<i64>().unwrap() >= 0), "{mark}");
     let (broker, mut client) = in_folder(folder.path()).await;
     assert_eq!(broker.cluster_id(), cluster);
     assert_eq!(client.fetch("t", 0, 0).await.values, ["a", "b"]);

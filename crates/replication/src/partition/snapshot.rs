@@ -1,7 +1,12 @@
 //! Producer snapshots: Kafka's `.snapshot` files, which spare a restart the reading of the whole log.
 //!
-//! A version, a checksum of what follows, and one entry per producer with only its last batch: after a restart the four
-//! before that are no longer known as duplicates, as in Kafka.
+//! A version, a checksum of what follows, and an entry for each batch that is remembered of a producer, oldest first.
+//!
+//! Why more than one entry, where Kafka writes only the last batch: a producer with several requests in flight repeats them
+//! all after a restart. Kafka refuses those before the last one as out of order although they are in its log, and the
+//! producer sends them again in a new epoch. Kafka takes the last of several entries of a producer, so it reads our files.
+
+use std::collections::HashMap;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use smallvec::smallvec;
@@ -9,7 +14,7 @@ use vltava_core::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, 
 use vltava_core::record::crc32c;
 use vltava_core::wire::{WireError, decode_exactly, encode_contiguous};
 
-use super::producers::{ProducedBatch, ProducerState, Producers};
+use super::producers::{BATCHES_REMEMBERED, ProducedBatch, ProducerState, Producers};
 use crate::generated::producer::ProducerSnapshot;
 use crate::generated::producer::producer_snapshot::ProducerEntry;
 
@@ -22,7 +27,7 @@ const CHECKED_START: usize = 6;
 /// # Errors
 /// None in practice: [`WireError`] for more than 2³¹ producers.
 pub fn encode(producers: &Producers) -> Result<Bytes, WireError> {
-    let producer_entries = producers.iter().map(|(id, state)| to_entry(id, state)).collect();
+    let producer_entries = producers.iter().flat_map(|(id, state)| to_entries(id, state)).collect();
     let mut snapshot = ProducerSnapshot { crc: 0, producer_entries };
     let unsealed = encode_contiguous(&snapshot, VERSION)?;
     snapshot.crc = crc32c(unsealed.get(CRC_SIZE..).unwrap_or_default());
@@ -54,25 +59,42 @@ pub fn decode(content: &Bytes) -> Result<Producers, String> {
             "the checksum of the snapshot is {stored:#010x}, but its bytes give {computed:#010x}"
         ));
     }
-    let mut producers = Producers::default();
+    let mut states: HashMap<ProducerId, ProducerState> = HashMap::new();
     for entry in snapshot.producer_entries {
-        producers.restore(ProducerId(entry.producer_id), from_entry(&entry));
+        let (id, mut state) = (ProducerId(entry.producer_id), from_entry(&entry));
+        if let Some(earlier) = states.remove(&id).filter(|earlier| earlier.epoch == state.epoch) {
+            state.batches.insert_many(0, earlier.batches);
+            let excess = state.batches.len().saturating_sub(BATCHES_REMEMBERED);
+            state.batches.drain(..excess);
+        }
+        states.insert(id, state);
     }
+    let mut producers = Producers::default();
+    states.into_iter().for_each(|(id, state)| producers.restore(id, state));
     Ok(producers)
 }
 
-fn to_entry(id: ProducerId, state: &ProducerState) -> ProducerEntry {
-    let batch = state.batches.last();
-    ProducerEntry {
+fn to_entries(id: ProducerId, state: &ProducerState) -> Vec<ProducerEntry> {
+    let last = ProducerEntry {
         producer_id: id.0,
         epoch: state.epoch.0,
-        last_sequence: state.last_sequence().0,
-        last_offset: batch.map_or(-1, |batch| batch.last_offset.0),
-        offset_delta: batch.map_or(0, |batch| batch.offset_delta),
+        last_sequence: Sequence::NONE.0,
+        last_offset: -1,
+        offset_delta: 0,
         timestamp: state.last_timestamp.0,
         coordinator_epoch: state.coordinator_epoch.0,
         current_txn_first_offset: state.transaction_start.map_or(-1, |start| start.0),
-    }
+    };
+    let Some((newest, earlier)) = state.batches.split_last() else { return vec![last] };
+    let with = |batch: &ProducedBatch, timestamp: Timestamp| ProducerEntry {
+        last_sequence: batch.last_sequence.0,
+        last_offset: batch.last_offset.0,
+        offset_delta: batch.offset_delta,
+        timestamp: timestamp.0,
+        ..last.clone()
+    };
+    let earlier = earlier.iter().map(|batch| with(batch, batch.timestamp));
+    earlier.chain([with(newest, state.last_timestamp)]).collect()
 }
 
 fn from_entry(entry: &ProducerEntry) -> ProducerState {
@@ -97,15 +119,15 @@ mod tests {
 
     fn sample() -> Producers {
         let mut producers = Producers::default();
-        let batch = ProducedBatch {
-            last_sequence: Sequence(9),
-            last_offset: Offset(109),
+        let batch = |number: i32| ProducedBatch {
+            last_sequence: Sequence(number * 5 + 4),
+            last_offset: Offset(i64::from(number) * 7 + 100),
             offset_delta: 4,
-            timestamp: Timestamp(77),
+            timestamp: Timestamp(75 + i64::from(number)),
         };
         let state = ProducerState {
             epoch: ProducerEpoch(3),
-            batches: smallvec![batch],
+            batches: smallvec![batch(0), batch(1), batch(2)],
             last_timestamp: Timestamp(77),
             coordinator_epoch: LeaderEpoch(2),
             transaction_start: Some(Offset(100)),
@@ -120,9 +142,9 @@ mod tests {
 
     #[test]
     fn producers_survive_their_snapshot() {
-        for producers in [Producers::default(), sample()] {
+        for (producers, entries) in [(Producers::default(), 0), (sample(), 4)] {
             let file = encode(&producers).unwrap();
-            assert_eq!(file.len(), CHECKED_START + 4 + producers.len() * 46);
+            assert_eq!(file.len(), CHECKED_START + 4 + entries * 46);
             assert_eq!(decode(&file), Ok(producers));
         }
     }

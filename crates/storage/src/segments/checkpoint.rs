@@ -62,6 +62,11 @@ pub(super) fn parse_partition_metadata(content: &[u8]) -> Option<TopicId> {
     topic.trim().parse().ok().filter(|id| *id != TopicId::ZERO)
 }
 
+/// Whether a crash may have left this of a `partition.metadata` that was being written.
+pub(super) fn is_torn_partition_metadata(content: &[u8]) -> bool {
+    content.len() < print_partition_metadata(TopicId::METADATA).len() || content.contains(&0)
+}
+
 pub(super) fn print_clean_shutdown(epoch: BrokerEpoch) -> Vec<u8> {
     format!("{{\"version\":0,\"brokerEpoch\":{epoch}}}").into_bytes()
 }
@@ -115,6 +120,15 @@ mod tests {
         {
             assert_eq!(parse_partition_metadata(text.as_bytes()), None, "{text:?}");
         }
+        for length in 0..text.len() {
+            let mut zeros = text.clone();
+            zeros[length..].fill(0);
+            assert!(
+                is_torn_partition_metadata(&text[..length]) && is_torn_partition_metadata(&zeros),
+                "{length}"
+            );
+        }
+        assert!(!is_torn_partition_metadata(&text));
     }
 
     #[test]

@@ -79,6 +79,8 @@ struct State {
     offline: Option<String>,
     /// The log was removed.
     retired: bool,
+    /// Its store was closed: what is here is complete, and stays so.
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -171,6 +173,14 @@ impl Active {
 }
 
 impl SegmentLog {
+    /// Whether the batches may change.
+    fn check_writable(&self, state: &State) -> Result<(), LogError> {
+        if state.closed {
+            return Err(LogError::Offline("the store was closed".to_owned()));
+        }
+        self.check_online(state)
+    }
+
     fn check_online(&self, state: &State) -> Result<(), LogError> {
         if let Some(reason) = &state.offline {
             return Err(LogError::Offline(reason.clone()));
@@ -271,7 +281,7 @@ impl Log for SegmentLog {
     fn roll(&self) -> Result<(), LogError> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        self.check_online(state)?;
+        self.check_writable(state)?;
         if state.active.size == 0 {
             return Ok(());
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::IoSlice;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use vltava_core::clock::Clock;
@@ -33,6 +34,7 @@ pub struct SegmentStore {
     shared: Arc<Shared>,
     recovery_bytes_max: u64,
     broker_epoch: Mutex<BrokerEpoch>,
+    closed: AtomicBool,
 }
 
 /// A configured directory: one that works, or did when it was opened, or one that never did.
@@ -49,6 +51,8 @@ struct Known {
     topic: Option<TopicId>,
     directory: Arc<LogDirectory>,
     folder: PathBuf,
+    /// Why nobody knows whose log it is: its `partition.metadata` is there and says nothing.
+    damage: Option<LogError>,
     log: Mutex<Option<Arc<SegmentLog>>>,
 }
 
@@ -102,6 +106,7 @@ impl SegmentStore {
             }),
             recovery_bytes_max: options.recovery_bytes_max,
             broker_epoch: Mutex::new(BrokerEpoch(-1)),
+            closed: AtomicBool::new(false),
         };
         for place in &store.directories {
             if let Place::Failed { path, failure } = place {
@@ -154,8 +159,14 @@ impl SegmentStore {
 
     /// The entry of a log: the one there is, or a new one with a fresh folder.
     fn entry(&self, id: &LogId, wanted: Option<DirectoryId>) -> Result<Arc<Known>, LogError> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(LogError::Offline("the store was closed".into()));
+        }
         let mut logs = self.logs.lock();
         if let Some(known) = logs.get(&id.partition) {
+            if let Some(damage) = &known.damage {
+                return Err(damage.clone());
+            }
             match known.topic {
                 Some(topic) if topic == id.topic => return Ok(Arc::clone(known)),
                 Some(topic) => {
@@ -192,7 +203,13 @@ impl SegmentStore {
                 file.write_at(&mut [IoSlice::new(&content)], 0)
             })
             .map_err(|error| failed("write", &path, error))?;
-        Ok(Known { topic: Some(id.topic), directory: Arc::clone(directory), folder, log: Mutex::default() })
+        Ok(Known {
+            topic: Some(id.topic),
+            directory: Arc::clone(directory),
+            folder,
+            damage: None,
+            log: Mutex::default(),
+        })
     }
 
     /// Gives a folder without a topic id the one it is opened for.
@@ -456,6 +473,8 @@ impl LogStore for SegmentStore {
     }
 
     fn close(&self) -> Result<(), LogError> {
+        // Whatever came later would be believed without having been synced.
+        self.closed.store(true, Ordering::Relaxed);
         self.each_directory(&self.open_logs(true), |directory, logs| self.close_directory(directory, logs))
     }
 }

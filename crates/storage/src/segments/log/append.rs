@@ -33,7 +33,7 @@ impl SegmentLog {
     pub(super) fn append_batches(&self, batches: &[Batch]) -> Result<Appended, LogError> {
         let mut state = self.state.lock();
         let state = &mut *state;
-        self.check_online(state)?;
+        self.check_writable(state)?;
         check_order(batches, state.end)?;
         let mut rolled = None;
         let mut rest = batches;

@@ -18,7 +18,7 @@ impl SegmentLog {
         let _turn = self.upkeep.lock();
         let mut state = self.state.lock();
         let state = &mut *state;
-        self.check_online(state)?;
+        self.check_writable(state)?;
         if end >= state.end {
             return Ok(());
         }
@@ -37,7 +37,7 @@ impl SegmentLog {
         let _turn = self.upkeep.lock();
         let mut state = self.state.lock();
         let state = &mut *state;
-        self.check_online(state)?;
+        self.check_writable(state)?;
         if start <= state.start {
             return Ok(());
         }

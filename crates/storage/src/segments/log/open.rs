@@ -90,6 +90,7 @@ impl SegmentLog {
             folder_dirty,
             offline: None,
             retired: false,
+            closed: false,
             active: Active::new(active, Some(loaded), shared.clock.wall(), age),
             sealed,
         };

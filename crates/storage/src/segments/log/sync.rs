@@ -182,7 +182,9 @@ impl SegmentLog {
     }
 
     /// Makes everything durable and complete, so that the next start can believe all of it.
+    /// From here on they do not change.
     pub(in crate::segments) fn close(logs: &[Arc<SegmentLog>]) -> Result<(), LogError> {
+        logs.iter().for_each(|log| log.state.lock().closed = true);
         SegmentLog::sync_together(logs, SegmentLog::is_incomplete, Scope::Everything)
     }
 

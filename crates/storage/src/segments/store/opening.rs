@@ -144,11 +144,19 @@ fn find_folders(directory: &Arc<LogDirectory>) -> Result<Vec<(TopicPartition, Kn
         let Some(partition) = names::parse_folder(&entry.name) else { continue };
         let path = folder.join(names::PARTITION_METADATA);
         let content = read_whole(&**files, &path).map_err(|error| failed("read", &path, error))?;
-        let topic = content.and_then(|content| checkpoint::parse_partition_metadata(&content));
-        found.push((
-            partition,
-            Known { topic, directory: Arc::clone(directory), folder, log: Mutex::default() },
-        ));
+        let topic = content.as_ref().and_then(|content| checkpoint::parse_partition_metadata(content));
+        // What a crash cut off was never synced, and so nothing in the folder either.
+        let torn =
+            |content: &[u8]| directory.clean.is_none() && checkpoint::is_torn_partition_metadata(content);
+        let damage = content.filter(|content| topic.is_none() && !torn(content)).map(|_| {
+            let what = "it does not name a topic; write the topic's id into it, or move the folder away";
+            LogError::Corrupt { path, position: 0, what: what.to_owned() }
+        });
+        if let Some(error) = &damage {
+            tracing::error!(%partition, %error, "a log cannot be used");
+        }
+        let directory = Arc::clone(directory);
+        found.push((partition, Known { topic, directory, folder, damage, log: Mutex::default() }));
     }
     Ok(found)
 }

@@ -17,10 +17,11 @@ use super::{scratch, store_on};
 use crate::files::SystemFiles;
 
 fn id() -> LogId {
-    LogId {
-        topic: TopicId(Uuid::from_u128(9)),
-        partition: TopicPartition { topic: TopicName::new("d").unwrap(), partition: PartitionIndex(0) },
-    }
+    LogId { topic: TopicId(Uuid::from_u128(9)), partition: partition("d") }
+}
+
+fn partition(topic: &str) -> TopicPartition {
+    TopicPartition { topic: TopicName::new(topic).unwrap(), partition: PartitionIndex(0) }
 }
 
 fn settings() -> LogSettings {
@@ -353,6 +354,64 @@ fn a_clean_stop_leaves_kafkas_files() {
     let store = store_on(Arc::new(SystemFiles), place.path());
     assert_eq!(store.previous_broker_epoch(), BrokerEpoch(77));
     assert!(!place.path().join(".kafka_cleanshutdown").exists(), "the mark is good for one start");
+}
+
+#[test]
+fn a_log_whose_topic_is_not_told_is_an_error_that_names_the_file() {
+    let whole = "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAACQ";
+    let mangled = whole.replace("version", "reversal");
+    for (content, clean, usable) in [
+        (mangled.as_str(), true, false),
+        (mangled.as_str(), false, false),
+        // A crash may leave a file that is not whole, but no clean stop does.
+        ("", true, false),
+        ("", false, true),
+        (&whole[..30], false, true),
+        (whole, true, true),
+    ] {
+        let place = scratch();
+        let other = LogId { topic: TopicId(Uuid::from_u128(8)), partition: partition("other") };
+        {
+            let store = store_on(Arc::new(SystemFiles), place.path());
+            for id in [&id(), &other] {
+                store.open(id, settings(), None).unwrap().append(&[plain_batch(0, 1, 1, 10)]).unwrap();
+            }
+            if clean {
+                store.close().unwrap();
+            }
+        }
+        let file = place.path().join("d-0/partition.metadata");
+        fs::write(&file, content).unwrap();
+        let store = store_on(Arc::new(SystemFiles), place.path());
+        match store.open(&id(), settings(), None) {
+            Ok(log) => assert!(usable && log.bounds().end == Offset(1), "{content:?}, clean {clean}"),
+            Err(error) => {
+                assert!(
+                    !usable && error.to_string().contains("d-0/partition.metadata"),
+                    "{content:?}: {error}"
+                );
+                assert_eq!(fs::read_to_string(&file).unwrap(), content, "left as it is");
+            }
+        }
+        assert_eq!(store.open(&other, settings(), None).unwrap().bounds().end, Offset(1), "the others work");
+    }
+}
+
+#[test]
+fn nothing_is_appended_to_a_closed_store() {
+    let place = scratch();
+    let store = store_on(Arc::new(SystemFiles), place.path());
+    let log = store.open(&id(), settings(), None).unwrap();
+    log.append(&[plain_batch(0, 1, 1, 10)]).unwrap();
+    store.close().unwrap();
+    let offline =
+        |result: Result<(), LogError>| assert!(matches!(result, Err(LogError::Offline(_))), "{result:?}");
+    offline(log.append(&[plain_batch(1, 1, 1, 10)]).map(drop));
+    offline(log.roll());
+    offline(log.trim(Offset(1)));
+    offline(log.truncate(Offset(0)));
+    offline(store.open(&id(), settings(), None).map(drop));
+    assert_eq!(all_batches(&*log).len(), 1, "what is there can be read");
 }
 
 #[test]
