@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -63,6 +63,8 @@ pub(crate) struct Node {
     pub(crate) metadata: watch::Receiver<Watermarks>,
     /// Why the metadata can no longer be followed, if so.
     pub(crate) follower_failure: watch::Receiver<Option<String>>,
+    /// Clients are served.
+    pub(crate) started: AtomicBool,
     /// The high watermarks of logs that were there at the start and are not open yet.
     pub(crate) high_watermarks: Mutex<HashMap<LogId, Offset>>,
     pub(crate) metrics: Arc<Metrics>,

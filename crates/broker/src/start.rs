@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -96,6 +97,7 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
         producer_ids: ProducerIds::default(),
         metadata: quorum.watch(),
         follower_failure,
+        started: AtomicBool::new(false),
         quorum,
         high_watermarks: Mutex::new(storage.high_watermarks),
         metrics: Arc::new(Metrics::default()),
@@ -118,6 +120,8 @@ async fn bring_up(
     http::warn_of_unserved(&node.config.http.registry, &node.config.http.connect);
     let http_addresses = http.addresses();
     let listening: Vec<Listening> = listeners.iter().map(Listener::listening).collect();
+    // Before anything that may take long, so that whoever watches over the node is told that it starts.
+    tasks.spawn(http.serve(node.clone(), stop.clone()));
     tasks.spawn(replicas::follow(node.clone(), committed));
     tasks.spawn(markers::run(node.clone(), markers, stop.clone()));
     elected(&node).await?;
@@ -126,7 +130,7 @@ async fn bring_up(
     for listener in listeners {
         tasks.spawn(listener.serve(node.clone(), stop.clone()));
     }
-    tasks.spawn(http.serve(node.clone(), stop.clone()));
+    node.started.store(true, Ordering::Relaxed);
     tasks.spawn(housekeeping::run(node.clone(), stop.clone()));
     Ok(Broker { node, listeners: listening, http: http_addresses, stop, tasks, runtimes: None })
 }

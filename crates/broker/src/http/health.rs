@@ -2,6 +2,8 @@
 //!
 //! *Live* is a process that answers; restarting it is right when it does not. *Ready* is a node that takes clients.
 
+use std::sync::atomic::Ordering;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -24,10 +26,12 @@ pub(super) async fn health(State(shared): State<Shared>) -> (StatusCode, Json<Va
         .collect();
     let metadata = node.metadata_failure();
     let failed = metadata.is_some() || !offline.is_empty();
-    let status = match (failed, shared.stop.is_cancelled()) {
-        (true, _) => "failed",
-        (false, true) => "stopping",
-        (false, false) => "ok",
+    let started = node.started.load(Ordering::Relaxed);
+    let status = match (failed, shared.stop.is_cancelled(), started) {
+        (true, _, _) => "failed",
+        (false, true, _) => "stopping",
+        (false, false, false) => "starting",
+        (false, false, true) => "ok",
     };
     let body = json!({
         "status": status,
@@ -38,7 +42,7 @@ pub(super) async fn health(State(shared): State<Shared>) -> (StatusCode, Json<Va
         "metadata_failure": metadata,
         "offline_directories": offline,
     });
-    (code(!failed), Json(body))
+    (code(!failed && started), Json(body))
 }
 
 /// The leader of the controller quorum; null when there is none.
@@ -51,9 +55,10 @@ pub(super) async fn live() -> (StatusCode, Json<Value>) {
     (StatusCode::OK, Json(json!({ "status": "ok" })))
 }
 
-/// The node takes clients: it is not shutting down, and there is a controller.
+/// The node takes clients: it has started, is not shutting down, and there is a controller.
 pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<Value>) {
-    let ready = !shared.stop.is_cancelled() && controller(&shared.node).is_some();
+    let started = shared.node.started.load(Ordering::Relaxed);
+    let ready = started && !shared.stop.is_cancelled() && controller(&shared.node).is_some();
     (code(ready), Json(json!({ "status": if ready { "ok" } else { "not ready" } })))
 }
 

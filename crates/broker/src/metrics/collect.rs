@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Display;
 use std::iter;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -326,7 +327,12 @@ async fn groups(node: &Node, page: &mut Exposition) {
 }
 
 fn server(node: &Node, options: Options, process: &Process, page: &mut Exposition) {
-    page.single(&BROKER_STATE, if options.stopping { 6 } else { 3 });
+    let state = match (options.stopping, node.started.load(Ordering::Relaxed)) {
+        (true, _) => 6,
+        (false, true) => 3,
+        (false, false) => 1,
+    };
+    page.single(&BROKER_STATE, state);
     page.family(&CLUSTER_ID).add(&[&node.cluster_id], 1);
     page.family(&BUILD_INFO).add(&[env!("CARGO_PKG_VERSION")], 1);
     page.single(&UPTIME, node.clock.now().0.as_secs_f64());

@@ -206,7 +206,7 @@ families! {
     /// Partitions of __consumer_offsets that this broker coordinates, by what they are doing.
     GROUP_PARTITIONS: Gauge = "kafka_server_group_coordinator_metrics_num_partitions" ["state"];
 
-    /// 3 while the broker runs, 6 once it is shutting down.
+    /// 1 while the broker starts, 3 while it runs, 6 once it is shutting down.
     BROKER_STATE: Gauge = "kafka_server_kafkaserver_brokerstate";
     /// 1, with the identity of the cluster.
     CLUSTER_ID: Gauge = "kafka_server_kafkaserver_clusterid" ["clusterid"];

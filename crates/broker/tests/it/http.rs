@@ -2,12 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use parking_lot::{Condvar, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use vltava_broker::{Broker, Builder};
 use vltava_core::error::ErrorCode;
+use vltava_core::id::{DirectoryId, Offset};
+use vltava_core::log::{Directory, Log, LogError, LogId, LogSettings, LogStore, StoredLog};
 use vltava_protocol::messages::DeleteTopicsRequest;
+use vltava_storage::memory::MemoryStore;
 
 use crate::client::{Client, FETCH, PRODUCE};
 
@@ -81,6 +86,87 @@ async fn health_names_the_controller_and_the_cluster() {
     assert_eq!(health["controller"], health["node"], "{body}");
     assert_eq!(health["cluster"], broker.cluster_id(), "{body}");
     assert_eq!(health["offline_directories"], serde_json::json!([]), "{body}");
+    broker.shutdown().await;
+}
+
+/// A store that opens the logs of topics once it may.
+#[derive(Debug, Default)]
+struct Gate {
+    store: MemoryStore,
+    shut: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn shut(&self, shut: bool) {
+        *self.shut.lock() = shut;
+        self.changed.notify_all();
+    }
+}
+
+impl LogStore for Gate {
+    fn open(
+        &self,
+        id: &LogId,
+        settings: LogSettings,
+        directory: Option<DirectoryId>,
+    ) -> Result<Arc<dyn Log>, LogError> {
+        if !id.partition.topic.starts_with("__cluster_") {
+            self.changed.wait_while(&mut self.shut.lock(), |shut| *shut);
+        }
+        self.store.open(id, settings, directory)
+    }
+
+    fn list(&self) -> Result<Vec<StoredLog>, LogError> {
+        self.store.list()
+    }
+
+    fn remove(&self, id: &LogId) -> Result<(), LogError> {
+        self.store.remove(id)
+    }
+
+    fn directories(&self) -> Vec<Directory> {
+        self.store.directories()
+    }
+
+    fn maintain(&self, high_watermarks: &[(LogId, Offset)]) -> Result<(), LogError> {
+        self.store.maintain(high_watermarks)
+    }
+
+    fn close(&self) -> Result<(), LogError> {
+        self.store.close()
+    }
+}
+
+/// The address of a port that nobody has taken.
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn a_broker_that_starts_says_so_before_it_serves_clients() {
+    let store = Arc::new(Gate::default());
+    let broker = Broker::builder().store(store.clone()).start().await.unwrap();
+    Client::connect(broker.address()).await.create_topic("t", 1).await;
+    broker.shutdown().await;
+    store.shut(true);
+    let address = free_address();
+    let http = format!("http://{address}");
+    let starting = Broker::builder().store(store.clone()).set("vltava.http.listeners", &http).start();
+    let starting = tokio::spawn(starting);
+    while TcpStream::connect(address).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    let (code, body) = get(address, "/health").await;
+    assert_eq!((code, body.contains("\"status\":\"starting\"")), (503, true), "{body}");
+    assert_eq!(get(address, "/health/ready").await.0, 503);
+    assert_eq!(get(address, "/health/live").await.0, 200);
+    let (_, metrics) = get(address, "/metrics").await;
+    assert!(metrics.contains("kafka_server_kafkaserver_brokerstate 1\n"), "{metrics}");
+    store.shut(false);
+    let broker = starting.await.unwrap().unwrap();
+    assert_eq!(get(address, "/health").await.0, 200);
+    assert_eq!(get(address, "/health/ready").await.0, 200);
     broker.shutdown().await;
 }
 
