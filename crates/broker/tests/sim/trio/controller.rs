@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use vltava_coordinator::cluster::command::{AlterIsr, BrokerState, CreateTopics, NewTopic, RegisterBroker};
 use vltava_coordinator::cluster::in_sync::AlterIsrError;
-use vltava_coordinator::cluster::{Answer, Cluster, ClusterOptions, Command};
+use vltava_coordinator::cluster::{Answer, Cluster, ClusterOptions, Command, supported_features};
 use vltava_core::clock::Moment;
 use vltava_core::id::{
     BrokerEpoch, BrokerId, DirectoryId, GROUP_OFFSETS_TOPIC, Offset, PartitionIndex, Timestamp,
     TopicIdPartition, Uuid,
 };
-use vltava_core::image::{FeatureRange, Image, Partition};
+use vltava_core::image::{Image, Partition};
 use vltava_core::machine::{Context, Place, Reply, StateMachine};
 use vltava_core::testing::Random;
 use vltava_replication::partition::{IsrProposal, IsrVerdict};
@@ -95,7 +95,7 @@ impl Controller {
             incarnation,
             endpoints: Vec::new(),
             rack: None,
-            features: BTreeMap::from([("metadata.version".to_owned(), FeatureRange { min: 7, max: 33 })]),
+            features: supported_features(),
             directories: vec![DirectoryId(Uuid::from_u128(1000 + u128::from(id.0.unsigned_abs())))],
             cordoned: Vec::new(),
         };
