@@ -23,7 +23,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use self::contestant::{Contestant, Running, Stable};
-use self::load::{Figures, commits, fetch, guarded, latency, memory, produce, start};
+use self::load::{Figures, commits, fetch, group, guarded, latency, memory, produce, start};
 use self::scenario::{COMMITS_SECONDS, SCENARIOS, Scenario, Work};
 use self::table::{Results, Row};
 use crate::conformance::cache::{self, Cache};
@@ -260,6 +260,10 @@ impl Bench<'_> {
                 let mut running = self.stable.start(contestant)?;
                 running.create_topic(TOPIC, commits::PARTITIONS)?;
                 commits::load(&mut running, TOPIC, *groups)
+            }
+            Work::Group(load) => {
+                let running = self.stable.start(contestant)?;
+                group::run(load, running.address(), running.process()?)
             }
             _ => bail!("it is a load on one topic"),
         }

@@ -3,6 +3,7 @@
 use super::floor::Floor;
 use super::load::commits;
 use super::load::fetch::Fetch;
+use super::load::group::Group;
 use super::load::guarded::{Guarantee, Guarded};
 use super::load::latency::Latency;
 use super::load::produce::Produce;
@@ -41,6 +42,8 @@ pub enum Work {
     Commits(u32),
     /// The start of a process with the offsets of so many groups.
     LoadOffsets(usize),
+    /// The changes of a big group.
+    Group(Group),
 }
 
 impl Work {
@@ -68,6 +71,7 @@ impl Work {
                  memory of the process, without the kernel's"
             ),
             Work::BesidePlain(load) | Work::Transactions(load) => load.conditions(),
+            Work::Group(load) => load.conditions(),
             Work::Commits(rate) => format!(
                 "open loop, {rate} OffsetCommit v6/s of one offset without metadata, 10 connections and groups, 1 replica; \
                  {COMMITS_SECONDS} s"
@@ -103,6 +107,9 @@ impl Work {
             Work::Connections(count) => Work::Connections(count / 10),
             Work::Partitions(count) => Work::Partitions(count / 10),
             Work::LoadOffsets(groups) => Work::LoadOffsets(groups / 10),
+            Work::Group(Group { members, partitions }) => {
+                Work::Group(Group { members: members / 10, partitions: partitions / 10 })
+            }
             load => load,
         }
     }
@@ -210,6 +217,7 @@ pub const SCENARIOS: &[Scenario] = &[
         Work::Transactions(Guarded { guarantee: Guarantee::Transactional(1), batch_records: 100, ..GUARDED }),
         "server µs/transaction",
     ),
+    alone("group", Work::Group(Group { members: 1_000, partitions: 10_000 }), "server CPU s"),
     alone("offset-commits", Work::Commits(5_000), "server % of a core"),
     alone("load-offsets", Work::LoadOffsets(1_000), "loaded ms"),
 ];

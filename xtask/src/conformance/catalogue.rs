@@ -36,8 +36,6 @@ pub struct Suite {
     pub program: Program,
     /// What its time in a whole run is taken from.
     pub share: Share,
-    /// Whether it runs only when it is named.
-    pub on_request: bool,
     /// Whether it restarts or kills the server under test.
     pub controls_server: bool,
     /// Whether it compares with an Apache Kafka, which is started beside the server under test.
@@ -80,7 +78,6 @@ const fn suite(name: &'static str, about: &'static str, program: Program, check_
         about,
         program,
         share: Share::Clients,
-        on_request: false,
         controls_server: false,
         needs_oracle: false,
         takes_budget: false,
@@ -165,7 +162,6 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         share: Share::Groups,
-        on_request: true,
         controls_server: true,
         ..suite(
             "eos-java",
@@ -176,7 +172,6 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         share: Share::Groups,
-        on_request: true,
         controls_server: true,
         ..suite(
             "eos-librdkafka",
@@ -196,7 +191,6 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         share: Share::Groups,
-        on_request: true,
         controls_server: true,
         ..suite(
             "streams-eos",

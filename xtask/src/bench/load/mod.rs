@@ -2,6 +2,7 @@
 
 pub mod commits;
 pub mod fetch;
+pub mod group;
 pub mod guarded;
 pub mod latency;
 pub mod memory;

@@ -4,6 +4,7 @@
 //! million times costs little more than its system calls. Only old, fixed layouts are used, which every Kafka serves.
 
 mod coordinators;
+mod group;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,6 +17,7 @@ pub use self::coordinators::{
     Identity, add_partition, added_error, commit, commit_answer_bytes, commit_error, end_transaction,
     ended_error, fetch_offset, fetched_offset, find_coordinator, identify, identity,
 };
+pub use self::group::{heartbeat, join_group, joined, sync_group};
 
 /// What every request says of who sent it.
 const CLIENT: &str = "bench";
@@ -98,6 +100,11 @@ impl<'a> Reader<'a> {
 
     pub fn i64(&mut self) -> anyhow::Result<i64> {
         Ok(i64::from_be_bytes(self.array()?))
+    }
+
+    pub fn text(&mut self) -> anyhow::Result<String> {
+        let length = self.i16()?;
+        Ok(String::from_utf8_lossy(self.take(usize::try_from(length)?)?).into_owned())
     }
 
     pub fn skip_text(&mut self) -> anyhow::Result<()> {

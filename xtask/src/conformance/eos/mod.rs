@@ -36,14 +36,18 @@ pub enum Workers {
 
 /// Runs as often as `options` say, each time with another seed.
 pub fn run(workers: Workers, options: &Options, cache: &Cache, report: &mut Report) -> anyhow::Result<()> {
+    let transactions = match workers {
+        Workers::Java => options.transactions,
+        Workers::Librdkafka => options.transactions / 5,
+    };
     for number in 0..options.runs {
         let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id())) + number;
         let folder = cache::temporary_folder(&format!("eos-{seed}"))?;
         let failed_before = report.tally().failed;
-        let name = format!("seed {seed}, {} transactions", options.transactions);
+        let name = format!("seed {seed}, {transactions} transactions");
         let begun = Instant::now();
         let done = clients::transform(workers, cache)
-            .and_then(|roles| Run::start(roles, seed, options, cache, &folder)?.finish());
+            .and_then(|roles| Run::start(roles, (seed, transactions), options, cache, &folder)?.finish());
         match done {
             Ok(done) => judge(&name, begun, &done, report),
             Err(error) => report.fail(&format!("{name}: the job is done"), &format!("{error:#}"), &[]),

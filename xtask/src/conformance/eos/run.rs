@@ -63,9 +63,9 @@ pub struct Roles {
     pub late_copies: bool,
 }
 
-pub struct Run<'a> {
+pub struct Run {
     roles: Roles,
-    options: &'a Options,
+    transactions: usize,
     random: Random,
     server: Server,
     proxy: Proxy,
@@ -88,15 +88,15 @@ pub struct Run<'a> {
     moved_at: Instant,
 }
 
-impl<'a> Run<'a> {
+impl Run {
     /// Starts server, proxy and programs.
     pub fn start(
         roles: Roles,
-        seed: u64,
-        options: &'a Options,
+        (seed, transactions): (u64, usize),
+        options: &Options,
         cache: &Cache,
         folder: &Path,
-    ) -> anyhow::Result<Run<'a>> {
+    ) -> anyhow::Result<Run> {
         let mut random = Random::new(seed);
         let [port] = port::free()?;
         let server = Server::start_behind(
@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
         let now = Instant::now();
         Ok(Run {
             roles,
-            options,
+            transactions,
             random,
             server,
             proxy,
@@ -128,7 +128,7 @@ impl<'a> Run<'a> {
             generation: 0,
             observer: None,
             observed: now,
-            inputs: options.transactions * RECORDS_OF_TRANSACTION_MAX,
+            inputs: transactions * RECORDS_OF_TRANSACTION_MAX,
             committed: 0,
             aborted: 0,
             kills: [0; 3],
@@ -138,7 +138,7 @@ impl<'a> Run<'a> {
 
     /// Lets everything happen, and tells what did.
     pub fn finish(mut self) -> anyhow::Result<Done> {
-        let mut plan: VecDeque<_> = faults::plan(self.options.transactions, &mut self.random).into();
+        let mut plan: VecDeque<_> = faults::plan(self.transactions, &mut self.random).into();
         let inputs = self.inputs.to_string();
         let mut feeder = self.program(false, &["feed", &inputs])?;
         let _reader = self.program(false, &["read"])?;
@@ -354,15 +354,15 @@ impl<'a> Run<'a> {
         let counts = self.proxy.counts();
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as usize;
         let [brokers, killed, stalled] = self.kills;
-        let late = usize::from(self.roles.late_copies) * (self.options.transactions / 200).max(1);
+        let late = usize::from(self.roles.late_copies) * (self.transactions / 200).max(1);
         let told = [
-            ("committed", self.committed, self.options.transactions * 9 / 10),
-            ("aborted", self.aborted, self.options.transactions / 100),
+            ("committed", self.committed, self.transactions * 9 / 10),
+            ("aborted", self.aborted, self.transactions / 100),
             ("brokers killed", brokers, 1),
             ("workers killed", killed, 1),
             ("workers stalled", stalled, 1),
-            ("requests", count(&counts.requests), self.options.transactions),
-            ("delayed", count(&counts.delayed), self.options.transactions / 100),
+            ("requests", count(&counts.requests), self.transactions),
+            ("delayed", count(&counts.delayed), self.transactions / 100),
             ("connections cut", count(&counts.cut), 1),
             ("late EndTxn", count(&counts.late_end_txns), late),
             ("late EndTxn refused", count(&counts.late_end_txns_refused), late.min(1)),
