@@ -336,6 +336,14 @@ pub enum ReadError {
         /// The log's epoch.
         current: LeaderEpoch,
     },
+    /// The leader is new, and does not know yet what is committed of what it has (KIP-207).
+    #[error("the high watermark {high} has not reached the start of the leader epoch, {epoch_start}; retry")]
+    NotAvailable {
+        /// The high watermark.
+        high: Offset,
+        /// Where the log ended when the leader epoch began.
+        epoch_start: Offset,
+    },
     /// The offset is below the start of the log or above what the reader may see.
     #[error("offset {from} is outside {start} to {end}")]
     OutOfRange {
@@ -359,6 +367,7 @@ impl ReadError {
             ReadError::NotLeader(_) => ErrorCode::NOT_LEADER_OR_FOLLOWER,
             ReadError::FencedEpoch { .. } => ErrorCode::FENCED_LEADER_EPOCH,
             ReadError::UnknownEpoch { .. } => ErrorCode::UNKNOWN_LEADER_EPOCH,
+            ReadError::NotAvailable { .. } => ErrorCode::OFFSET_NOT_AVAILABLE,
             ReadError::OutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
             ReadError::Log(error) => error.code(),
         }

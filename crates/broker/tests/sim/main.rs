@@ -8,6 +8,8 @@
 //!
 //! `VLTAVA_SIM_SEEDS=7..8` replays a seed; the trace of one that breaks a promise is printed.
 //!
+//! Beside this world of one server stands one of three nodes with their replicas: [`trio`].
+//!
 //! # Why the parts, and not the whole broker
 //!
 //! The parts need nothing but their seams: `Files`, `Clock`, and the partition's `Background`, whose jobs are tasks with
@@ -139,6 +141,9 @@ struct Totals {
     batches: usize,
     commits: usize,
     elections: i32,
+    truncations: usize,
+    refusals: usize,
+    generations: usize,
 }
 
 /// Runs every `step`th seed of the world of three nodes.
@@ -155,6 +160,9 @@ fn sail(seeds: impl Iterator<Item = u64>) -> Totals {
         totals.batches += outcome.committed.0;
         totals.commits += outcome.committed.1;
         totals.elections += outcome.epochs;
+        totals.truncations += outcome.truncations;
+        totals.refusals += outcome.refusals;
+        totals.generations += outcome.generations;
     }
     totals
 }
@@ -174,6 +182,7 @@ fn three_replicas_keep_every_promise_whatever_fails() {
         for totals in &totals {
             assert!(totals.kills > 20 && totals.power_losses > 20 && totals.cuts > 20, "{totals:?}");
             assert!(totals.batches > 1000 && totals.commits > 1000 && totals.elections > 100, "{totals:?}");
+            assert!(totals.truncations > 0 && totals.refusals > 0 && totals.generations > 100, "{totals:?}");
         }
     }
 }

@@ -159,3 +159,6 @@ impl fmt::Debug for Fetchers {
         f.debug_map().entries(counts).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

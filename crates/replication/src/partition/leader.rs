@@ -214,6 +214,12 @@ impl State {
         joining
     }
 
+    /// Where the log ended when this leadership began, when the high watermark has not got there yet.
+    pub(super) fn behind_epoch_start(&self) -> Option<Offset> {
+        let epoch_start = self.replicas.as_ref()?.epoch_start();
+        (self.high < epoch_start).then_some(epoch_start)
+    }
+
     /// Moves the high watermark to where the replicas agree: to the end, where there is only this one.
     pub(super) fn advance(&mut self) {
         let agreed = match &self.replicas {

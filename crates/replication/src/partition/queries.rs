@@ -128,31 +128,40 @@ impl Partition {
     /// The offset that `query` asks for, as a reader of this isolation may see it; `None` when there is none. *Blocks.*
     ///
     /// # Errors
-    /// [`ReadError`] for a wrong idea of the leader, or a log that cannot be read.
+    /// [`ReadError`] for a wrong idea of the leader, or a log that cannot be read; [`ReadError::NotAvailable`] for a client
+    /// whose answer depends on what a new leader does not know to be committed yet (KIP-207).
     pub fn offset_for(
         &self,
         query: OffsetQuery,
         isolation: Isolation,
         current_epoch: LeaderEpoch,
     ) -> Result<Option<FoundOffset>, ReadError> {
-        let (watermarks, earliest_epoch) = {
+        let (watermarks, earliest_epoch, behind) = {
             let shared = self.shared.lock();
-            shared.state.check_reader(current_epoch)?;
-            (shared.state.watermarks(), shared.state.epochs.at(shared.state.start))
+            let state = &shared.state;
+            state.check_reader(current_epoch)?;
+            let behind = state.behind_epoch_start().filter(|_| isolation != Isolation::LogEnd);
+            (state.watermarks(), state.epochs.at(state.start), behind)
         };
         let below = bound(&watermarks, isolation);
+        let available = |found: Option<FoundOffset>| match behind {
+            Some(epoch_start) if found.is_none() => {
+                Err(ReadError::NotAvailable { high: watermarks.high, epoch_start })
+            }
+            _ => Ok(found),
+        };
         let edge = |offset, epoch| FoundOffset { offset, timestamp: Timestamp::NONE, epoch };
         match query {
             OffsetQuery::Earliest => {
                 Ok(Some(edge(watermarks.start, earliest_epoch.unwrap_or(LeaderEpoch::NONE))))
             }
-            OffsetQuery::Latest => Ok(Some(edge(below, watermarks.epoch))),
-            OffsetQuery::At(timestamp) => Ok(self.first_at(timestamp, &watermarks, below)?),
+            OffsetQuery::Latest => available(behind.is_none().then(|| edge(below, watermarks.epoch))),
+            OffsetQuery::At(timestamp) => available(self.first_at(timestamp, &watermarks, below)?),
             OffsetQuery::LargestTimestamp => {
                 let largest = self.log.spans().iter().map(|span| span.largest_timestamp).max();
                 match largest.filter(|largest| largest.0 >= 0) {
-                    Some(largest) => Ok(self.first_at(largest, &watermarks, below)?),
-                    None => Ok(None),
+                    Some(largest) => available(self.first_at(largest, &watermarks, below)?),
+                    None => available(None),
                 }
             }
         }

@@ -138,6 +138,11 @@ impl Replicas {
         self.now = self.now.max(now);
     }
 
+    /// Where the log ended when this leadership began.
+    pub(super) fn epoch_start(&self) -> Offset {
+        self.epoch_start
+    }
+
     pub(super) fn partition_epoch(&self) -> PartitionEpoch {
         self.partition_epoch
     }

@@ -275,6 +275,37 @@ fn kafka_6361_kip_279_logs_are_equal_after_failing_over_twice() {
 }
 
 #[test]
+fn kip_207_a_new_leader_tells_no_latest_offset_before_it_knows_it() {
+    let mut trio = Trio::led(1);
+    trio.place(1, "a");
+    trio.settle(1);
+    trio.place(1, "b");
+    // 2 and 3 have b, but not the news that it is committed.
+    for follower in [2, 3] {
+        trio.fetch(follower, 1).unwrap();
+    }
+    trio.elect(2, &[2, 3]);
+    let ask = |trio: &Trio, query, isolation| {
+        let found = trio.node(2).offset_for(query, isolation, LeaderEpoch::NONE);
+        found.map(|found| found.map(|found| found.offset.0)).map_err(|error| error.code())
+    };
+    let late = OffsetQuery::At(Timestamp(1_700_000_000_001));
+    for (query, isolation, expected) in [
+        (OffsetQuery::Earliest, Isolation::Uncommitted, Ok(Some(0))),
+        (OffsetQuery::Latest, Isolation::Uncommitted, Err(ErrorCode::OFFSET_NOT_AVAILABLE)),
+        (OffsetQuery::Latest, Isolation::Committed, Err(ErrorCode::OFFSET_NOT_AVAILABLE)),
+        (OffsetQuery::Latest, Isolation::LogEnd, Ok(Some(2))),
+        (OffsetQuery::At(Timestamp(0)), Isolation::Uncommitted, Ok(Some(0))),
+        (late, Isolation::Uncommitted, Err(ErrorCode::OFFSET_NOT_AVAILABLE)),
+    ] {
+        assert_eq!(ask(&trio, query, isolation), expected, "{query:?} {isolation:?}");
+    }
+    trio.settle(2);
+    assert_eq!(ask(&trio, OffsetQuery::Latest, Isolation::Uncommitted), Ok(Some(2)));
+    assert_eq!(ask(&trio, late, Isolation::Uncommitted), Ok(None));
+}
+
+#[test]
 fn kafka_7164_a_follower_that_has_missed_epochs_still_cuts_its_log() {
     let mut trio = Trio::led(1);
     trio.place(1, "a");

@@ -25,6 +25,8 @@ struct Entry {
 #[derive(Default)]
 pub struct Checker {
     partitions: BTreeMap<TopicIdPartition, Seen>,
+    /// How often a replica has cut batches off its log.
+    pub truncations: usize,
 }
 
 #[derive(Default)]
@@ -68,7 +70,8 @@ impl Checker {
         let mut live = Vec::new();
         for (life, partition) in &opened {
             let marks = partition.watermarks();
-            seen.replicas.entry(life.id).or_default().refresh(life, partition, marks)?;
+            let cut = seen.replicas.entry(life.id).or_default().refresh(life, partition, marks)?;
+            self.truncations += usize::from(cut);
             live.push(Live { id: life.id, life, partition, marks });
         }
         if truth.leader != BrokerId::NONE && !truth.isr.contains(&truth.leader) {
@@ -170,8 +173,8 @@ impl Seen {
 }
 
 impl Replica {
-    /// Takes in what has changed since the last step.
-    fn refresh(&mut self, life: &Life, partition: &Partition, marks: Watermarks) -> Result<(), String> {
+    /// Takes in what has changed since the last step; returns whether batches were cut off.
+    fn refresh(&mut self, life: &Life, partition: &Partition, marks: Watermarks) -> Result<bool, String> {
         if self.life != life.number {
             *self = Replica { life: life.number, ..Replica::default() };
         }
@@ -185,15 +188,17 @@ impl Replica {
         {
             return Err(format!("{} goes back from {before:?} to {marks:?}", life.id));
         }
+        let known = self.entries.len();
         while self.entries.last().is_some_and(|last| last.end > end) {
             self.entries.pop();
         }
+        let cut = self.entries.len() < known;
         self.matched = self.matched.min(self.entries.len());
         let from = self.entries.last().map_or(start, |last| last.end);
         if from < end {
             self.entries.extend(read(partition, from, end)?);
         }
-        Ok(())
+        Ok(cut)
     }
 
     fn match_with(&mut self, committed: &[Entry]) {

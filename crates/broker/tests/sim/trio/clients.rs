@@ -38,6 +38,8 @@ pub struct Promises {
     /// What each producer sends, and whether it must be there exactly once.
     sent: BTreeMap<String, (Vec<String>, bool)>,
     acknowledged: Vec<(Offset, String)>,
+    /// How often a producer was refused because too few replicas were in sync.
+    pub refusals: usize,
     /// What a consumer has seen.
     read: BTreeMap<Offset, String>,
 }
@@ -126,6 +128,10 @@ impl Producer {
                     }
                     Some(Err(code)) if !EXPECTED.contains(&code) => {
                         return self.world.is_broken(format!("{} {number} is refused: {code}", self.name));
+                    }
+                    Some(Err(code @ ErrorCode::NOT_ENOUGH_REPLICAS)) => {
+                        self.world.promises.lock().refusals += 1;
+                        self.world.note(&self.name, &format!("sends {number} again: {code}"));
                     }
                     Some(Err(code)) => self.world.note(&self.name, &format!("sends {number} again: {code}")),
                     None => self.world.note(&self.name, &format!("sends {number} again")),

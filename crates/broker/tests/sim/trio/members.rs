@@ -61,6 +61,15 @@ pub struct Memberships {
     coordinators: BTreeMap<u64, ShardHandle<GroupCoordinator>>,
 }
 
+impl Memberships {
+    /// How many generations have had an owner of something.
+    pub fn generations(&self) -> usize {
+        let generations: std::collections::BTreeSet<_> =
+            self.owners.keys().map(|(generation, _)| generation).collect();
+        generations.len()
+    }
+}
+
 /// The tasks of the members.
 pub struct Members {
     done: Arc<AtomicUsize>,

@@ -87,6 +87,12 @@ pub struct Outcome {
     pub committed: (usize, usize),
     /// Leader epochs of the two partitions.
     pub epochs: i32,
+    /// How often a follower has cut its log.
+    pub truncations: usize,
+    /// How often a producer was refused because too few replicas were in sync.
+    pub refusals: usize,
+    /// How many generations of the group have begun.
+    pub generations: usize,
 }
 
 /// The world.
@@ -153,6 +159,9 @@ pub fn simulate(seed: u64, mistake: Option<Mistake>) -> Outcome {
             broken: world.broken.lock().clone(),
             faults,
             committed: (committed(0), committed(1)),
+            truncations: world.checker.lock().truncations,
+            refusals: world.promises.lock().refusals,
+            generations: world.memberships.lock().generations(),
             epochs: partitions.iter().map(|(_, partition)| partition.leader_epoch.0).sum(),
         };
         (0..NODES).for_each(|index| world.end(index));

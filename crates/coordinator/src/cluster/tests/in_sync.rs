@@ -181,3 +181,23 @@ fn where_the_topic_allows_it_whoever_is_there_leads_and_says_when_it_has_recover
     assert_eq!(ask(&mut pair, 2, id, recovered), "ok");
     assert_eq!((partition(&pair).recovering, isr(&pair)), (false, vec![2, 3]));
 }
+
+#[test]
+fn kafka_19522_a_last_known_leader_that_is_fenced_is_not_elected() {
+    let (mut pair, id) = three();
+    let lost = crate::cluster::event::PartitionChange {
+        leader: Some(BrokerId::NONE),
+        isr: Some(Vec::new()),
+        last_known_eligible: Some(vec![BrokerId(2)]),
+        ..crate::cluster::event::PartitionChange::of(id.topic, id.partition)
+    };
+    let name = crate::cluster::partitions::ELIGIBLE_LEADERS_FEATURE.to_owned();
+    pair.write(&[Event::FeatureSet { name, level: 1 }]);
+    pair.move_broker(2, BrokerState::Fenced);
+    pair.write(&[Event::PartitionChanged(lost)]);
+    pair.move_broker(1, BrokerState::Fenced);
+    pair.move_broker(1, BrokerState::Active);
+    assert_eq!(partition(&pair).leader, BrokerId::NONE, "2 is fenced, and 1 may lack records");
+    pair.move_broker(2, BrokerState::Active);
+    assert_eq!(partition(&pair).leader, BrokerId(2));
+}
