@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use vltava_broker::{Broker, StartError};
 use vltava_core::id::{DirectoryId, Offset, Timestamp};
 use vltava_core::log::{
-    Appended, Bounds, Directory, Log, LogData, LogError, LogId, LogSettings, LogStore, ReadLimit, Sidecars,
-    Span, StoredLog,
+    Appended, Bounds, Directory, Log, LogData, LogError, LogId, LogSettings, LogStore, ReadLimit, Rewrite,
+    Sidecars, Span, StoredLog,
 };
 use vltava_core::record::Batch;
 use vltava_storage::memory::MemoryStore;
@@ -65,6 +65,14 @@ impl LogStore for Counting {
         self.inner.directories()
     }
 
+    fn compacted(&self, id: &LogId) -> Option<Offset> {
+        self.inner.compacted(id)
+    }
+
+    fn note_compacted(&self, id: &LogId, end: Offset) -> Result<(), LogError> {
+        self.inner.note_compacted(id, end)
+    }
+
     fn maintain(&self, high_watermarks: &[(LogId, Offset)]) -> Result<(), LogError> {
         self.inner.maintain(high_watermarks)
     }
@@ -112,6 +120,10 @@ impl Log for CountingLog {
 
     fn roll(&self) -> Result<(), LogError> {
         self.inner.roll()
+    }
+
+    fn rewrite(&self, from: Offset, to: Offset) -> Result<Box<dyn Rewrite + '_>, LogError> {
+        self.inner.rewrite(from, to)
     }
 
     fn configure(&self, settings: LogSettings) {

@@ -12,7 +12,8 @@
 //! 4. What [`Log::flush`] has confirmed survives the loss of everything unsynced. After such a loss the log reopens with
 //!    a prefix of whole batches that is at least as long as what was flushed.
 //! 5. Sidecars live and die with the span that holds their offset.
-//! 6. After an I/O error on a write or a sync the log refuses further appends ([`LogError::Offline`]) until it is opened
+//! 6. What was rewritten reads as if it had been appended so, and is durable.
+//! 7. After an I/O error on a write or a sync the log refuses further appends ([`LogError::Offline`]) until it is opened
 //!    again; reads go on as far as they can.
 //!
 //! Why reads return [`LogData`] and not bytes: a bulk read is best answered by handing a file range to the socket, a
@@ -30,6 +31,10 @@ use smallvec::SmallVec;
 use crate::error::ErrorCode;
 use crate::id::{DirectoryId, Offset, Timestamp, TopicId, TopicPartition};
 use crate::record::Batch;
+
+mod rewrite;
+
+pub use rewrite::Rewrite;
 
 /// One partition's batches.
 ///
@@ -87,6 +92,14 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`LogError::Io`].
     fn roll(&self) -> Result<(), LogError>;
+
+    /// Begins to write anew, as one span, the sealed spans from `from`, where one begins, to `to`, where one ends.
+    /// One such work at a time. *Blocking.*
+    ///
+    /// # Errors
+    /// [`LogError::Changed`] when these are not the ends of sealed spans, or another rewrite is under way;
+    /// [`LogError::Io`].
+    fn rewrite(&self, from: Offset, to: Offset) -> Result<Box<dyn Rewrite + '_>, LogError>;
 
     /// Applies changed settings from the next append on.
     fn configure(&self, settings: LogSettings);
@@ -322,6 +335,17 @@ pub trait LogStore: Send + Sync + fmt::Debug {
     /// The directories with their health, in the order of `log.dirs`.
     fn directories(&self) -> Vec<Directory>;
 
+    /// Up to where a log was compacted: what [`LogStore::note_compacted`] was told last, but never above the log's end;
+    /// `None` when nothing was told, or it was forgotten.
+    fn compacted(&self, id: &LogId) -> Option<Offset>;
+
+    /// Remembers, over a restart where logs outlive it, that a log was compacted up to `end`. A truncation below takes
+    /// it down to the log's end.
+    ///
+    /// # Errors
+    /// [`LogError::Io`].
+    fn note_compacted(&self, id: &LogId, end: Offset) -> Result<(), LogError>;
+
     /// Keeps house; called about once a second: bounds what a restart has to read again by flushing in the background,
     /// writes the checkpoints of recovery points, start offsets and `high_watermarks`, deletes files whose delay is
     /// over.
@@ -408,6 +432,14 @@ pub enum LogError {
         /// The end of the log.
         end: Offset,
     },
+    /// The spans that were to be rewritten are not there, or not any more.
+    #[error("the log has no sealed spans from {from} to {to} to be rewritten, or not any more")]
+    Changed {
+        /// Where they were to begin.
+        from: Offset,
+        /// Where they were to end.
+        to: Offset,
+    },
     /// A batch is not as long as its header says.
     #[error("the batch at {base} claims {claimed} bytes and has {actual}")]
     WrongLength {
@@ -430,7 +462,7 @@ impl LogError {
         match self {
             LogError::OutOfRange { .. } => ErrorCode::OFFSET_OUT_OF_RANGE,
             LogError::Corrupt { .. } | LogError::WrongLength { .. } => ErrorCode::CORRUPT_MESSAGE,
-            LogError::OutOfOrder { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
+            LogError::OutOfOrder { .. } | LogError::Changed { .. } => ErrorCode::UNKNOWN_SERVER_ERROR,
             LogError::Io { .. } | LogError::Offline(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         }
     }

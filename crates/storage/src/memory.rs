@@ -12,10 +12,14 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use vltava_core::id::{DirectoryId, Offset, Timestamp, Uuid};
 use vltava_core::log::{
-    Appended, Bounds, Directory, Log, LogData, LogError, LogId, LogSettings, LogStore, ReadLimit, Sidecar,
-    SidecarKind, Sidecars, Span, StoredLog,
+    Appended, Bounds, Directory, Log, LogData, LogError, LogId, LogSettings, LogStore, ReadLimit, Rewrite,
+    Sidecar, SidecarKind, Sidecars, Span, StoredLog,
 };
 use vltava_core::record::{Batch, BatchHeader};
+
+mod rewrite;
+
+pub(crate) use rewrite::{check_below, check_reach};
 
 /// Logs that live as long as the store. It has one directory, which has no path and never fails.
 #[derive(Debug, Default)]
@@ -80,6 +84,17 @@ impl LogStore for MemoryStore {
         }]
     }
 
+    fn compacted(&self, id: &LogId) -> Option<Offset> {
+        self.logs.lock().get(id).and_then(|(log, _)| log.state.lock().compacted)
+    }
+
+    fn note_compacted(&self, id: &LogId, end: Offset) -> Result<(), LogError> {
+        if let Some((log, _)) = self.logs.lock().get(id) {
+            log.state.lock().compacted = Some(end);
+        }
+        Ok(())
+    }
+
     fn maintain(&self, high_watermarks: &[(LogId, Offset)]) -> Result<(), LogError> {
         let mut logs = self.logs.lock();
         for (id, offset) in high_watermarks {
@@ -109,6 +124,11 @@ struct State {
     end: Offset,
     spans: Vec<MemorySpan>,
     removed: bool,
+    compacted: Option<Offset>,
+    /// Grows when batches go away.
+    generation: u64,
+    /// A rewrite is under way.
+    rewriting: bool,
 }
 
 #[derive(Debug)]
@@ -151,6 +171,9 @@ impl MemoryLog {
                 end: Offset::ZERO,
                 spans: vec![MemorySpan::new(Offset::ZERO)],
                 removed: false,
+                compacted: None,
+                generation: 0,
+                rewriting: false,
             }),
             sidecars: MemorySidecars::default(),
         }
@@ -288,6 +311,8 @@ impl Log for MemoryLog {
         }
         state.end = cut;
         state.start = state.start.min(cut);
+        state.compacted = state.compacted.map(|compacted| compacted.min(cut));
+        state.generation += 1;
         let kept: Vec<Offset> = state.spans.iter().map(|span| span.base).collect();
         self.sidecars.retain(|sidecar| match sidecar.kind {
             SidecarKind::ProducerSnapshot => sidecar.at <= cut,
@@ -315,6 +340,7 @@ impl Log for MemoryLog {
             state.spans.drain(..kept);
         }
         state.start = start;
+        state.generation += 1;
         let bases: Vec<Offset> = state.spans.iter().map(|span| span.base).collect();
         let first = bases.first().copied().unwrap_or(start);
         self.sidecars.retain(|sidecar| match sidecar.kind {
@@ -331,6 +357,10 @@ impl Log for MemoryLog {
         let end = state.end;
         state.roll(end);
         Ok(())
+    }
+
+    fn rewrite(&self, from: Offset, to: Offset) -> Result<Box<dyn Rewrite + '_>, LogError> {
+        self.begin_rewrite(from, to)
     }
 
     fn configure(&self, settings: LogSettings) {

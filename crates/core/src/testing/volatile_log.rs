@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 
 use crate::id::{Offset, Timestamp};
 use crate::log::{
-    Appended, Bounds, Log, LogData, LogError, LogSettings, ReadLimit, Sidecar, SidecarKind, Sidecars, Span,
+    Appended, Bounds, Log, LogData, LogError, LogSettings, ReadLimit, Rewrite, Sidecar, SidecarKind,
+    Sidecars, Span,
 };
 use crate::record::Batch;
 
@@ -168,6 +169,11 @@ impl Log for VolatileLog {
 
     fn roll(&self) -> Result<(), LogError> {
         Ok(())
+    }
+
+    fn rewrite(&self, from: Offset, to: Offset) -> Result<Box<dyn Rewrite + '_>, LogError> {
+        // Its only span is never sealed.
+        Err(LogError::Changed { from, to })
     }
 
     fn configure(&self, _: LogSettings) {}

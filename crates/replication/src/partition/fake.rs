@@ -9,7 +9,8 @@ use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use vltava_core::id::{Offset, Timestamp};
 use vltava_core::log::{
-    Appended, Bounds, Log, LogData, LogError, LogSettings, ReadLimit, Sidecar, SidecarKind, Sidecars, Span,
+    Appended, Bounds, Log, LogData, LogError, LogSettings, ReadLimit, Rewrite, Sidecar, SidecarKind,
+    Sidecars, Span,
 };
 use vltava_core::record::Batch;
 
@@ -213,6 +214,10 @@ impl Log for FakeLog {
             inner.span_bases.push(base);
         }
         Ok(())
+    }
+
+    fn rewrite(&self, from: Offset, to: Offset) -> Result<Box<dyn Rewrite + '_>, LogError> {
+        Err(LogError::Changed { from, to })
     }
 
     fn configure(&self, _settings: LogSettings) {}

@@ -35,6 +35,8 @@ pub(super) struct Checkpoints {
     pub recovery_points: Checkpoint,
     pub start_offsets: Checkpoint,
     pub high_watermarks: Checkpoint,
+    /// Up to where logs were compacted.
+    pub compacted: Checkpoint,
 }
 
 /// One checkpoint file.
@@ -113,6 +115,7 @@ impl LogDirectory {
                 recovery_points: read_checkpoint(&*files, &path.join(names::RECOVERY_POINTS))?,
                 start_offsets: read_checkpoint(&*files, &path.join(names::START_OFFSETS))?,
                 high_watermarks: read_checkpoint(&*files, &path.join(names::HIGH_WATERMARKS))?,
+                compacted: read_checkpoint(&*files, &path.join(names::COMPACTED))?,
             }),
             id,
             path,
@@ -203,12 +206,35 @@ impl LogDirectory {
         let checkpoints = &mut *self.checkpoints.lock();
         self.write_checkpoint(&mut checkpoints.recovery_points, names::RECOVERY_POINTS)?;
         self.write_checkpoint(&mut checkpoints.start_offsets, names::START_OFFSETS)?;
-        self.write_checkpoint(&mut checkpoints.high_watermarks, names::HIGH_WATERMARKS)
+        self.write_checkpoint(&mut checkpoints.high_watermarks, names::HIGH_WATERMARKS)?;
+        self.write_checkpoint(&mut checkpoints.compacted, names::COMPACTED)
     }
 
     /// Writes the recovery points now.
     pub(super) fn write_recovery_points(&self) -> Result<(), LogError> {
         self.write_checkpoint(&mut self.checkpoints.lock().recovery_points, names::RECOVERY_POINTS)
+    }
+
+    /// Writes up to where logs were compacted, now.
+    pub(super) fn write_compacted(&self) -> Result<(), LogError> {
+        self.write_checkpoint(&mut self.checkpoints.lock().compacted, names::COMPACTED)
+    }
+
+    /// Takes the offsets of a partition whose log was truncated down to `end`, in the files too. Its high watermark is
+    /// that of its replicas, and not looked at.
+    pub(super) fn lower_offsets(&self, partition: &TopicPartition, end: Offset) -> Result<(), LogError> {
+        let checkpoints = &mut *self.checkpoints.lock();
+        for (checkpoint, name) in [
+            (&mut checkpoints.recovery_points, names::RECOVERY_POINTS),
+            (&mut checkpoints.start_offsets, names::START_OFFSETS),
+            (&mut checkpoints.compacted, names::COMPACTED),
+        ] {
+            if checkpoint.get(partition).is_some_and(|known| known > end) {
+                checkpoint.set(partition, end);
+                self.write_checkpoint(checkpoint, name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Forgets the offsets of a partition, in the files too: a new log must not take over those of an earlier one of its
@@ -219,6 +245,7 @@ impl LogDirectory {
             (&mut checkpoints.recovery_points, names::RECOVERY_POINTS),
             (&mut checkpoints.start_offsets, names::START_OFFSETS),
             (&mut checkpoints.high_watermarks, names::HIGH_WATERMARKS),
+            (&mut checkpoints.compacted, names::COMPACTED),
         ] {
             checkpoint.remove(partition);
             if checkpoint.stale.contains(partition) {

@@ -137,6 +137,16 @@ impl Indexer {
             || self.time_entries() + 1 >= most / TIME_ENTRY as u64
     }
 
+    /// The offset entries that are not yet written, as they stand in the file.
+    pub(super) fn offset_bytes(&self) -> Vec<u8> {
+        self.offsets.iter().flat_map(|entry| entry.encode(self.base)).collect()
+    }
+
+    /// The time entries that are not yet written, as they stand in the file.
+    pub(super) fn time_bytes(&self) -> Vec<u8> {
+        self.times.iter().flat_map(|entry| entry.encode(self.base)).collect()
+    }
+
     fn offset_entries(&self) -> u64 {
         self.offsets_written + self.offsets.len() as u64
     }

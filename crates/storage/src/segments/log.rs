@@ -5,14 +5,14 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, MutexGuard};
 use vltava_core::clock::Clock;
 use vltava_core::id::{Offset, Timestamp};
 use vltava_core::log::{
-    Appended, Bounds, Log, LogData, LogError, LogId, LogSettings, ReadLimit, Sidecars, Span,
+    Appended, Bounds, Log, LogData, LogError, LogId, LogSettings, ReadLimit, Rewrite, Sidecars, Span,
 };
 use vltava_core::record::{Batch, BatchHeader};
 
@@ -28,6 +28,7 @@ mod append;
 mod change;
 mod open;
 mod read;
+mod rewrite;
 mod sync;
 
 /// What the logs of a store share.
@@ -55,6 +56,8 @@ pub(super) struct SegmentLog {
     sidecars: SidecarFolder,
     /// For reads that are carried out later.
     myself: Weak<SegmentLog>,
+    /// Segments are being rewritten.
+    rewriting: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -287,6 +290,10 @@ impl Log for SegmentLog {
         }
         let started = self.start_segment(state, state.active.end);
         self.watch(state, started)
+    }
+
+    fn rewrite(&self, from: Offset, to: Offset) -> Result<Box<dyn Rewrite + '_>, LogError> {
+        self.begin_rewrite(from, to)
     }
 
     fn configure(&self, settings: LogSettings) {

@@ -22,6 +22,7 @@ pub(super) const META_PROPERTIES: &str = "meta.properties";
 pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 pub(super) const START_OFFSETS: &str = "log-start-offset-checkpoint";
 pub(super) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+pub(super) const COMPACTED: &str = "cleaner-offset-checkpoint";
 pub(super) const LOCK: &str = ".lock";
 pub(super) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 

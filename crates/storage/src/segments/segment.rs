@@ -108,12 +108,12 @@ impl Segment {
 
     /// Writes the entries that wait in memory to the index files. Creates those that are not there.
     pub(super) fn write_indexes(&self, indexer: &mut Indexer) -> Result<(), LogError> {
-        let entries: Vec<u8> = indexer.offsets.iter().flat_map(|entry| entry.encode(self.base)).collect();
+        let entries = indexer.offset_bytes();
         let at = indexer.offsets_written * OFFSET_ENTRY as u64;
         self.index_file(Open::OrCreate)
             .and_then(|file| write_entries(&*file, &entries, at, indexer.unread))
             .map_err(|error| failed("write the index", &self.path(names::INDEX), error))?;
-        let times: Vec<u8> = indexer.times.iter().flat_map(|entry| entry.encode(self.base)).collect();
+        let times = indexer.time_bytes();
         let at = indexer.times_written * TIME_ENTRY as u64;
         self.time_file(Open::OrCreate)
             .and_then(|file| write_entries(&*file, &times, at, indexer.unread))

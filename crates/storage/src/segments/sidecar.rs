@@ -84,6 +84,11 @@ impl SidecarFolder {
         dead
     }
 
+    /// Takes note of one whose file was put there.
+    pub(super) fn found(&self, sidecar: Sidecar) {
+        self.known.lock().present.insert(sidecar);
+    }
+
     pub(super) fn is_pending(&self) -> bool {
         !self.known.lock().pending.is_empty()
     }

@@ -140,6 +140,10 @@ impl SegmentStore {
         *self.broker_epoch.lock() = epoch;
     }
 
+    fn known(&self, id: &LogId) -> Option<Arc<Known>> {
+        self.logs.lock().get(&id.partition).filter(|known| known.topic == Some(id.topic)).cloned()
+    }
+
     fn loaded(&self) -> impl Iterator<Item = &Arc<LogDirectory>> {
         self.directories.iter().filter_map(|place| match place {
             Place::Loaded(directory) => Some(directory),
@@ -245,6 +249,7 @@ impl SegmentStore {
         checkpoints.recovery_points.remove(partition);
         checkpoints.start_offsets.remove(partition);
         checkpoints.high_watermarks.remove(partition);
+        checkpoints.compacted.remove(partition);
         Ok(renamed)
     }
 
@@ -456,6 +461,20 @@ impl LogStore for SegmentStore {
                 },
             })
             .collect()
+    }
+
+    fn compacted(&self, id: &LogId) -> Option<Offset> {
+        let known = self.known(id)?;
+        let end = known.log.lock().as_ref().map(|log| log.bounds().end);
+        let compacted = known.directory.checkpoints.lock().compacted.get(&id.partition)?;
+        // A log that has lost its end to a crash is compacted from its start.
+        (end.is_none_or(|end| compacted <= end)).then_some(compacted)
+    }
+
+    fn note_compacted(&self, id: &LogId, end: Offset) -> Result<(), LogError> {
+        let Some(known) = self.known(id) else { return Ok(()) };
+        known.directory.checkpoints.lock().compacted.set(&id.partition, end);
+        known.directory.watch(known.directory.write_compacted())
     }
 
     fn maintain(&self, high_watermarks: &[(LogId, Offset)]) -> Result<(), LogError> {

@@ -15,23 +15,30 @@ use crate::files::{Files, Open};
 
 /// Puts the `.swap` segments of a folder in place. Returns whether there were any.
 ///
-/// A `.cleaned` file whose base is not above that of a `.swap` is left of a split into several segments of which not all
-/// were complete: then the originals are still there, and the `.swap` files of that split go.
+/// A `.cleaned` file whose base is not above that of a `.swap` tells that not all files, or not all segments of a split,
+/// were complete: then the originals are still there, and these `.swap` files go. An index that is `.swap` without its
+/// log belongs to a log that has its name already.
 pub(super) fn finish(files: &dyn Files, folder: &Path, listed: &[String]) -> Result<bool, LogError> {
-    let bases = |suffix: &str| -> BTreeSet<Offset> {
+    let bases = |wanted: &dyn Fn(&str) -> bool| -> BTreeSet<Offset> {
         listed
             .iter()
             .filter_map(|name| names::parse_file(name))
-            .filter(|(_, s)| *s == suffix)
+            .filter(|(_, suffix)| wanted(suffix))
             .map(|(base, _)| base)
             .collect()
     };
-    let swaps = bases(&format!("{}.{}", names::LOG, names::SWAP));
-    let unfinished = bases(&format!("{}.{}", names::LOG, names::CLEANED)).first().copied();
-    let segments = bases(names::LOG);
+    let marked = |suffix: &str, mark| suffix.rsplit_once('.').is_some_and(|(_, last)| last == mark);
+    let swaps = bases(&|suffix| marked(suffix, names::SWAP));
+    let logs = bases(&|suffix| suffix == format!("{}.{}", names::LOG, names::SWAP));
+    let unfinished = bases(&|suffix| marked(suffix, names::CLEANED)).first().copied();
+    let segments = bases(&|suffix| suffix == names::LOG);
     for base in &swaps {
         if unfinished.is_some_and(|unfinished| *base >= unfinished) {
             each_file(folder, *base, |_, swap| files.remove(swap))?;
+            continue;
+        }
+        if !logs.contains(base) {
+            each_file(folder, *base, |path, swap| files.rename(swap, path))?;
             continue;
         }
         let end = end_of(

@@ -13,6 +13,7 @@ use crate::record::{Batch, BatchBuilder, Compression, HeaderWalk};
 mod cases;
 mod model;
 mod reopening;
+mod rewriting;
 
 /// Opens a store on the same place again and again. Whatever was opened before has been dropped.
 pub type Reopen = Box<dyn FnMut() -> Arc<dyn LogStore>>;
@@ -23,6 +24,7 @@ pub type Reopen = Box<dyn FnMut() -> Arc<dyn LogStore>>;
 /// When the store breaks the contract.
 pub fn log_suite(fresh: &mut dyn FnMut() -> Arc<dyn LogStore>) {
     cases::run(fresh);
+    rewriting::run(fresh);
     for seed in 0..MODEL_SEEDS {
         model::run(seed, &*fresh());
     }
@@ -34,6 +36,7 @@ pub fn log_suite(fresh: &mut dyn FnMut() -> Arc<dyn LogStore>) {
 /// When a log comes back as something else than it was.
 pub fn durable_log_suite(fresh: &mut dyn FnMut() -> Reopen) {
     reopening::run(fresh);
+    rewriting::run_reopening(fresh);
     for seed in 0..MODEL_SEEDS {
         model::run_reopening(seed, &mut fresh());
     }

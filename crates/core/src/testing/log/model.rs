@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Reopen, all_batches, bytes_of, open, plain_batch, works};
 use crate::id::{Offset, Timestamp};
-use crate::log::{Log, LogSettings, LogStore, ReadLimit};
+use crate::log::{Log, LogSettings, LogStore, ReadLimit, Span};
 use crate::record::Batch;
 use crate::testing::Random;
 
@@ -73,7 +73,8 @@ impl Model {
             13..15 => self.find(random, log, place),
             15 => self.truncate(random, log, place),
             16 => self.trim(random, log, place),
-            17 => works(place, log.roll()),
+            17 if random.once_in(2) => works(place, log.roll()),
+            17 => self.rewrite(random, log, place),
             18 => self.flushed = works(place, log.flush()),
             _ => self.check(log, place),
         }
@@ -155,6 +156,29 @@ impl Model {
             self.start = self.start.min(self.end);
             self.flushed = self.flushed.min(self.end);
         }
+    }
+
+    /// Leaves out half of the batches of some sealed spans, but not the last one.
+    fn rewrite(&mut self, random: &mut Random, log: &dyn Log, place: &str) {
+        let sealed: Vec<Span> = log.spans().into_iter().filter(|span| span.sealed).collect();
+        let first = random.below(sealed.len());
+        let count = 1 + random.below(4.min(sealed.len() - first.min(sealed.len())));
+        let Some(chosen) = sealed.get(first..(first + count).min(sealed.len())) else { return };
+        let (Some(one), Some(last)) = (chosen.first(), chosen.last()) else { return };
+        let inside =
+            |batch: &Batch| batch.header.base_offset >= one.base && batch.header.base_offset < last.end;
+        let latest = self.batches.iter().rfind(|batch| inside(batch)).map(|batch| batch.header.base_offset);
+        let mut kept = self.batches.clone();
+        kept.retain(|batch| !inside(batch) || Some(batch.header.base_offset) == latest || random.once_in(2));
+        let mut rewrite = works(place, log.rewrite(one.base, last.end));
+        for batch in kept.iter().filter(|batch| inside(batch)) {
+            works(place, rewrite.append(std::slice::from_ref(batch)));
+        }
+        if random.once_in(5) {
+            return;
+        }
+        works(place, rewrite.commit(&[]));
+        self.batches = kept;
     }
 
     fn trim(&mut self, random: &mut Random, log: &dyn Log, place: &str) {

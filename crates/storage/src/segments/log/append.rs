@@ -15,7 +15,7 @@ use crate::segments::names;
 use crate::segments::segment::{Segment, failed};
 
 /// The largest segment: positions in an index have 31 bits.
-const SEGMENT_BYTES_MAX: u64 = i32::MAX as u64;
+pub(super) const SEGMENT_BYTES_MAX: u64 = i32::MAX as u64;
 /// Batches of one append whose headers are encoded on the stack; more of them take one allocation.
 const STACK_BATCHES: usize = 16;
 
@@ -157,7 +157,7 @@ pub(super) fn age_ms_max(shared: &Shared, settings: &LogSettings) -> i64 {
 }
 
 /// Headers from the stack and bodies from where they are, in one vectored write.
-fn write_batches(file: &dyn OpenFile, batches: &[Batch], position: u64) -> std::io::Result<()> {
+pub(super) fn write_batches(file: &dyn OpenFile, batches: &[Batch], position: u64) -> std::io::Result<()> {
     let headers: SmallVec<[[u8; BatchHeader::SIZE]; STACK_BATCHES]> =
         batches.iter().map(|batch| batch.header.to_bytes()).collect();
     let mut slices: SmallVec<[IoSlice<'_>; STACK_BATCHES * 2]> = SmallVec::new();

@@ -23,14 +23,16 @@ impl SegmentLog {
             return Ok(());
         }
         // A recovery point above the new end would later vouch for bytes that were never synced.
-        let lowered = self.lower_recovery_point(end);
+        let lowered = self.lower_checkpoints(end);
         self.watch(state, lowered)?;
         self.generation.fetch_add(1, Ordering::AcqRel);
         // Before it is asked whether a reader has the file: see the reader's side.
         fence(Ordering::SeqCst);
         let cut = if end < state.base_of(0) { self.restart_at(state, end) } else { self.cut_at(state, end) };
         self.generation.fetch_add(1, Ordering::AcqRel);
-        self.watch(state, cut)
+        self.watch(state, cut)?;
+        let lowered = self.lower_checkpoints(state.end);
+        self.watch(state, lowered)
     }
 
     pub(super) fn trim_prefix(&self, start: Offset) -> Result<(), LogError> {
@@ -48,18 +50,10 @@ impl SegmentLog {
         self.watch(state, trimmed)
     }
 
-    /// Makes sure, on disk, that no recovery point lies above `end`.
-    fn lower_recovery_point(&self, end: Offset) -> Result<(), LogError> {
+    /// Makes sure, on disk, that nothing is said of offsets above `end`: that they are synced, below the start, compacted.
+    fn lower_checkpoints(&self, end: Offset) -> Result<(), LogError> {
         self.recovery_point.fetch_min(end.0, Ordering::Relaxed);
-        let partition = &self.id.partition;
-        {
-            let points = &mut self.directory.checkpoints.lock().recovery_points;
-            if points.get(partition).is_none_or(|point| point <= end) {
-                return Ok(());
-            }
-            points.set(partition, end);
-        }
-        self.directory.write_recovery_points()
+        self.directory.lower_offsets(&self.id.partition, end)
     }
 
     /// Empties the log, which goes on at `base`.
@@ -176,7 +170,7 @@ impl SegmentLog {
 
     /// Gives a segment's files their last names; they go after the delay. The log goes first: without it the others
     /// mean nothing.
-    fn discard(&self, segment: &Segment, delay_ms: i64) -> Result<(), LogError> {
+    pub(super) fn discard(&self, segment: &Segment, delay_ms: i64) -> Result<(), LogError> {
         let due = self.shared.clock.wall().plus(delay_ms);
         let base = segment.base;
         self.sidecars.take(|sidecar| sidecar.kind == SidecarKind::AbortedTransactions && sidecar.at == base);
@@ -192,7 +186,7 @@ impl SegmentLog {
         Ok(())
     }
 
-    fn discard_sidecars(&self, dies: impl Fn(Sidecar) -> bool) -> Result<(), LogError> {
+    pub(super) fn discard_sidecars(&self, dies: impl Fn(Sidecar) -> bool) -> Result<(), LogError> {
         for sidecar in self.sidecars.take(dies) {
             let path = self.sidecars.path(sidecar);
             match self.directory.files.remove(&path) {
@@ -205,7 +199,7 @@ impl SegmentLog {
         Ok(())
     }
 
-    fn sync_names(&self) -> Result<(), LogError> {
+    pub(super) fn sync_names(&self) -> Result<(), LogError> {
         self.directory.files.sync_folder(&self.folder).map_err(|error| failed("sync", &self.folder, error))
     }
 }

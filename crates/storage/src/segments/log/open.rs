@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use parking_lot::Mutex;
 use vltava_core::id::Offset;
@@ -104,6 +104,7 @@ impl SegmentLog {
             state: Mutex::new(state),
             upkeep: Mutex::default(),
             generation: AtomicU64::new(0),
+            rewriting: AtomicBool::new(false),
             myself: myself.clone(),
         }))
     }

@@ -87,7 +87,7 @@ const SAMPLE_BYTES: usize = 128 << 10;
 /// A range is brought into memory in pieces of so many bytes.
 const WARMING_BYTES: usize = 128 << 10;
 
-/// A read sees a truncation beside it at most this often before it gives up.
+/// A read sees a change of the segments beside it at most this often before it gives up.
 const ATTEMPTS_MAX: usize = 8;
 
 impl SegmentLog {
@@ -110,7 +110,8 @@ impl SegmentLog {
     fn read_with(&self, from: Offset, limit: ReadLimit, patience: Patience) -> Result<Found, LogError> {
         // The number of the next segment to look at, which holds only in the generation it was found in.
         let mut next: Option<(u64, usize)> = None;
-        for _ in 0..ATTEMPTS_MAX {
+        let mut attempts = 0;
+        while attempts < ATTEMPTS_MAX {
             let generation = self.generation.load(Ordering::Acquire);
             let number = next.filter(|(found_in, _)| *found_in == generation).map(|(_, number)| number);
             let Some((number, view)) = self.view(from, limit.below, number, patience)? else {
@@ -122,10 +123,11 @@ impl SegmentLog {
             // seen here.
             fence(Ordering::SeqCst);
             if self.generation.load(Ordering::Acquire) != generation {
+                attempts += 1;
                 continue;
             }
             match found {
-                // A gap that compaction has left may reach to the end of a segment.
+                // A gap that compaction has left may reach to the end of a segment, and over any number of them.
                 Ok(None) if view.sealed => next = Some((generation, number + 1)),
                 Ok(None) => return Ok(Found::Data(LogData::empty())),
                 Ok(Some(data)) => return data,
@@ -136,13 +138,18 @@ impl SegmentLog {
                 Err(Miss::Index) if patience == Patience::None => {
                     return Ok(Found::OnDisk { length_max: view.length_max(limit) });
                 }
-                Err(Miss::Index) => self.reindex(&view)?,
+                Err(Miss::Index) => {
+                    attempts += 1;
+                    self.reindex(&view)?;
+                }
                 Err(Miss::Broken(position, what)) => {
                     return Err(LogError::Corrupt { path: view.segment.path(names::LOG), position, what });
                 }
             }
         }
-        Err(LogError::Offline(format!("offset {from} was truncated and appended again while it was read")))
+        Err(LogError::Offline(format!(
+            "the segments at offset {from} changed again and again while it was read"
+        )))
     }
 
     /// The segment that holds `from`, or the one with that number.
@@ -198,6 +205,19 @@ impl SegmentLog {
     }
 
     pub(super) fn find_time(&self, timestamp: Timestamp) -> Result<Option<Offset>, LogError> {
+        let mut found = None;
+        for _ in 0..ATTEMPTS_MAX {
+            let generation = self.generation.load(Ordering::Acquire);
+            found = self.find_once(timestamp)?;
+            // Segments that were replaced meanwhile may have been passed over.
+            if self.generation.load(Ordering::Acquire) == generation {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn find_once(&self, timestamp: Timestamp) -> Result<Option<Offset>, LogError> {
         let spans = self.list_spans();
         let start = self.state.lock().start;
         for span in spans.iter().filter(|span| span.largest_timestamp >= timestamp) {

@@ -72,6 +72,12 @@ impl SegmentLog {
         Ok(work.end)
     }
 
+    /// Makes everything durable with its indexes, so that the recovery point is at the end. With the upkeep lock held.
+    pub(super) fn advance_in_turn(&self) -> Result<(), LogError> {
+        let work = self.begin_sync(Scope::Everything)?;
+        self.end_sync(&work, self.sync(&work))
+    }
+
     /// Takes over what has to be synced. With the upkeep lock held.
     fn begin_sync(&self, scope: Scope) -> Result<SyncWork, LogError> {
         let mut state = self.state.lock();

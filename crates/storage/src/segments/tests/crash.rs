@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use vltava_core::id::{Offset, PartitionIndex, TopicId, TopicName, TopicPartition, Uuid};
-use vltava_core::log::{Log, LogError, LogId, LogSettings, LogStore, Sidecar, SidecarKind};
+use vltava_core::log::{Log, LogError, LogId, LogSettings, LogStore, Sidecar, SidecarKind, Span};
 use vltava_core::record::Batch;
 use vltava_core::testing::{ManualClock, Random, all_batches, plain_batch, replay, seeds};
 
@@ -23,6 +23,8 @@ const LOGS: usize = 2;
 #[derive(Debug, Default)]
 struct History {
     batches: Vec<Batch>,
+    /// What the log holds instead when the last rewrite was put in place, though nobody was told.
+    rewritten: Option<Vec<Batch>>,
     /// Where the log must reach to at least.
     confirmed: Offset,
     /// Where the log may begin at most.
@@ -142,6 +144,7 @@ impl History {
                 self.sidecar.drain(..self.sidecar.len().saturating_sub(1));
             }
             17 => log.roll()?,
+            21 | 22 => self.rewrite(random, log)?,
             18 | 19 => {
                 let back = i64::try_from(random.below(12)).unwrap_or(0) * 2;
                 let end = Offset((self.end.0 - back).max(0));
@@ -170,17 +173,43 @@ impl History {
         Ok(())
     }
 
+    /// Leaves out some batches of the sealed spans, but not the last one of them.
+    fn rewrite(&mut self, random: &mut Random, log: &dyn Log) -> Result<(), LogError> {
+        let sealed: Vec<Span> = log.spans().into_iter().filter(|span| span.sealed).collect();
+        let chosen = sealed.get(random.below(sealed.len())..).unwrap_or_default();
+        let (Some(first), Some(last)) = (chosen.first(), chosen.last()) else { return Ok(()) };
+        let inside =
+            |batch: &Batch| batch.header.base_offset >= first.base && batch.header.base_offset < last.end;
+        let latest = self.batches.iter().rfind(|batch| inside(batch)).map(|batch| batch.header.base_offset);
+        let mut kept = self.batches.clone();
+        kept.retain(|batch| !inside(batch) || Some(batch.header.base_offset) == latest || random.once_in(2));
+        let mut rewrite = log.rewrite(first.base, last.end)?;
+        for batch in kept.iter().filter(|batch| inside(batch)) {
+            rewrite.append(std::slice::from_ref(batch))?;
+        }
+        self.rewritten = Some(kept);
+        rewrite.commit(&[])?;
+        self.batches = self.rewritten.take().unwrap_or_default();
+        self.confirmed = self.confirmed.max(last.end);
+        Ok(())
+    }
+
     /// Compares with what came back, and goes on from there.
     fn compare(&mut self, log: &dyn Log, place: &str) {
         let bounds = log.bounds();
         let found = all_batches(log);
         assert!(found.iter().all(Batch::crc_matches), "{place}: a broken batch came back");
         let first = found.first().map_or(bounds.end, |batch| batch.header.base_offset);
-        assert!(
-            first <= self.trimmed.max(bounds.start),
-            "{place}: starts at {first}, trimmed to {}",
-            self.trimmed
-        );
+        let same = |batches: &Vec<Batch>| {
+            let rest = batches.iter().filter(|batch| batch.header.base_offset >= first);
+            rest.take(found.len()).eq(&found)
+        };
+        if let Some(rewritten) = self.rewritten.take().filter(same) {
+            self.batches = rewritten;
+        }
+        let wanted = self.trimmed.max(bounds.start);
+        let lost = |batch: &Batch| batch.header.base_offset >= wanted && batch.header.base_offset < first;
+        assert!(!self.batches.iter().any(lost), "{place}: starts at {first}, trimmed to {}", self.trimmed);
         let known: Vec<Batch> = self
             .batches
             .iter()
@@ -196,8 +225,12 @@ impl History {
             "{place}: a run of the batches that were appended comes back"
         );
         assert!(found == known, "{place}: with their content");
+        // An end behind a gap, where batches were left out and then truncated, may be forgotten.
+        let confirmed = |batch: &&Batch| batch.header.next_offset() <= self.confirmed;
+        let last =
+            self.batches.iter().rfind(confirmed).map_or(bounds.start, |last| last.header.next_offset());
         assert!(
-            bounds.end >= self.confirmed,
+            bounds.end >= self.confirmed.min(last),
             "{place}: ends at {}, confirmed {}",
             bounds.end,
             self.confirmed

@@ -262,6 +262,8 @@ fn an_interrupted_compaction_is_finished_or_undone() {
         (&["log.swap", "index.swap", "timeindex.swap"][..], kept),
         (&["log.cleaned", "index.cleaned"][..], batches()),
         (&["log.swap", "log.cleaned"][..], batches()),
+        (&["log.cleaned", "index.swap"][..], batches()),
+        (&["log.swap", "index.cleaned"][..], batches()),
     ] {
         let place = scratch();
         {
