@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod compaction;
 pub mod files;
 pub mod memory;
 pub mod segments;

@@ -71,6 +71,15 @@ impl BatchBuilder {
         self
     }
 
+    /// The same builder for a batch whose tombstones or marker may go at `horizon`, which takes the place of the base
+    /// timestamp (KIP-534). Call it before the first record.
+    #[must_use]
+    pub fn delete_horizon(mut self, horizon: Timestamp) -> Self {
+        self.attributes = self.attributes.delete_horizon();
+        self.base_timestamp = Some(horizon);
+        self
+    }
+
     /// Appends a record at the next offset.
     pub fn append(
         &mut self,

@@ -271,6 +271,12 @@ impl Attributes {
         Self(self.0 | Self::DELETE_HORIZON)
     }
 
+    /// The same bits, saying that the base timestamp field is none.
+    #[must_use]
+    pub fn without_delete_horizon(self) -> Self {
+        Self(self.0 & !Self::DELETE_HORIZON)
+    }
+
     fn has(self, bit: i16) -> bool {
         self.0 & bit != 0
     }
