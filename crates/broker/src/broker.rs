@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use vltava_core::config::{BrokerConfig, ConfigError};
@@ -34,6 +34,8 @@ pub struct Broker {
     /// Ends the accepting of connections and the background work.
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: JoinSet<()>,
+    /// Ends by itself, and is waited for: its rounds hold the log directories.
+    pub(crate) cleaner: JoinHandle<()>,
     /// Taken when the broker ends, because a runtime may not be dropped where others run.
     pub(crate) runtimes: Option<Runtimes>,
 }
@@ -164,6 +166,9 @@ impl Broker {
         self.node.connections.close_all();
         if tokio::time::timeout(DRAIN_TIMEOUT, self.node.connections.drained()).await.is_err() {
             warn!(left = self.node.connections.len(), "connections did not end in time");
+        }
+        if tokio::time::timeout(DRAIN_TIMEOUT, &mut self.cleaner).await.is_err() {
+            warn!("a round of compaction did not end in time");
         }
         self.tasks.shutdown().await;
         self.node.groups.close();

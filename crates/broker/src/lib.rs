@@ -12,6 +12,7 @@ pub mod reference;
 
 mod api;
 mod auto_create;
+mod compaction;
 mod coordinators;
 mod fetch_session;
 mod groups;

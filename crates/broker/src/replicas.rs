@@ -21,7 +21,7 @@ use vltava_core::image::{ConfigKind, ConfigResource, Image, ImageDelta, Partitio
 use vltava_core::log::{LogId, LogSettings};
 use vltava_core::machine::StateMachine;
 use vltava_replication::partition::{
-    Background, Job, Partition, PartitionParts, PartitionSettings, Retention,
+    Background, CompactionSettings, Job, Partition, PartitionParts, PartitionSettings, Retention,
 };
 use vltava_replication::runtime::Shards;
 
@@ -285,9 +285,15 @@ fn settings(topic: &Topic, image: &Image, layers: &BrokerLayers) -> Result<Topic
             time_ms: Some(config.retention_ms).filter(|time| *time >= 0),
             bytes: positive(config.retention_bytes),
         },
+        compaction: config.cleanup_policy.compact.then_some(CompactionSettings {
+            delete_retention_ms: config.delete_retention_ms,
+            min_lag_ms: config.min_compaction_lag_ms,
+            max_lag_ms: config.max_compaction_lag_ms,
+            min_dirty_ratio: config.min_cleanable_dirty_ratio,
+        }),
         log: LogSettings {
             span_bytes_max: u32::try_from(config.segment_bytes).unwrap_or(u32::MAX),
-            span_age_ms_max: config.segment_ms,
+            span_age_ms_max: span_age_ms_max(&config),
             span_age_jitter_ms_max: config.segment_jitter_ms,
             index_bytes_max: u32::try_from(config.segment_index_bytes).unwrap_or(u32::MAX),
             index_interval_bytes: u32::try_from(config.index_interval_bytes).unwrap_or(0),
@@ -302,6 +308,14 @@ fn settings(topic: &Topic, image: &Image, layers: &BrokerLayers) -> Result<Topic
         verify_transactions: verify_transactions(layers)?,
     };
     Ok(TopicSettings { storage: config.storage, partition })
+}
+
+/// `segment.ms`; with compaction no more than `max.compaction.lag.ms`, so that what is old is sealed in time.
+fn span_age_ms_max(config: &TopicConfig) -> i64 {
+    match config.cleanup_policy.compact {
+        true => config.segment_ms.min(config.max_compaction_lag_ms),
+        false => config.segment_ms,
+    }
 }
 
 /// `producer.id.expiration.ms`.

@@ -49,7 +49,7 @@ use crate::producer_ids::ProducerIds;
 use crate::quorum::Place;
 use crate::stores::Stores;
 use crate::transactions::markers;
-use crate::{housekeeping, replicas};
+use crate::{compaction, housekeeping, replicas};
 
 /// What large requests in flight may take together when `queued.max.request.bytes` is not set, in bytes.
 const REQUEST_MEMORY_DEFAULT: usize = 128 << 20;
@@ -132,7 +132,8 @@ async fn bring_up(
     }
     node.started.store(true, Ordering::Relaxed);
     tasks.spawn(housekeeping::run(node.clone(), stop.clone()));
-    Ok(Broker { node, listeners: listening, http: http_addresses, stop, tasks, runtimes: None })
+    let cleaner = tokio::spawn(compaction::run(node.clone(), stop.clone()));
+    Ok(Broker { node, listeners: listening, http: http_addresses, stop, tasks, cleaner, runtimes: None })
 }
 
 /// Waits until there is a controller to register with.

@@ -23,7 +23,7 @@ public final class Tools {
     private static final String GROUPS = TOOLS + "consumer.group.ConsumerGroupCommand";
 
     /** What a tool printed on both outputs, and the status it ended with. */
-    private record Outcome(int status, String text) {
+    record Outcome(int status, String text) {
         String ok() {
             Report.equal("status of the tool, which printed " + text, 0, status);
             return text;
@@ -71,7 +71,7 @@ public final class Tools {
         Report.done();
     }
 
-    private static Outcome tool(String name, String... arguments) throws Exception {
+    static Outcome tool(String name, String... arguments) throws Exception {
         return run("", text -> true, name, arguments);
     }
 
@@ -407,7 +407,7 @@ public final class Tools {
         });
     }
 
-    private static String files(String partition, String extension) {
+    static String files(String partition, String extension) {
         File[] found = new File(Report.DATA, partition).listFiles((folder, name) -> name.endsWith(extension));
         Report.holds(partition + " has files that end in " + extension, found != null && found.length > 0);
         return Arrays.stream(found).map(File::getPath).sorted().collect(Collectors.joining(","));

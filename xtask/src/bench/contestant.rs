@@ -92,6 +92,11 @@ impl Running {
         }
     }
 
+    /// Where its data lies, or below it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The server, unless it is a floor.
     pub fn server(&self) -> Option<&Server> {
         match &self.process {

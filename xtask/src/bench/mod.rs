@@ -23,7 +23,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use self::contestant::{Contestant, Running, Stable};
-use self::load::{Figures, commits, fetch, group, guarded, latency, memory, produce, start};
+use self::load::{Figures, commits, compaction, fetch, group, guarded, latency, memory, produce, start};
 use self::scenario::{COMMITS_SECONDS, SCENARIOS, Scenario, Work};
 use self::table::{Results, Row};
 use crate::conformance::cache::{self, Cache};
@@ -236,6 +236,10 @@ impl Bench<'_> {
             });
         }
         match work {
+            Work::Compaction(load) => {
+                let running = self.stable.start(contestant)?;
+                compaction::run(load, running.address(), running.process()?, running.folder())
+            }
             Work::Start(partitions) => {
                 let mut running = self.stable.start(contestant)?;
                 let partitions = bearable(contestant, *partitions);

@@ -2,6 +2,7 @@
 
 use super::floor::Floor;
 use super::load::commits;
+use super::load::compaction::Compaction;
 use super::load::fetch::Fetch;
 use super::load::group::Group;
 use super::load::guarded::{Guarantee, Guarded};
@@ -26,6 +27,7 @@ pub enum Work {
     Produce(Produce),
     Fetch(Fetch),
     Latency(Latency),
+    Compaction(Compaction),
     /// The start of a process whose folder holds a topic of so many empty partitions, or nothing.
     Start(i32),
     /// A process without work.
@@ -53,6 +55,7 @@ impl Work {
             Work::Produce(load) => load.conditions(),
             Work::Fetch(load) => load.conditions(),
             Work::Latency(load) => load.conditions(),
+            Work::Compaction(load) => load.conditions(),
             Work::Start(0) => {
                 "from starting the process, with an empty data folder (Kafka: formatted), to its first \
                                answer to ApiVersions"
@@ -146,6 +149,15 @@ const GUARDED: Guarded = Guarded {
     seconds_max: 2.0,
 };
 
+/// 43 of 100 records stay, scattered over the batches.
+const COMPACTION: Compaction = Compaction {
+    record_bytes: 1024,
+    batch_records: 16,
+    records: 512 << 10,
+    keys: 256 << 10,
+    segment_bytes: 64 << 20,
+};
+
 const CPU_PER_GIGABYTE: &str = "server CPU-s/GB";
 const CPU_PER_REQUEST: &str = "server µs/request";
 
@@ -201,6 +213,7 @@ pub const SCENARIOS: &[Scenario] = &[
     latency("latency-1k", LATENCY, "e2e p50 µs"),
     latency("latency-10k", Latency { rate: 10_000, ..LATENCY }, "e2e p50 µs"),
     latency("tail-16", Latency { rate: 200, batch_records: 64, consumers: 16, ..LATENCY }, CPU_PER_GIGABYTE),
+    alone("compaction", Work::Compaction(COMPACTION), CPU_PER_GIGABYTE),
     alone("start", Work::Start(0), "ready ms"),
     alone("start-partitions", Work::Start(10_000), "ready ms"),
     alone("idle", Work::Process, "RSS MiB"),

@@ -119,6 +119,12 @@ pub const SUITES: &[Suite] = &[
     },
     suite("tools", "Kafka's command line tools, all in one JVM", Program::Java("Tools"), 120),
     suite("java", "the Java client: producer, consumer, admin client, groups", Program::Java("Clients"), 120),
+    suite(
+        "compaction",
+        "compacted topics: the Java client from the start, kafka-dump-log on their files",
+        Program::Java("Compaction"),
+        200,
+    ),
     suite("franz", "franz-go: producer, consumer, admin client, groups", Program::Go("franz"), 90),
     suite(
         "sarama",

@@ -57,6 +57,7 @@ pub(crate) async fn page(node: &Node, options: Options) -> String {
         partitions(node, &mut page);
     }
     log_directories(&directories, &mut page);
+    compaction(node, &directories, &mut page);
     controller(node, &mut page);
     raft(node, &mut page);
     groups(node, &mut page).await;
@@ -248,6 +249,31 @@ fn log_directories(directories: &[Directory], page: &mut Exposition) {
                 samples.add(&[&directory.path.display().to_string()], value);
             }
         }
+    }
+}
+
+fn compaction(node: &Node, directories: &[Directory], page: &mut Exposition) {
+    let figures = node.metrics.compaction.now();
+    let percent = |share: f64| (share * 100.0) as u64;
+    let recopied = figures.last.bytes_written as f64 / figures.last.bytes_read.max(1) as f64;
+    page.single(&CLEANER_BUFFER_USED, percent(figures.last.map_filled));
+    page.single(&CLEANER_RECOPIED, percent(recopied));
+    page.single(&CLEANER_TIME, figures.took.as_secs());
+    page.single(&CLEANER_DELAY, figures.overdue_ms_max / 1000);
+    page.single(&CLEANER_DIRTIEST, percent(figures.ratio_max));
+    page.single(&CLEANER_LOOKED, node.clock.now().since(figures.looked).as_millis());
+    let of = |directory: &Directory| {
+        let name = directory.path.display().to_string();
+        let found = figures.uncleanable.get(&name).copied().unwrap_or_default();
+        (name, found)
+    };
+    let mut samples = page.family(&CLEANER_UNCLEANABLE);
+    for (name, (count, _)) in directories.iter().map(of) {
+        samples.add(&[&name], count);
+    }
+    let mut samples = page.family(&CLEANER_UNCLEANABLE_BYTES);
+    for (name, (_, bytes)) in directories.iter().map(of) {
+        samples.add(&[&name], bytes);
     }
 }
 

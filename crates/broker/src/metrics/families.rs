@@ -149,6 +149,23 @@ families! {
     /// What is left of the file system of a log directory.
     DIRECTORY_USABLE_BYTES: Gauge = "vltava_log_directory_usable_bytes" ["directory"];
 
+    /// How far the map of keys was filled in the last round of compaction, in percent.
+    CLEANER_BUFFER_USED: Gauge = "kafka_log_logcleaner_max_buffer_utilization_percent";
+    /// What the last round of compaction wrote, in percent of what it read.
+    CLEANER_RECOPIED: Gauge = "kafka_log_logcleaner_cleaner_recopy_percent";
+    /// How long the last round of compaction took, in seconds.
+    CLEANER_TIME: Gauge = "kafka_log_logcleaner_max_clean_time_secs";
+    /// For how long compaction is overdue by max.compaction.lag.ms, in seconds.
+    CLEANER_DELAY: Gauge = "kafka_log_logcleaner_max_compaction_delay_secs";
+    /// The dirty part of the dirtiest compacted log, in percent.
+    CLEANER_DIRTIEST: Gauge = "kafka_log_logcleanermanager_max_dirty_percent";
+    /// How long ago it was looked which logs are to be compacted.
+    CLEANER_LOOKED: Gauge = "kafka_log_logcleanermanager_time_since_last_run_ms";
+    /// Logs that cannot be compacted, because they cannot be read.
+    CLEANER_UNCLEANABLE: Gauge = "kafka_log_logcleanermanager_uncleanable_partitions_count" ["logDirectory"];
+    /// Dirty bytes of the logs that cannot be compacted.
+    CLEANER_UNCLEANABLE_BYTES: Gauge = "kafka_log_logcleanermanager_uncleanable_bytes" ["logDirectory"];
+
     /// 1 when this node is the active controller.
     ACTIVE_CONTROLLER: Gauge = "kafka_controller_kafkacontroller_activecontrollercount";
     /// Brokers that take part.

@@ -9,6 +9,7 @@
 //! in [`families`]. A figure that this broker cannot tell honestly has no series.
 
 pub(crate) mod collect;
+mod compaction;
 pub(crate) mod exposition;
 pub(crate) mod families;
 mod histogram;
@@ -25,6 +26,7 @@ use vltava_core::clock::Moment;
 use vltava_core::error::ErrorCode;
 use vltava_core::id::TopicName;
 
+use compaction::CompactionMeters;
 use requests::RequestMeters;
 
 /// A number that only grows.
@@ -49,6 +51,7 @@ pub(crate) struct Metrics {
     departed: TopicMeters,
     pub(crate) requests: RequestMeters,
     pub(crate) idleness: Idleness,
+    pub(crate) compaction: CompactionMeters,
 }
 
 /// How much of the time threads have nothing to do, between one look and the next.

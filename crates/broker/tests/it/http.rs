@@ -129,6 +129,14 @@ impl LogStore for Gate {
         self.store.directories()
     }
 
+    fn compacted(&self, id: &LogId) -> Option<Offset> {
+        self.store.compacted(id)
+    }
+
+    fn note_compacted(&self, id: &LogId, end: Offset) -> Result<(), LogError> {
+        self.store.note_compacted(id, end)
+    }
+
     fn maintain(&self, high_watermarks: &[(LogId, Offset)]) -> Result<(), LogError> {
         self.store.maintain(high_watermarks)
     }

@@ -46,9 +46,20 @@ impl AbortedTransactions {
     /// The transactions that have records from `from` on and below `below`.
     #[must_use]
     pub fn within(&self, from: Offset, below: Offset) -> Vec<AbortedTransaction> {
+        self.overlapping(from, below)
+            .map(|entry| AbortedTransaction { producer: entry.producer, first: entry.first })
+            .collect()
+    }
+
+    /// The entries of these transactions.
+    pub fn overlapping(&self, from: Offset, below: Offset) -> impl Iterator<Item = &Aborted> {
         let first = self.entries.partition_point(|entry| entry.last < from);
-        let overlapping = self.entries.iter().skip(first).filter(|entry| entry.first < below);
-        overlapping.map(|entry| AbortedTransaction { producer: entry.producer, first: entry.first }).collect()
+        self.entries.iter().skip(first).filter(move |entry| entry.first < below)
+    }
+
+    /// Forgets transactions whose marker lies from `from` to below `to` and is not among `markers`.
+    pub fn keep_markers(&mut self, from: Offset, to: Offset, markers: &[Offset]) {
+        self.entries.retain(|entry| entry.last < from || entry.last >= to || markers.contains(&entry.last));
     }
 
     /// Whether the marker of any transaction stands at or after `from`.
@@ -148,6 +159,22 @@ mod tests {
         read.read_index(&sample().to_index(Offset(25), Offset(50)).unwrap()).unwrap();
         assert_eq!(read, sample());
         assert!(read.read_index(&Bytes::from(vec![1; ENTRY_SIZE])).is_err());
+    }
+
+    #[test]
+    fn compaction_keeps_the_markers_that_it_met_with_batches() {
+        for (from, to, markers, expected) in [
+            (0, 30, &[20][..], &[20, 40][..]),
+            (0, 20, &[], &[20, 40]),
+            (10, 41, &[10, 40], &[10, 40]),
+            (11, 20, &[], &[10, 20, 40]),
+        ] {
+            let mut aborted = sample();
+            let markers: Vec<Offset> = markers.iter().map(|marker| Offset(*marker)).collect();
+            aborted.keep_markers(Offset(from), Offset(to), &markers);
+            let left: Vec<i64> = aborted.entries.iter().map(|entry| entry.last.0).collect();
+            assert_eq!(left, expected, "{from} to {to}");
+        }
     }
 
     #[test]

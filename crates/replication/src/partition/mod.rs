@@ -35,6 +35,7 @@
 
 mod aborted;
 mod assignment;
+mod compaction;
 mod epochs;
 mod follower;
 mod housekeeping;
@@ -67,7 +68,9 @@ use vltava_core::replicated::{
     Verification, Watermarks,
 };
 
+pub use aborted::Aborted;
 pub use assignment::{Assignment, IsrProposal, IsrVerdict};
+pub use compaction::{CompactionSettings, LastWritten};
 pub use epochs::{EpochEnd, EpochStart, LeaderEpochs};
 pub use follower::{FetchPosition, FetchedRecords, FollowError, Followed};
 pub use leader::{ReplicaFetch, ReplicaRecords, Role};
@@ -91,12 +94,14 @@ pub type Job = Box<dyn FnOnce() + Send>;
 pub type Background = Arc<dyn Fn(Job) + Send + Sync>;
 
 /// The settings of a partition, from its topic's and the broker's configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PartitionSettings {
     /// What a produced batch must keep to.
     pub rules: ValidationRules,
     /// How long records are kept.
     pub retention: Retention,
+    /// How the log is compacted; `None` when `cleanup.policy` has no `compact`.
+    pub compaction: Option<CompactionSettings>,
     /// What storage acts on.
     pub log: LogSettings,
     /// `min.insync.replicas`.
@@ -120,6 +125,7 @@ impl Default for PartitionSettings {
         Self {
             rules: ValidationRules::default(),
             retention: Retention::default(),
+            compaction: None,
             log: LogSettings::default(),
             min_insync_replicas: 1,
             replica_lag_max: Duration::from_secs(30),

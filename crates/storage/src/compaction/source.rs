@@ -95,6 +95,6 @@ fn load(data: LogData, buffer: &mut BytesMut) -> Result<Bytes, LogError> {
             })?;
             Ok(buffer.split().freeze())
         }
-        LogData::Later(later) => (later.read)(),
+        LogData::Later(later) => load((later.read)()?, buffer),
     }
 }

@@ -1,6 +1,7 @@
 //! The clients of a measurement. Each speaks to any server by the same bytes, and reports what it saw as figures.
 
 pub mod commits;
+pub mod compaction;
 pub mod fetch;
 pub mod group;
 pub mod guarded;

@@ -65,7 +65,7 @@ impl Writer {
         self
     }
 
-    fn varint(&mut self, value: i64) -> &mut Self {
+    pub fn varint(&mut self, value: i64) -> &mut Self {
         let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
         while rest >= 0x80 {
             self.0.push((rest & 0x7f) as u8 | 0x80);

@@ -86,7 +86,7 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     /// Plugin that may refuse a config change.
     "alter.config.policy.class.name": Class = null, built_in(&[]), Low, ReadOnly;
     /// Whether compacted topics are compacted; deprecated by KIP-1148.
-    "log.cleaner.enable": Boolean = "true", Validator::Any, Medium, ReadOnly, inert "compaction is always on, as KIP-1148 asks";
+    "log.cleaner.enable": Boolean = "true", Validator::Any, Medium, ReadOnly;
     /// Cleaner threads.
     "log.cleaner.threads": Int = "1", at_least(0), Medium, ClusterWide;
     /// Combined read+write throttle.

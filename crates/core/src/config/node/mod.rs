@@ -22,6 +22,8 @@ pub struct BrokerConfig {
     pub network: NetworkLimits,
     /// Where and how logs are kept.
     pub logs: LogSettings,
+    /// How compacted topics are compacted.
+    pub cleaner: CleanerSettings,
     /// Topics that are created without settings of their own.
     pub topics: TopicDefaults,
     /// `__consumer_offsets` and classic groups.
@@ -174,6 +176,25 @@ pub struct LogSettings {
     pub high_watermark_checkpoint_interval_ms: i64,
     /// `log.dir.failure.timeout.ms`.
     pub dir_failure_timeout_ms: i64,
+}
+
+/// How compacted topics are compacted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CleanerSettings {
+    /// `log.cleaner.enable`.
+    pub enable: bool,
+    /// `log.cleaner.threads`: how many logs are compacted at once.
+    pub threads: i32,
+    /// `log.cleaner.io.max.bytes.per.second`: read and written, by all threads.
+    pub io_bytes_per_second_max: f64,
+    /// `log.cleaner.dedupe.buffer.size`: the maps of keys of all threads.
+    pub map_bytes: i64,
+    /// `log.cleaner.io.buffer.load.factor`: how far a map is filled.
+    pub map_load_max: f64,
+    /// `log.cleaner.io.buffer.size`: the buffers of all threads, for reading and for writing.
+    pub buffer_bytes: i32,
+    /// `log.cleaner.backoff.ms`: the pause when there is nothing to do.
+    pub backoff_ms: i64,
 }
 
 /// Topics that are created without settings of their own.

@@ -1,8 +1,8 @@
 //! Reads the settings of a node into their types.
 
 use super::{
-    BrokerConfig, GroupSettings, HttpListener, HttpListeners, Identity, ListenerLimits, Listeners,
-    LogSettings, MetadataLogSettings, NetworkLimits, TopicDefaults, TransactionSettings,
+    BrokerConfig, CleanerSettings, GroupSettings, HttpListener, HttpListeners, Identity, ListenerLimits,
+    Listeners, LogSettings, MetadataLogSettings, NetworkLimits, TopicDefaults, TransactionSettings,
 };
 use crate::config::broker::broker_keys;
 use crate::config::check::check_node;
@@ -28,6 +28,7 @@ impl BrokerConfig {
         let config = Self {
             network: network(&values, &layers, &listeners)?,
             logs: logs(&values)?,
+            cleaner: cleaner(&values)?,
             topics: topics(&values)?,
             groups: groups(&values)?,
             transactions: transactions(&values)?,
@@ -260,6 +261,18 @@ fn logs(values: &ConfigValues) -> Result<LogSettings, ConfigError> {
         high_watermark_checkpoint_interval_ms: values
             .long("replica.high.watermark.checkpoint.interval.ms")?,
         dir_failure_timeout_ms: values.long("log.dir.failure.timeout.ms")?,
+    })
+}
+
+fn cleaner(values: &ConfigValues) -> Result<CleanerSettings, ConfigError> {
+    Ok(CleanerSettings {
+        enable: values.boolean("log.cleaner.enable")?,
+        threads: values.int("log.cleaner.threads")?,
+        io_bytes_per_second_max: values.double("log.cleaner.io.max.bytes.per.second")?,
+        map_bytes: values.long("log.cleaner.dedupe.buffer.size")?,
+        map_load_max: values.double("log.cleaner.io.buffer.load.factor")?,
+        buffer_bytes: values.int("log.cleaner.io.buffer.size")?,
+        backoff_ms: values.long("log.cleaner.backoff.ms")?,
     })
 }
 

@@ -9,6 +9,9 @@ use super::*;
 use crate::files::SeededDisk;
 use crate::segments::{SegmentStore, SegmentStoreOptions};
 
+/// The last record of each key: its offset and value.
+type Replayed = BTreeMap<Vec<u8>, (Offset, Vec<u8>)>;
+
 fn settings() -> LogSettings {
     LogSettings {
         span_bytes_max: 1200,
@@ -26,8 +29,7 @@ fn open(disk: &SeededDisk) -> (SegmentStore, Arc<dyn Log>) {
     (store, log)
 }
 
-/// The last record of each key.
-fn replayed(log: &dyn Log) -> BTreeMap<Vec<u8>, (Offset, Vec<u8>)> {
+fn replayed(log: &dyn Log) -> Replayed {
     let mut last = BTreeMap::new();
     for batch in all_batches(log) {
         assert!(batch.crc_matches());
@@ -41,7 +43,7 @@ fn replayed(log: &dyn Log) -> BTreeMap<Vec<u8>, (Offset, Vec<u8>)> {
 }
 
 /// Fills a log, flushed; returns how many steps a whole round takes when it may.
-fn scenario(seed: u64, crash_after: Option<u64>) -> (SeededDisk, BTreeMap<Vec<u8>, (Offset, Vec<u8>)>, u64) {
+fn scenario(seed: u64, crash_after: Option<u64>) -> (SeededDisk, Replayed, u64) {
     let mut random = Random::new(seed);
     let disk = SeededDisk::new(seed);
     let (store, log) = open(&disk);

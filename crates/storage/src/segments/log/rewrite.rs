@@ -55,7 +55,7 @@ impl SegmentLog {
     pub(super) fn begin_rewrite(&self, from: Offset, to: Offset) -> Result<Box<dyn Rewrite + '_>, LogError> {
         let (old, interval) = {
             let state = self.state.lock();
-            self.check_online(&state)?;
+            self.check_writable(&state)?;
             let (first, count) = state.sealed_within(from, to).ok_or(LogError::Changed { from, to })?;
             let old: Vec<_> =
                 state.segments(first, count).map(|sealed| Arc::clone(&sealed.segment)).collect();
@@ -120,7 +120,7 @@ impl SegmentRewrite<'_> {
     /// Whether the old segments are still there. With the upkeep lock held, it stays so.
     fn check(&self) -> Result<(), LogError> {
         let state = self.log.state.lock();
-        self.log.check_online(&state)?;
+        self.log.check_writable(&state)?;
         let changed = LogError::Changed { from: self.from, to: self.to };
         let Some((first, count)) = state.sealed_within(self.from, self.to) else { return Err(changed) };
         let mut now = state.segments(first, count);
