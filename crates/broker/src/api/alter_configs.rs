@@ -4,13 +4,12 @@ use vltava_coordinator::cluster::command::ReplaceConfigs;
 use vltava_coordinator::cluster::{Answer, Command};
 use vltava_core::error::ErrorCode;
 use vltava_core::image::ConfigResource;
-use vltava_core::wire::WireStr;
 use vltava_protocol::alter_configs_request::AlterConfigsResource;
 use vltava_protocol::alter_configs_response::AlterConfigsResourceResponse;
 use vltava_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
 use super::Call;
-use super::configs::{Refusal, resource};
+use super::configs::{Refusal, outcome, resource, told};
 use crate::authorizer::Operation;
 
 pub(crate) async fn handle(call: Call<AlterConfigsRequest>) -> AlterConfigsResponse {
@@ -39,26 +38,17 @@ pub(crate) async fn handle(call: Call<AlterConfigsRequest>) -> AlterConfigsRespo
         answer => Err(answer.err().unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR)),
     };
     let responses = call.request.resources.iter().zip(known).map(|(asked, known)| {
-        let outcome = known.and_then(|resource| match &outcomes {
-            Err(code) => Err((*code, code.message().to_owned())),
-            Ok(outcomes) => match outcomes.iter().find(|(named, _)| *named == resource) {
-                Some((_, Err(error))) => Err((error.code(), error.to_string())),
-                _ => Ok(()),
-            },
-        });
+        let outcome = outcome(known, &outcomes);
         response(asked, outcome)
     });
     AlterConfigsResponse { throttle_time_ms: 0, responses: responses.collect() }
 }
 
 fn response(asked: &AlterConfigsResource, outcome: Result<(), Refusal>) -> AlterConfigsResourceResponse {
-    let (code, message) = match outcome {
-        Ok(()) => (ErrorCode::NONE, None),
-        Err((code, message)) => (code, Some(WireStr::from(message))),
-    };
+    let (error_code, error_message) = told(outcome);
     AlterConfigsResourceResponse {
-        error_code: code.code(),
-        error_message: message,
+        error_code,
+        error_message,
         resource_type: asked.resource_type,
         resource_name: asked.resource_name.clone(),
     }

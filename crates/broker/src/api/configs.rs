@@ -1,7 +1,9 @@
 //! What DescribeConfigs, AlterConfigs and IncrementalAlterConfigs share: resources on the wire.
 
+use vltava_coordinator::cluster::command::AlteredConfig;
 use vltava_core::error::ErrorCode;
 use vltava_core::image::{ConfigKind, ConfigResource};
+use vltava_core::wire::WireStr;
 
 use super::Call;
 use crate::authorizer::{Operation, Resource};
@@ -9,6 +11,30 @@ use crate::log_levels::LogLevels;
 
 /// Why a resource's configuration is neither shown nor changed.
 pub(crate) type Refusal = (ErrorCode, String);
+
+/// What became of a resource: its own refusal, else what the controller says of it.
+///
+/// # Errors
+/// The code and the words for the response.
+pub(crate) fn outcome(
+    known: Result<ConfigResource, Refusal>,
+    outcomes: &Result<Vec<AlteredConfig>, ErrorCode>,
+) -> Result<(), Refusal> {
+    let resource = known?;
+    let outcomes = outcomes.as_ref().map_err(|code| (*code, code.message().to_owned()))?;
+    match outcomes.iter().find(|(named, _)| *named == resource) {
+        Some((_, Err(error))) => Err((error.code(), error.to_string())),
+        _ => Ok(()),
+    }
+}
+
+/// An outcome as the code and the message of a response.
+pub(crate) fn told(outcome: Result<(), Refusal>) -> (i16, Option<WireStr>) {
+    match outcome {
+        Ok(()) => (ErrorCode::NONE.code(), None),
+        Err((code, message)) => (code.code(), Some(WireStr::from(message))),
+    }
+}
 
 /// The resource that a request names, when the peer may do this to it.
 ///

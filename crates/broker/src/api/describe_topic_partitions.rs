@@ -11,6 +11,7 @@ use vltava_protocol::describe_topic_partitions_response::{
 use vltava_protocol::messages::{DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse};
 
 use super::Call;
+use super::metadata::{offline_replicas, reachability};
 use super::operations::topic_operations;
 use super::text::wire;
 use crate::authorizer::{Operation, Resource};
@@ -116,16 +117,7 @@ impl<'a> Page<'a> {
         partition: &Partition,
     ) -> DescribeTopicPartitionsResponsePartition {
         let ids = |brokers: &[BrokerId]| brokers.iter().map(|broker| broker.0).collect::<Vec<i32>>();
-        let leader = self.image.active_broker(partition.leader);
-        let code = match leader {
-            None => ErrorCode::LEADER_NOT_AVAILABLE,
-            Some(leader) if leader.endpoint(&self.call.peer.listener).is_none() => {
-                ErrorCode::LISTENER_NOT_FOUND
-            }
-            Some(_) => ErrorCode::NONE,
-        };
-        let offline =
-            partition.replicas.iter().filter(|replica| self.image.active_broker(**replica).is_none());
+        let code = reachability(self.image, partition, &self.call.peer.listener);
         DescribeTopicPartitionsResponsePartition {
             error_code: code.code(),
             partition_index: index.0,
@@ -135,7 +127,7 @@ impl<'a> Page<'a> {
             isr_nodes: ids(&partition.isr),
             eligible_leader_replicas: Some(ids(&partition.eligible)),
             last_known_elr: Some(ids(&partition.last_known_eligible)),
-            offline_replicas: offline.map(|replica| replica.0).collect(),
+            offline_replicas: offline_replicas(self.image, partition),
         }
     }
 }

@@ -4,13 +4,12 @@ use vltava_coordinator::cluster::command::{AlterOperation, ChangeConfigs, Config
 use vltava_coordinator::cluster::{Answer, Command};
 use vltava_core::error::ErrorCode;
 use vltava_core::image::{ConfigKind, ConfigResource};
-use vltava_core::wire::WireStr;
 use vltava_protocol::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use vltava_protocol::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use vltava_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 
 use super::Call;
-use super::configs::{Refusal, log_levels, resource};
+use super::configs::{Refusal, log_levels, outcome, resource, told};
 use crate::authorizer::Operation;
 use crate::log_levels::LevelChange;
 
@@ -46,14 +45,10 @@ pub(crate) async fn handle(call: Call<IncrementalAlterConfigsRequest>) -> Increm
         answer => Err(answer.err().unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR)),
     };
     let responses = call.request.resources.iter().zip(known).map(|(asked, known)| {
-        let outcome = known.and_then(|resource| match &outcomes {
-            _ if resource.kind == ConfigKind::BrokerLogger => Ok(()),
-            Err(code) => Err((*code, code.message().to_owned())),
-            Ok(outcomes) => match outcomes.iter().find(|(named, _)| *named == resource) {
-                Some((_, Err(error))) => Err((error.code(), error.to_string())),
-                _ => Ok(()),
-            },
-        });
+        let outcome = match known {
+            Ok(resource) if resource.kind == ConfigKind::BrokerLogger => Ok(()),
+            known => outcome(known, &outcomes),
+        };
         response(asked, outcome)
     });
     IncrementalAlterConfigsResponse { throttle_time_ms: 0, responses: responses.collect() }
@@ -105,13 +100,10 @@ fn change(config: &AlterableConfig) -> Option<ConfigChange> {
 }
 
 fn response(asked: &AlterConfigsResource, outcome: Result<(), Refusal>) -> AlterConfigsResourceResponse {
-    let (code, message) = match outcome {
-        Ok(()) => (ErrorCode::NONE, None),
-        Err((code, message)) => (code, Some(WireStr::from(message))),
-    };
+    let (error_code, error_message) = told(outcome);
     AlterConfigsResourceResponse {
-        error_code: code.code(),
-        error_message: message,
+        error_code,
+        error_message,
         resource_type: asked.resource_type,
         resource_name: asked.resource_name.clone(),
     }

@@ -150,19 +150,28 @@ fn topic_response(call: &Call<MetadataRequest>, image: &Image, topic: &Topic) ->
 
 fn partition_response(image: &Image, partition: &Partition, listener: &str) -> MetadataResponsePartition {
     let ids = |brokers: &[BrokerId]| brokers.iter().map(|broker| broker.0).collect();
-    let offline = partition.replicas.iter().filter(|replica| image.active_broker(**replica).is_none());
-    let code = match image.active_broker(partition.leader) {
-        None => ErrorCode::LEADER_NOT_AVAILABLE,
-        Some(leader) if leader.endpoint(listener).is_none() => ErrorCode::LISTENER_NOT_FOUND,
-        Some(_) => ErrorCode::NONE,
-    };
     MetadataResponsePartition {
-        error_code: code.code(),
+        error_code: reachability(image, partition, listener).code(),
         leader_id: partition.leader.0,
         leader_epoch: partition.leader_epoch.0,
         replica_nodes: ids(&partition.replicas),
         isr_nodes: ids(&partition.isr),
-        offline_replicas: offline.map(|replica| replica.0).collect(),
+        offline_replicas: offline_replicas(image, partition),
         ..MetadataResponsePartition::default()
     }
+}
+
+/// Whether clients of a listener can reach the leader of a partition.
+pub(super) fn reachability(image: &Image, partition: &Partition, listener: &str) -> ErrorCode {
+    match image.active_broker(partition.leader) {
+        None => ErrorCode::LEADER_NOT_AVAILABLE,
+        Some(leader) if leader.endpoint(listener).is_none() => ErrorCode::LISTENER_NOT_FOUND,
+        Some(_) => ErrorCode::NONE,
+    }
+}
+
+/// The replicas of a partition on brokers that are not there.
+pub(super) fn offline_replicas(image: &Image, partition: &Partition) -> Vec<i32> {
+    let offline = partition.replicas.iter().filter(|replica| image.active_broker(**replica).is_none());
+    offline.map(|replica| replica.0).collect()
 }
