@@ -18,8 +18,9 @@ use vltava_replication::runtime::Phase;
 use super::TopicMeters;
 use super::exposition::Exposition;
 use super::families::*;
-use super::histogram::Distribution;
+use super::histogram::{Distribution, Histogram};
 use super::process::Process;
+use super::requests::ApiMeters;
 use crate::node::Node;
 use crate::partitions::{Hosted, Lookup, Slot, View};
 
@@ -30,6 +31,7 @@ const GROUPS_TIMEOUT: Duration = Duration::from_secs(1);
 const SECONDS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
+type OfRequests = fn(&ApiMeters) -> &Histogram;
 type OfTopic = fn(&TopicMeters) -> u64;
 /// From how many connections are open and how many there were.
 type OfListener = fn(u64, u64) -> u64;
@@ -110,6 +112,19 @@ fn requests(node: &Node, page: &mut Exposition) {
     let mut samples = page.family(&TOTAL_TIME_MS);
     for (api, seen) in &times {
         names(api).for_each(|name| samples.summary(&[name], seen, 1e-3));
+    }
+    let parts: [(&'static Family, OfRequests); 4] = [
+        (&REQUEST_QUEUE_TIME_MS, |meters| &meters.queue_time_us),
+        (&LOCAL_TIME_MS, |meters| &meters.local_time_us),
+        (&REMOTE_TIME_MS, |meters| &meters.remote_time_us),
+        (&RESPONSE_QUEUE_TIME_MS, |meters| &meters.reply_queue_time_us),
+    ];
+    for (family, part) in parts {
+        let mut samples = page.family(family);
+        for ((api, meters), (_, total)) in used.iter().zip(&times) {
+            let seen = part(meters).distribution(now).among(total);
+            names(api.name).for_each(|name| samples.summary(&[name], &seen, 1e-3));
+        }
     }
     let mut samples = page.family(&TOTAL_TIME_SECONDS);
     times.iter().for_each(|(api, seen)| samples.histogram(&[api], seen, 1e-6, &SECONDS));

@@ -83,6 +83,14 @@ families! {
     ERRORS: Counter = "kafka_network_requestmetrics_errors_total" ["request", "error"];
     /// Milliseconds from a request's last byte to its reply.
     TOTAL_TIME_MS: Summary = "kafka_network_requestmetrics_totaltimems" ["request"];
+    /// Milliseconds in which a request waited behind earlier ones of its connection.
+    REQUEST_QUEUE_TIME_MS: Summary = "kafka_network_requestmetrics_requestqueuetimems" ["request"];
+    /// Milliseconds in which a request was handled.
+    LOCAL_TIME_MS: Summary = "kafka_network_requestmetrics_localtimems" ["request"];
+    /// Milliseconds in which a request waited for records, a commit, or members of its group.
+    REMOTE_TIME_MS: Summary = "kafka_network_requestmetrics_remotetimems" ["request"];
+    /// Milliseconds in which a reply waited behind earlier ones of its connection.
+    RESPONSE_QUEUE_TIME_MS: Summary = "kafka_network_requestmetrics_responsequeuetimems" ["request"];
     /// Seconds from a request's last byte to its reply.
     TOTAL_TIME_SECONDS: Histogram = "kafka_network_requestmetrics_totaltime_seconds" ["request"];
     /// The size of requests in bytes.

@@ -83,6 +83,17 @@ impl Histogram {
 }
 
 impl Distribution {
+    /// The same with a zero for each value of `all` that has none here: what is nearly always zero need not be recorded.
+    pub(crate) fn among(mut self, all: &Distribution) -> Distribution {
+        let missing = |of: &Counts, here: &Counts| of.iter().sum::<u64>().saturating_sub(here.iter().sum());
+        let (ever, late) = (missing(&all.counts, &self.counts), missing(&all.recent, &self.recent));
+        if let (Some(counts), Some(recent)) = (self.counts.first_mut(), self.recent.first_mut()) {
+            *counts += ever;
+            *recent += late;
+        }
+        self
+    }
+
     /// How many values there are since the start.
     pub(crate) fn count(&self) -> u64 {
         self.counts.iter().sum()
@@ -134,6 +145,17 @@ mod tests {
             assert!(lowest_of(bucket) <= value && value < lowest_of(bucket + 1), "{value} in {bucket}");
         }
         assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn what_was_not_recorded_counts_as_zero() {
+        let (all, some) = (Histogram::default(), Histogram::default());
+        (0..10).for_each(|_| all.record(100));
+        some.record(50);
+        let now = Moment::default();
+        let seen = some.distribution(now).among(&all.distribution(now));
+        assert_eq!((seen.count(), seen.sum, seen.at_most(0)), (10, 50, 9));
+        assert_eq!(seen.quantile(0.5), Some(0));
     }
 
     #[test]

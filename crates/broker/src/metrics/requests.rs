@@ -26,8 +26,35 @@ pub(crate) struct ApiMeters {
     successes: Counter,
     /// From the last byte of a request to its reply in the queue, in microseconds.
     pub(crate) total_time_us: Histogram,
+    /// The part of it in which the request was handled, in microseconds.
+    pub(crate) local_time_us: Histogram,
+    /// The part in which it waited behind earlier requests of its connection. A request that did not is not recorded.
+    pub(crate) queue_time_us: Histogram,
+    /// The part in which it waited for something else to happen: records, a commit, members. Recorded if it did.
+    pub(crate) remote_time_us: Histogram,
+    /// The part in which its reply waited behind earlier ones. Recorded if it did.
+    pub(crate) reply_queue_time_us: Histogram,
     /// The size of a request in bytes.
     pub(crate) bytes: Histogram,
+}
+
+/// Where the time of a request went, from its last byte to its reply in the queue of the connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// It waited behind earlier requests.
+    pub(crate) queue: Duration,
+    /// It was handled.
+    pub(crate) local: Duration,
+    /// It waited for something else to happen.
+    pub(crate) remote: Duration,
+    /// Its reply waited behind earlier ones.
+    pub(crate) reply_queue: Duration,
+}
+
+impl Times {
+    fn total(&self) -> Duration {
+        self.queue + self.local + self.remote + self.reply_queue
+    }
 }
 
 /// The error codes of one response. Empty, and without memory, until a code is added that is an error.
@@ -70,10 +97,20 @@ impl RequestMeters {
         meters.bytes.record(bytes as u64);
     }
 
-    /// A request has its reply, after so long.
-    pub(crate) fn answered(&self, api: &Api, tally: &Tally, after: Duration) {
+    /// A request has its reply.
+    pub(crate) fn answered(&self, api: &Api, tally: &Tally, times: Times) {
         let Some(meters) = self.0.get(place(api)).and_then(OnceLock::get) else { return };
-        meters.total_time_us.record(u64::try_from(after.as_micros()).unwrap_or(u64::MAX));
+        meters.total_time_us.record(microseconds(times.total()));
+        meters.local_time_us.record(microseconds(times.local));
+        for (histogram, time) in [
+            (&meters.queue_time_us, times.queue),
+            (&meters.remote_time_us, times.remote),
+            (&meters.reply_queue_time_us, times.reply_queue),
+        ] {
+            if !time.is_zero() {
+                histogram.record(microseconds(time));
+            }
+        }
         if tally.successes > 0 {
             meters.successes.add(u64::from(tally.successes));
         }
@@ -99,6 +136,10 @@ impl ApiMeters {
             errors: Mutex::default(),
             successes: Counter::default(),
             total_time_us: Histogram::default(),
+            local_time_us: Histogram::default(),
+            queue_time_us: Histogram::default(),
+            remote_time_us: Histogram::default(),
+            reply_queue_time_us: Histogram::default(),
             bytes: Histogram::default(),
         }
     }
@@ -116,12 +157,17 @@ impl ApiMeters {
     }
 }
 
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 fn place(api: &Api) -> usize {
     usize::from(api.key.code().unsigned_abs())
 }
 
 #[cfg(test)]
 mod tests {
+    use vltava_core::clock::Moment;
     use vltava_protocol::api::ApiKey;
 
     use super::*;
@@ -135,9 +181,15 @@ mod tests {
         }
         let mut tally = Tally::default();
         [0, 3, 0, 3, 29].into_iter().for_each(|code| tally.add(code));
-        meters.answered(api, &tally, Duration::from_millis(2));
+        let times = Times { local: Duration::from_millis(2), ..Times::default() };
+        meters.answered(api, &tally, times);
+        let remote = Times { remote: Duration::from_millis(5), ..times };
+        meters.answered(api, &Tally::default(), remote);
         let (used, seen) = meters.used().next().expect("a used API");
         assert_eq!((used.name, meters.used().count()), ("Metadata", 1));
+        let sums = [&seen.total_time_us, &seen.local_time_us, &seen.remote_time_us, &seen.queue_time_us]
+            .map(|histogram| histogram.distribution(Moment::default()).sum);
+        assert_eq!(sums, [9_000, 4_000, 5_000, 0]);
         assert_eq!(seen.versions().collect::<Vec<_>>(), [(12, 2), (13, 1)]);
         let errors = seen.errors();
         assert_eq!(

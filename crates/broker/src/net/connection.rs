@@ -27,6 +27,7 @@ use super::frame::{FrameBuffer, FrameError};
 use super::reply::Outbox;
 use crate::api::Peer;
 use crate::api::dispatch::{Handled, Incoming, Reply, Unanswerable};
+use crate::metrics::requests::Times;
 use crate::node::Node;
 
 /// The most Produce requests of one connection that wait for their commit at the same time. Java producers send 5.
@@ -65,6 +66,35 @@ struct Waiting {
     api: &'static Api,
     /// When it came.
     since: Moment,
+    /// When it started: later than it came when it had to wait.
+    started: Moment,
+    /// When it began to wait, for something else to happen or for earlier replies. Few do, and only they look at the clock.
+    paused: Option<Pause>,
+}
+
+#[derive(Clone, Copy)]
+struct Pause {
+    since: Moment,
+    /// The reply was there.
+    done: bool,
+}
+
+impl Waiting {
+    /// Where the time has gone, when the reply leaves `now`.
+    fn times(&self, now: Moment) -> Times {
+        let Waiting { since, started, paused, .. } = self;
+        let queue = started.since(*since);
+        match paused {
+            None => Times { queue, local: now.since(*started), ..Times::default() },
+            Some(pause) => {
+                let (local, waited) = (pause.since.since(*started), now.since(pause.since));
+                match pause.done {
+                    true => Times { queue, local, reply_queue: waited, ..Times::default() },
+                    false => Times { queue, local, remote: waited, ..Times::default() },
+                }
+            }
+        }
+    }
 }
 
 enum Progress {
@@ -134,11 +164,13 @@ impl Connection {
     /// Starts every request that is here and may start.
     fn start_requests(&mut self) -> Result<(), Ended> {
         while !self.closing {
+            let was_held = self.held.is_some();
             let Some((request, since)) = self.next_request()? else { return Ok(()) };
             if !self.may_start(&request) {
                 self.held = Some((request, since));
                 return Ok(());
             }
+            let started = if was_held { self.node.clock.now() } else { since };
             let (mut barrier, api) = (!request.overlaps(), request.api());
             let mut reply = match request.start()? {
                 Handled::Ready(reply) => Progress::Done(reply),
@@ -153,7 +185,10 @@ impl Connection {
             if self.waiting.is_empty() || !barrier {
                 let _ready = reply.poll_once(&mut Context::from_waker(std::task::Waker::noop()));
             }
-            self.waiting.push_back(Waiting { reply, barrier, api, since });
+            let done = matches!(reply, Progress::Done(_));
+            let pause = || Pause { since: self.node.clock.now(), done };
+            let paused = (!done || !self.waiting.is_empty()).then(pause);
+            self.waiting.push_back(Waiting { reply, barrier, api, since, started, paused });
             self.settle();
         }
         Ok(())
@@ -180,12 +215,10 @@ impl Connection {
     /// Moves the replies that are ready, in order, to the outbox.
     fn settle(&mut self) {
         while let Some(Waiting { reply: Progress::Done(_), .. }) = self.waiting.front() {
-            let Some(Waiting { reply: Progress::Done(reply), api, since, .. }) = self.waiting.pop_front()
-            else {
-                return;
-            };
-            let after = self.node.clock.now().since(since);
-            self.node.metrics.requests.answered(api, &reply.tally, after);
+            let Some(first) = self.waiting.pop_front() else { return };
+            let (api, times) = (first.api, first.times(self.node.clock.now()));
+            let Progress::Done(reply) = first.reply else { return };
+            self.node.metrics.requests.answered(api, &reply.tally, times);
             self.send(reply);
         }
     }

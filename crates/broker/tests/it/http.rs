@@ -277,6 +277,10 @@ async fn what_clients_do_is_counted() {
             1.0,
         ),
         ("kafka_network_requestmetrics_totaltimems_count{request=\"Produce\"}", 2.0),
+        ("kafka_network_requestmetrics_localtimems_count{request=\"Produce\"}", 2.0),
+        ("kafka_network_requestmetrics_remotetimems_count{request=\"Produce\"}", 2.0),
+        ("kafka_network_requestmetrics_requestqueuetimems_count{request=\"FetchConsumer\"}", 1.0),
+        ("kafka_network_requestmetrics_responsequeuetimems_sum{request=\"FetchConsumer\"}", 0.0),
         ("kafka_network_requestmetrics_totaltime_seconds_count{request=\"Fetch\"}", 1.0),
         (
             "kafka_server_socket_server_metrics_connection_count{listener=\"PLAINTEXT\",networkProcessor=\"0\"}",
