@@ -20,7 +20,7 @@ CLIENT = {
     "bootstrap.servers": os.environ["BOOTSTRAP"], "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200,
     "retry.backoff.ms": 20, "socket.timeout.ms": 5_000, "topic.metadata.refresh.interval.ms": 5_000,
     # That a connection was cut is no news here.
-    "log_level": 3,
+    "log_level": 5,
 }
 LOCK = threading.Lock()
 

@@ -36,6 +36,8 @@ pub struct Suite {
     pub program: Program,
     /// What its time in a whole run is taken from.
     pub share: Share,
+    /// Whether it runs only when it is named.
+    pub on_request: bool,
     /// Whether it restarts or kills the server under test.
     pub controls_server: bool,
     /// Whether it compares with an Apache Kafka, which is started beside the server under test.
@@ -78,6 +80,7 @@ const fn suite(name: &'static str, about: &'static str, program: Program, check_
         about,
         program,
         share: Share::Clients,
+        on_request: false,
         controls_server: false,
         needs_oracle: false,
         takes_budget: false,
@@ -178,6 +181,7 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         share: Share::Groups,
+        on_request: true,
         controls_server: true,
         ..suite(
             "eos-librdkafka",

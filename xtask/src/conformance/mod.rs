@@ -32,7 +32,7 @@ use crate::ci::Tally;
 /// What `cargo xtask conformance` is asked to do.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Suites to run, in the order of `--list`; all of them when none is named.
+    /// Suites to run, in the order of `--list`; when none is named, all but those that run on request only.
     suites: Vec<String>,
 
     /// The server under test.
@@ -137,7 +137,10 @@ fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Suite>> {
     if let Some(unknown) = names.iter().find(|name| SUITES.iter().all(|suite| suite.name != **name)) {
         bail!("there is no suite {unknown:?}; `cargo xtask conformance --list` shows all");
     }
-    let wanted = |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
+    let wanted = |suite: &&Suite| match names.is_empty() {
+        true => !suite.on_request,
+        false => names.iter().any(|name| name == suite.name),
+    };
     Ok(SUITES.iter().filter(wanted).collect())
 }
 
