@@ -146,44 +146,59 @@ struct Totals {
     generations: usize,
 }
 
-/// Runs every `step`th seed of the world of three nodes.
-fn sail(seeds: impl Iterator<Item = u64>) -> Totals {
-    let mut totals = Totals::default();
-    for seed in seeds {
-        let outcome = trio::simulate(seed, None);
-        if let Some(broken) = outcome.broken {
-            panic!("{}\n{broken}\n{}", outcome.trace, replay(TRIO_SEEDS, seed));
-        }
-        totals.kills += outcome.faults.kills;
-        totals.power_losses += outcome.faults.power_losses;
-        totals.cuts += outcome.faults.cuts;
-        totals.batches += outcome.committed.0;
-        totals.commits += outcome.committed.1;
-        totals.elections += outcome.epochs;
-        totals.truncations += outcome.truncations;
-        totals.refusals += outcome.refusals;
-        totals.generations += outcome.generations;
+impl Totals {
+    fn add(&mut self, other: &Totals) {
+        self.kills += other.kills;
+        self.power_losses += other.power_losses;
+        self.cuts += other.cuts;
+        self.batches += other.batches;
+        self.commits += other.commits;
+        self.elections += other.elections;
+        self.truncations += other.truncations;
+        self.refusals += other.refusals;
+        self.generations += other.generations;
     }
-    totals
+}
+
+/// Runs a seed of the world of three nodes.
+fn sail(seed: u64) -> Totals {
+    let outcome = trio::simulate(seed, None);
+    if let Some(broken) = outcome.broken {
+        panic!("{}\n{broken}\n{}", outcome.trace, replay(TRIO_SEEDS, seed));
+    }
+    Totals {
+        kills: outcome.faults.kills,
+        power_losses: outcome.faults.power_losses,
+        cuts: outcome.faults.cuts,
+        batches: outcome.committed.0,
+        commits: outcome.committed.1,
+        elections: outcome.epochs,
+        truncations: outcome.truncations,
+        refusals: outcome.refusals,
+        generations: outcome.generations,
+    }
 }
 
 #[test]
 fn three_replicas_keep_every_promise_whatever_fails() {
     let seeds = seeds(TRIO_SEEDS, 0..200);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let totals: Vec<Totals> = std::thread::scope(|scope| {
+    let mut totals = Totals::default();
+    std::thread::scope(|scope| {
         let share = |first| seeds.clone().skip(first).step_by(threads);
-        let sailing: Vec<_> = (0..threads).map(|first| scope.spawn(move || sail(share(first)))).collect();
-        sailing.into_iter().map(|totals| totals.join().unwrap()).collect()
+        let sailing: Vec<_> = (0..threads)
+            .map(|first| scope.spawn(move || share(first).map(sail).collect::<Vec<Totals>>()))
+            .collect();
+        for thread in sailing {
+            thread.join().unwrap().iter().for_each(|one| totals.add(one));
+        }
     });
     println!("{seeds:?}: {totals:?}");
     // The faults have fired, and traffic has flowed.
     if seeds.end - seeds.start >= 100 {
-        for totals in &totals {
-            assert!(totals.kills > 20 && totals.power_losses > 20 && totals.cuts > 20, "{totals:?}");
-            assert!(totals.batches > 1000 && totals.commits > 1000 && totals.elections > 100, "{totals:?}");
-            assert!(totals.truncations > 0 && totals.refusals > 0 && totals.generations > 100, "{totals:?}");
-        }
+        assert!(totals.kills > 50 && totals.power_losses > 50 && totals.cuts > 50, "{totals:?}");
+        assert!(totals.batches > 2000 && totals.commits > 2000 && totals.elections > 200, "{totals:?}");
+        assert!(totals.truncations > 0 && totals.refusals > 0 && totals.generations > 100, "{totals:?}");
     }
 }
 
