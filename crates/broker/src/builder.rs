@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tracing::warn;
+use vltava_coordinator::assignor::Assignor;
 use vltava_core::log::LogStore;
 
 use crate::authorizer::Authorizer;
@@ -36,6 +37,7 @@ pub struct Builder {
 pub(crate) struct Parts {
     pub(crate) store: Option<Arc<dyn LogStore>>,
     pub(crate) authorizer: Option<Arc<dyn Authorizer>>,
+    pub(crate) assignors: Vec<Arc<dyn Assignor>>,
     pub(crate) log_levels: Option<LogLevels>,
 }
 
@@ -73,6 +75,14 @@ impl Builder {
     #[must_use]
     pub fn authorizer(mut self, authorizer: Arc<dyn Authorizer>) -> Builder {
         self.parts.authorizer = Some(authorizer);
+        self
+    }
+
+    /// Offers an assignor of your own to consumer groups. Name it in `group.consumer.assignors`; check it with
+    /// `vltava_coordinator::assignor::testing::assignor_suite`.
+    #[must_use]
+    pub fn assignor(mut self, assignor: Arc<dyn Assignor>) -> Builder {
+        self.parts.assignors.push(assignor);
         self
     }
 

@@ -1,5 +1,6 @@
 //! From a group's name to its coordinator.
 
+use vltava_coordinator::cluster::GROUP_VERSION;
 use vltava_coordinator::group::{GroupAnswer, GroupCommand};
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{GROUP_OFFSETS_TOPIC, PartitionIndex};
@@ -13,6 +14,13 @@ impl Node {
     /// `NOT_COORDINATOR` when there is no such topic: clients then look for the coordinator, which creates it.
     pub(crate) fn group_partition(&self, group: &str) -> Result<PartitionIndex, ErrorCode> {
         self.coordinator_partition(GROUP_OFFSETS_TOPIC, group)
+    }
+
+    /// Whether groups of the consumer protocol are served: the cluster's level of `group.version` and the broker's
+    /// `group.coordinator.rebalance.protocols` must say so.
+    pub(crate) fn serves_consumer_groups(&self) -> bool {
+        self.view.load().image.feature(GROUP_VERSION) >= 1
+            && self.config.groups.rebalance_protocols.iter().any(|protocol| protocol.trim() == "consumer")
     }
 
     /// Asks the coordinator of a group.

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
+use vltava_coordinator::assignor::{Assignor, Assignors};
 use vltava_coordinator::cluster::brokers::BrokerError;
 use vltava_coordinator::cluster::command::{BrokerState, RegisterBroker};
 use vltava_coordinator::cluster::{Answer, Cluster, ClusterOptions, Command, supported_features};
@@ -61,7 +62,7 @@ const SESSION_IDLE_MIN: Duration = Duration::from_secs(120);
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -> Result<Broker, StartError> {
-    let Parts { store, authorizer, log_levels } = parts;
+    let Parts { store, authorizer, assignors, log_levels } = parts;
     let clock: Arc<dyn Clock> = SystemClock::new();
     let place = quorum_place(&config, store.is_some());
     let storage = open_storage(&config, store, clock.clone()).await?;
@@ -72,7 +73,7 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
     let quorum = crate::quorum::open(&config, main, place, clock.clone(), &control).await?;
     let controller = start_controller(&config, &storage, &quorum, &surroundings, &control);
     let (committed, follower_failure) = follow_metadata(&config, &storage, &quorum, &surroundings, &control);
-    let groups = group_shards(&config, &surroundings, &control);
+    let groups = group_shards(&config, &assignors, &surroundings, &control)?;
     let (effects, markers) = mpsc::channel(markers::EFFECTS_MAX);
     let transactions = transaction_shards(&config, &surroundings, effects, &control);
     let node = Arc::new(Node {
@@ -271,13 +272,18 @@ fn cluster_options(config: &BrokerConfig, cluster: &str) -> ClusterOptions {
 
 fn group_shards(
     config: &BrokerConfig,
+    assignors: &[Arc<dyn Assignor>],
     surroundings: &Surroundings,
     control: &Handle,
-) -> Shards<GroupCoordinator> {
-    let settings = GroupSettings::from(&config.groups);
-    // A classic group decides nothing that the broker has to carry out.
+) -> Result<Shards<GroupCoordinator>, StartError> {
+    let mut settings = GroupSettings::from(&config.groups);
+    let named = Assignors::named(&config.groups.consumer.assignors, assignors);
+    settings.consumer.assignors = named.map_err(|name| {
+        StartError::Failed(format!("group.consumer.assignors: there is no assignor {name:?}"))
+    })?;
+    // A group decides nothing that the broker has to carry out.
     let (effects, _) = mpsc::channel(1);
-    Shards::new(Start {
+    Ok(Shards::new(Start {
         new: Arc::new(move |_| GroupCoordinator::new(settings.clone())),
         surroundings: surroundings.clone(),
         limits: Limits {
@@ -286,7 +292,7 @@ fn group_shards(
         },
         effects,
         runtime: control.clone(),
-    })
+    }))
 }
 
 fn transaction_shards(

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod assignor;
 pub mod cluster;
 pub mod generated;
 pub mod group;

@@ -20,6 +20,14 @@ pub(super) struct Campaign {
 /// Every campaign, in turn.
 pub(super) const CAMPAIGNS: &[Campaign] = &[
     Campaign {
+        name: "a group changes its members, topics and protocol",
+        package: "vltava-coordinator",
+        target: &["--lib"],
+        test: "group::tests::migration::partitions_have_one_owner_whatever_happens",
+        variable: "VLTAVA_GROUP_SEEDS",
+        seeds: 1000,
+    },
+    Campaign {
         name: "a simulated server loses its power",
         package: "vltava-broker",
         target: &["--test", "sim"],

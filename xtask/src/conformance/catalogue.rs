@@ -130,6 +130,12 @@ pub const SUITES: &[Suite] = &[
     ),
     suite("franz", "franz-go: producer, consumer, admin client, groups", Program::Go("franz"), 90),
     suite(
+        "groups",
+        "the Java client with the consumer protocol: assignors, regexes, static members, and the way there and back",
+        Program::Java("Groups"),
+        120,
+    ),
+    suite(
         "sarama",
         "Sarama (Go): producer, consumer, admin client, groups, old versions",
         Program::Go("sarama"),

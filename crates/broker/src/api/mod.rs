@@ -30,6 +30,8 @@ mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -123,6 +125,11 @@ pub(crate) const TABLE: &[Row] = &[
     Row { key: ApiKey::DescribeProducers, handle: |call| ordered(call, describe_producers::handle) },
     Row { key: ApiKey::DescribeTransactions, handle: |call| ordered(call, describe_transactions::handle) },
     Row { key: ApiKey::ListTransactions, handle: |call| ordered(call, list_transactions::handle) },
+    Row {
+        key: ApiKey::ConsumerGroupHeartbeat,
+        handle: |call| ordered(call, consumer_group_heartbeat::handle),
+    },
+    Row { key: ApiKey::ConsumerGroupDescribe, handle: |call| ordered(call, consumer_group_describe::handle) },
     Row { key: ApiKey::ListConfigResources, handle: |call| ordered(call, list_config_resources::handle) },
     Row {
         key: ApiKey::DescribeTopicPartitions,

@@ -121,8 +121,10 @@ async fn offsets(
         require_stable: call.request.require_stable,
     });
     let answer = call.node.ask_group(&asked.group_id, command).await?;
-    let GroupAnswer::FetchOffsets(FetchedOffsets { topics, .. }) = answer else {
-        return Err(ErrorCode::UNKNOWN_SERVER_ERROR);
+    let topics = match answer {
+        GroupAnswer::FetchOffsets(Ok(FetchedOffsets { topics, .. })) => topics,
+        GroupAnswer::FetchOffsets(Err(error)) => return Err(error.code()),
+        _ => return Err(ErrorCode::UNKNOWN_SERVER_ERROR),
     };
     let all = asked.topics.is_none();
     let mut responses: Vec<_> =

@@ -10,6 +10,12 @@ use super::event::Event;
 /// The feature that says which records the metadata log may hold.
 pub const METADATA_VERSION: &str = "metadata.version";
 
+/// The feature that says which protocols groups may speak: the consumer protocol from level 1 on (KIP-848).
+pub const GROUP_VERSION: &str = "group.version";
+
+/// What a new cluster begins with, as in Kafka since 4.0.
+pub const GROUP_VERSION_LATEST: i16 = 1;
+
 /// A level of [`METADATA_VERSION`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MetadataVersion(pub i16);

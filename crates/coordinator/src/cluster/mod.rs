@@ -42,7 +42,7 @@ mod tests;
 
 pub use command::{Answer, Command};
 pub use event::{Event, Kept, KeptKey};
-pub use features::{METADATA_VERSION, MetadataVersion};
+pub use features::{GROUP_VERSION, GROUP_VERSION_LATEST, METADATA_VERSION, MetadataVersion};
 
 use crate::transaction::{TRANSACTION_VERSION, TransactionVersion};
 use apply::Namesakes;
@@ -94,6 +94,7 @@ pub fn supported_features() -> BTreeMap<String, FeatureRange> {
     BTreeMap::from([
         (METADATA_VERSION.to_owned(), MetadataVersion::supported()),
         (TRANSACTION_VERSION.to_owned(), FeatureRange { min: 0, max: TransactionVersion::EPOCH_FOR_EACH.0 }),
+        (GROUP_VERSION.to_owned(), FeatureRange { min: 0, max: GROUP_VERSION_LATEST }),
     ])
 }
 

@@ -1,6 +1,7 @@
 //! What the group coordinator answers. The shapes are those of the responses, so that a handler only copies.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use vltava_core::id::{Generation, PartitionIndex, TopicId, TopicName};
@@ -20,12 +21,16 @@ pub enum GroupAnswer {
     Heartbeat(Result<(), GroupError>),
     /// To a leave. Before version 3 the error of the only member is the error of the response.
     Leave(Result<Vec<LeftMember>, GroupError>),
+    /// To a heartbeat of the consumer protocol.
+    ConsumerHeartbeat(Result<HeartbeatAnswer, GroupError>),
+    /// To the description of a consumer group.
+    DescribeConsumerGroup(Result<DescribedConsumerGroup, GroupError>),
     /// To a commit of offsets: every partition of the command.
     CommitOffsets(Vec<TopicOutcomes>),
     /// To the end of a transaction: its offsets count now, or never did.
     TransactionEnded,
     /// To a fetch of offsets.
-    FetchOffsets(FetchedOffsets),
+    FetchOffsets(Result<FetchedOffsets, GroupError>),
     /// To a deletion of offsets: every partition of the command, or one error for all.
     DeleteOffsets(Result<Vec<TopicOutcomes>, GroupError>),
     /// To the deletion of a group.
@@ -95,6 +100,74 @@ pub struct LeftMember {
     pub instance: Option<InstanceId>,
     /// How it went.
     pub outcome: Result<(), GroupError>,
+}
+
+/// What a member of a consumer group is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeartbeatAnswer {
+    /// Its id.
+    pub member: MemberId,
+    /// Its epoch now.
+    pub epoch: Generation,
+    /// When it is to send the next heartbeat.
+    pub interval: Duration,
+    /// What it has, when that is news to it.
+    pub assignment: Option<Vec<(TopicId, Vec<PartitionIndex>)>>,
+}
+
+/// A consumer group in full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedConsumerGroup {
+    /// The group.
+    pub group: GroupId,
+    /// Its state, as Kafka names it: `Reconciling`.
+    pub state: &'static str,
+    /// The group epoch.
+    pub epoch: Generation,
+    /// The epoch of the target.
+    pub target_epoch: Generation,
+    /// The assignor that most members ask for, or the default one.
+    pub assignor: Arc<str>,
+    /// The members.
+    pub members: Vec<DescribedConsumer>,
+}
+
+/// A member of a consumer group in full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedConsumer {
+    /// Its id.
+    pub member: MemberId,
+    /// Its epoch.
+    pub epoch: Generation,
+    /// Its instance id.
+    pub instance: Option<InstanceId>,
+    /// Where it runs.
+    pub rack: Option<Arc<str>>,
+    /// The client id of its connection.
+    pub client_id: Arc<str>,
+    /// The address of its client.
+    pub client_host: Arc<str>,
+    /// The topics it subscribes to by name.
+    pub topics: Vec<Arc<str>>,
+    /// The regular expression it subscribes to; empty is none.
+    pub regex: Arc<str>,
+    /// What it has, with what it has yet to give up.
+    pub assigned: Vec<NamedPartitions>,
+    /// What it is to have.
+    pub target: Vec<NamedPartitions>,
+    /// It speaks the classic protocol.
+    pub is_classic: bool,
+}
+
+/// Partitions of a topic that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedPartitions {
+    /// The topic.
+    pub name: TopicName,
+    /// Its identity.
+    pub id: TopicId,
+    /// The partitions.
+    pub partitions: Vec<PartitionIndex>,
 }
 
 /// How something went for each partition of a topic.
@@ -169,6 +242,6 @@ pub struct ListedGroup {
     pub protocol_type: Arc<str>,
     /// Its state, as Kafka names it.
     pub state: &'static str,
-    /// Its type, as Kafka names it: `classic`.
+    /// Its type, as Kafka names it: `classic` or `consumer`.
     pub group_type: &'static str,
 }

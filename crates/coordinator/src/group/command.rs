@@ -3,6 +3,8 @@
 //! A handler of the broker translates one wire request into one command, or into one for each group that the request
 //! names. What differs between API versions arrives here as a named capability.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use vltava_core::id::{
 use vltava_core::machine::TransactionEnd;
 use vltava_core::replicated::{MarkerEpoch, Verification};
 
+use super::consumer::MemberWait;
 use super::name::{GroupId, InstanceId, MemberId};
 
 /// A command to the coordinator of the groups of one partition of `__consumer_offsets`.
@@ -26,6 +29,10 @@ pub enum GroupCommand {
     Heartbeat(Heartbeat),
     /// LeaveGroup.
     Leave(Leave),
+    /// ConsumerGroupHeartbeat: a member of a consumer group joins, lives, moves on or leaves.
+    ConsumerHeartbeat(Box<ConsumerHeartbeat>),
+    /// ConsumerGroupDescribe, for one group.
+    DescribeConsumerGroup(GroupId),
     /// OffsetCommit.
     CommitOffsets(CommitOffsets),
     /// TxnOffsetCommit.
@@ -49,7 +56,7 @@ pub enum GroupCommand {
 }
 
 /// What a timer of the coordinator means.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum GroupTimer {
     /// A member was not heard of in time.
     Session {
@@ -75,6 +82,22 @@ pub enum GroupTimer {
         group: GroupId,
         /// The generation that the wait was for.
         generation: Generation,
+    },
+    /// A member of a consumer group had time for something.
+    Member {
+        /// Its group.
+        group: GroupId,
+        /// The member.
+        member: MemberId,
+        /// For what.
+        wait: MemberWait,
+    },
+    /// The regular expressions of a consumer group are to be resolved.
+    ResolveRegexes {
+        /// The group.
+        group: GroupId,
+        /// Which topics whoever caused it may see.
+        visible: TopicFilter,
     },
     /// It is time to look for expired offsets.
     Expiry,
@@ -189,6 +212,75 @@ pub struct EndTransaction {
     pub marker_epoch: MarkerEpoch,
 }
 
+/// ConsumerGroupHeartbeat. What a member leaves out has not changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConsumerHeartbeat {
+    /// The group.
+    pub group: GroupId,
+    /// The member's id; empty when it is to be made up.
+    pub member: MemberId,
+    /// The member's epoch: 0 to join, −1 to leave, −2 to leave as a static member that may come back.
+    pub epoch: Generation,
+    /// The instance id of a static member.
+    pub instance: Option<InstanceId>,
+    /// Where it runs.
+    pub rack: Option<Arc<str>>,
+    /// How long it takes at most to give up partitions.
+    pub rebalance_timeout: Option<Duration>,
+    /// The topics that it subscribes to by name.
+    pub topics: Option<Arc<BTreeSet<Arc<str>>>>,
+    /// The regular expression that it subscribes to; empty is none.
+    pub regex: Option<Arc<str>>,
+    /// The assignor that it asks for.
+    pub assignor: Option<Arc<str>>,
+    /// What it owns.
+    pub owned: Option<Vec<(TopicId, Vec<PartitionIndex>)>>,
+    /// The client id of the connection.
+    pub client_id: Arc<str>,
+    /// The address of the client, as Kafka shows it: `/127.0.0.1`.
+    pub client_host: Arc<str>,
+    /// Which topics a regular expression may match.
+    pub visible: TopicFilter,
+    /// Capability: members make their own ids (version 1, KIP-1082).
+    pub makes_member_id: bool,
+}
+
+/// Which topics somebody may see. Any, unless somebody decides.
+#[derive(Clone, Default)]
+pub struct TopicFilter(Option<Arc<Admits>>);
+
+type Admits = dyn Fn(&str) -> bool + Send + std::marker::Sync;
+
+impl TopicFilter {
+    /// Those of whose names this is true.
+    pub fn new(admits: impl Fn(&str) -> bool + Send + std::marker::Sync + 'static) -> TopicFilter {
+        TopicFilter(Some(Arc::new(admits)))
+    }
+
+    /// Whether the topic of this name may be seen.
+    #[must_use]
+    pub fn admits(&self, topic: &str) -> bool {
+        self.0.as_ref().is_none_or(|admits| admits(topic))
+    }
+}
+
+impl fmt::Debug for TopicFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_none() { "any topic" } else { "some topics" })
+    }
+}
+
+/// Two filters are equal when both admit all, or are the same one.
+impl PartialEq for TopicFilter {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
 /// OffsetCommit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CommitOffsets {
@@ -198,11 +290,13 @@ pub struct CommitOffsets {
     pub member: MemberId,
     /// The instance id of a static member.
     pub instance: Option<InstanceId>,
-    /// The member's generation; −1 for a consumer that manages its partitions itself, and for administrators.
+    /// The member's generation, or its epoch in a consumer group; −1 for a consumer that manages its partitions itself, and
+    /// for administrators.
     pub generation: Generation,
     /// How long to keep the offsets, counted from now (versions 2 to 4); none is the broker's retention.
     pub retention: Option<Duration>,
-    /// Capability: the client knows GROUP_ID_NOT_FOUND (version 9). An older one is told ILLEGAL_GENERATION.
+    /// Capability: the client knows GROUP_ID_NOT_FOUND and member epochs (version 9). An older one is told
+    /// ILLEGAL_GENERATION, and cannot be a member of the consumer protocol.
     pub knows_group_not_found: bool,
     /// The offsets.
     pub topics: Vec<CommitTopic>,
@@ -232,7 +326,8 @@ pub struct CommitPartition {
     pub metadata: Option<Arc<str>>,
 }
 
-/// OffsetFetch, for one group. Classic groups ignore the member id and epoch that newer clients send.
+/// OffsetFetch, for one group. Classic groups ignore the member id and epoch that newer clients send; consumer groups check
+/// them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FetchOffsets {
     /// The group.

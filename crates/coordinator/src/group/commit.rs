@@ -9,16 +9,22 @@ use super::GroupCoordinator;
 use super::answer::{GroupAnswer, TopicOutcomes};
 use super::classic::{ClassicGroup, ClassicState, Member, hear};
 use super::command::{CommitOffsets, CommitPartition, CommitTopic};
+use super::consumer::CommitCheck;
 use super::error::GroupError;
 use super::event::{CommittedOffset, GroupEvent, OffsetKey};
 
 impl GroupCoordinator {
     pub(super) fn commit_offsets(&self, context: &Context<'_>, commit: CommitOffsets) -> Decision<Self> {
-        let member = match self.admit_commit(&commit) {
-            Ok(member) => member,
+        let consumer = self.consumers.get(&commit.group).map(|group| group.admit_commit(&commit));
+        let admitted = match consumer {
+            Some(check) => check.map(|check| (None, check)),
+            None => self.admit_commit(&commit).map(|member| (member, CommitCheck::Any)),
+        };
+        let (member, check) = match admitted {
+            Ok(admitted) => admitted,
             Err(error) => return Decision::answer(refuse(commit.topics, error)),
         };
-        let (events, outcomes) = self.to_store_all(context, &commit);
+        let (events, outcomes) = self.to_store_all(context, &commit, &check);
         let mut decision = Decision::with(events, Reply::Committed(GroupAnswer::CommitOffsets(outcomes)));
         if let Some(member) = member {
             hear(&mut decision, context, &commit.group, member);
@@ -31,6 +37,7 @@ impl GroupCoordinator {
         &self,
         context: &Context<'_>,
         commit: &CommitOffsets,
+        check: &CommitCheck,
     ) -> (Vec<GroupEvent>, Vec<TopicOutcomes>) {
         let expire_timestamp = commit
             .retention
@@ -40,7 +47,8 @@ impl GroupCoordinator {
         for topic in &commit.topics {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
-                let outcome = self.check_metadata(partition);
+                let epoch = || check.check(topic_id(context, topic), partition.partition);
+                let outcome = self.check_metadata(partition).and_then(|()| epoch());
                 partitions.push((partition.partition, outcome));
                 if outcome.is_ok() {
                     let key = OffsetKey {
@@ -86,6 +94,12 @@ impl GroupCoordinator {
         }
         Ok(())
     }
+}
+
+/// The identity of a topic that the command may name by its name only.
+fn topic_id(context: &Context<'_>, topic: &CommitTopic) -> TopicId {
+    let named = || context.image.topics.by_name(&topic.name).map_or(TopicId::ZERO, |topic| topic.id);
+    if topic.id == TopicId::ZERO { named() } else { topic.id }
 }
 
 fn admit_member<'a>(

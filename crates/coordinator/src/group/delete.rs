@@ -54,12 +54,15 @@ impl GroupCoordinator {
             })
             .collect();
         let known = self.offset_keys(group);
-        self.classic(group).is_none() && !events.is_empty() && known.iter().all(|key| forgotten.contains(key))
+        self.is_simple(group) && !events.is_empty() && known.iter().all(|key| forgotten.contains(key))
     }
 
     fn admit_delete_offsets(&self, group: &GroupId) -> Result<(), GroupError> {
         if group.is_empty() {
             return Err(GroupError::InvalidGroupId);
+        }
+        if self.consumers.contains_key(group) {
+            return Ok(());
         }
         match self.classic(group) {
             // What the members of another protocol use is not known.
@@ -77,6 +80,10 @@ impl GroupCoordinator {
 
     /// The topics that members of a group use.
     pub(super) fn used_topics(&self, group: &GroupId) -> UsedTopics {
+        if let Some(consumer) = self.consumers.get(group) {
+            let topics = consumer.subscribed_topics();
+            return UsedTopics::These(topics.iter().map(ToString::to_string).collect());
+        }
         match self.classic(group) {
             None => UsedTopics::These(HashSet::new()),
             Some(group) => match group.subscribed_topics() {
@@ -88,10 +95,14 @@ impl GroupCoordinator {
     }
 
     /// Deletes a group that has no members, with its offsets.
-    pub(super) fn delete_group(&self, group: &GroupId) -> Decision<Self> {
+    pub(super) fn delete_group(&self, context: &Context<'_>, group: &GroupId) -> Decision<Self> {
         let classic = self.classic(group);
+        let consumer = self.consumers.get(group);
+        if consumer.is_some_and(|consumer| !consumer.members().is_empty()) {
+            return Decision::answer(GroupAnswer::DeleteGroup(Err(GroupError::NonEmptyGroup)));
+        }
         match classic {
-            None if !self.offsets.has_group(group) => {
+            None if consumer.is_none() && !self.offsets.has_group(group) => {
                 return Decision::answer(GroupAnswer::DeleteGroup(Err(GroupError::GroupNotFound)));
             }
             Some(classic) if classic.state != ClassicState::Empty => {
@@ -101,9 +112,12 @@ impl GroupCoordinator {
         }
         let mut events: Vec<GroupEvent> =
             self.offset_keys(group).into_iter().map(|key| GroupEvent::OffsetForgotten { key }).collect();
-        events.push(GroupEvent::GroupForgotten { group: group.clone() });
+        if consumer.is_none() || classic.is_some() {
+            events.push(GroupEvent::GroupForgotten { group: group.clone() });
+        }
         let mut decision = Decision::with(events, Reply::Committed(GroupAnswer::DeleteGroup(Ok(()))));
         decision.timers = self.sessions_of_pending(group);
+        self.end_consumer_group(context, group, &mut decision);
         decision
     }
 

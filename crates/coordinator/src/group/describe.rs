@@ -7,7 +7,7 @@ use vltava_core::machine::Decision;
 
 use super::GroupCoordinator;
 use super::answer::{DescribedGroup, DescribedMember, GroupAnswer, ListedGroup};
-use super::classic::{ClassicGroup, ClassicState, Member};
+use super::classic::{CONSUMER_PROTOCOL_TYPE, ClassicGroup, ClassicState, Member};
 use super::command::ListGroups;
 use super::error::GroupError;
 use super::name::GroupId;
@@ -15,9 +15,14 @@ use super::name::GroupId;
 /// Kafka's name for the type of a group of the classic protocol.
 const CLASSIC: &str = "classic";
 
+/// The same for one of the consumer protocol.
+const CONSUMER: &str = "consumer";
+
 impl GroupCoordinator {
     pub(super) fn describe_group(&self, group: &GroupId) -> Decision<Self> {
         let described = match self.classic(group) {
+            // ConsumerGroupDescribe describes it.
+            _ if self.consumers.contains_key(group) => Err(GroupError::GroupNotFound),
             Some(classic) => Ok(describe(group, classic)),
             None if self.offsets.has_group(group) => Ok(describe(group, &ClassicGroup::default())),
             None => Err(GroupError::GroupNotFound),
@@ -29,23 +34,32 @@ impl GroupCoordinator {
         let passes = |names: &[String], name: &str| {
             names.is_empty() || names.iter().any(|wanted| wanted.trim().eq_ignore_ascii_case(name))
         };
+        let mut listed = Vec::new();
+        if passes(&filter.types, CONSUMER) {
+            let groups = self.consumers.iter().map(|(id, group)| (id, group.state().name()));
+            let groups = groups.filter(|(_, state)| passes(&filter.states, state));
+            listed.extend(groups.map(|(id, state)| ListedGroup {
+                group: id.clone(),
+                protocol_type: Arc::from(CONSUMER_PROTOCOL_TYPE),
+                state,
+                group_type: CONSUMER,
+            }));
+        }
         if !passes(&filter.types, CLASSIC) {
-            return Decision::answer(GroupAnswer::ListGroups(Vec::new()));
+            return Decision::answer(GroupAnswer::ListGroups(listed));
         }
         let simple = ClassicGroup::default();
         let with_metadata = self.groups.iter().map(|(id, group)| (id, &group.live));
-        let others = self.offsets.groups().into_iter().filter(|id| !self.groups.contains_key(*id));
+        let others = self.offsets.groups().into_iter().filter(|id| self.is_simple(id));
         let groups = with_metadata.chain(others.map(|id| (id, &simple)));
-        let listed =
-            groups.filter(|(_, group)| passes(&filter.states, group.state.name())).map(|(id, group)| {
-                ListedGroup {
-                    group: id.clone(),
-                    protocol_type: group.protocol_type.clone().unwrap_or_else(|| Arc::from("")),
-                    state: group.state.name(),
-                    group_type: CLASSIC,
-                }
-            });
-        Decision::answer(GroupAnswer::ListGroups(listed.collect()))
+        let groups = groups.filter(|(_, group)| passes(&filter.states, group.state.name()));
+        listed.extend(groups.map(|(id, group)| ListedGroup {
+            group: id.clone(),
+            protocol_type: group.protocol_type.clone().unwrap_or_else(|| Arc::from("")),
+            state: group.state.name(),
+            group_type: CLASSIC,
+        }));
+        Decision::answer(GroupAnswer::ListGroups(listed))
     }
 }
 

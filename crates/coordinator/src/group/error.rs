@@ -34,8 +34,32 @@ pub enum GroupError {
     /// Another process has joined under the same instance id since.
     #[error("another member has joined with the same group.instance.id")]
     FencedInstance,
+    /// The member speaks of another epoch than its own: it must give up everything and join again.
+    #[error("the member epoch is not the member's; give up all partitions and join again")]
+    FencedMemberEpoch,
+    /// A commit or a fetch of offsets speaks of another epoch than the member's.
+    #[error("the member epoch is not the member's; retry with the newest one")]
+    StaleMemberEpoch,
+    /// A member with the same instance id has not left.
+    #[error("another member with the same group.instance.id has not left")]
+    UnreleasedInstance,
+    /// The broker has no such assignor.
+    #[error("the broker does not offer this assignor; see group.consumer.assignors")]
+    UnsupportedAssignor,
+    /// The regular expression cannot be read, or is too large.
+    #[error("the regular expression is not valid, or too large")]
+    InvalidRegularExpression,
+    /// The request contradicts itself.
+    #[error("{0}")]
+    InvalidRequest(&'static str),
+    /// A member of the consumer protocol has committed with a request that knows no member epochs.
+    #[error("members of the consumer protocol must commit with version 9 or later")]
+    UnsupportedVersion,
+    /// The assignor has found no assignment.
+    #[error("the assignor has found no assignment")]
+    AssignmentFailed,
     /// There is no such group.
-    #[error("the group does not exist")]
+    #[error("the group does not exist, or is of another type")]
     GroupNotFound,
     /// The group still has members.
     #[error("the group still has members; stop them first")]
@@ -65,6 +89,14 @@ impl GroupError {
             GroupError::InconsistentProtocol => ErrorCode::INCONSISTENT_GROUP_PROTOCOL,
             GroupError::GroupMaxSize => ErrorCode::GROUP_MAX_SIZE_REACHED,
             GroupError::FencedInstance => ErrorCode::FENCED_INSTANCE_ID,
+            GroupError::FencedMemberEpoch => ErrorCode::FENCED_MEMBER_EPOCH,
+            GroupError::StaleMemberEpoch => ErrorCode::STALE_MEMBER_EPOCH,
+            GroupError::UnreleasedInstance => ErrorCode::UNRELEASED_INSTANCE_ID,
+            GroupError::UnsupportedAssignor => ErrorCode::UNSUPPORTED_ASSIGNOR,
+            GroupError::InvalidRegularExpression => ErrorCode::INVALID_REGULAR_EXPRESSION,
+            GroupError::InvalidRequest(_) => ErrorCode::INVALID_REQUEST,
+            GroupError::UnsupportedVersion => ErrorCode::UNSUPPORTED_VERSION,
+            GroupError::AssignmentFailed => ErrorCode::UNKNOWN_SERVER_ERROR,
             GroupError::GroupNotFound => ErrorCode::GROUP_ID_NOT_FOUND,
             GroupError::NonEmptyGroup => ErrorCode::NON_EMPTY_GROUP,
             GroupError::SubscribedToTopic => ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC,

@@ -1,6 +1,7 @@
 //! What happens to groups.
 //!
-//! Five events are records of `__consumer_offsets`. Everything else is a [`Change`] of one group that only its leader
+//! Five events are records of `__consumer_offsets`, and most of what happens to a consumer group, which has events of its
+//! own. Everything else is a [`Change`] of one classic group that only its leader
 //! needs to know: who has joined the coming generation, who has synced, who was heard of. A failover forgets those, and
 //! the members find out and join again, as with Kafka.
 
@@ -16,6 +17,7 @@ use vltava_core::machine::TransactionEnd;
 
 use super::classic::Member;
 use super::command::Protocol;
+use super::consumer::ConsumerEvent;
 use super::name::{GroupId, InstanceId, MemberId};
 
 /// Something that has happened.
@@ -48,6 +50,13 @@ pub enum GroupEvent {
     },
     /// A transaction has ended.
     TransactionEnded(TransactionEnd),
+    /// Something of a group of the consumer protocol.
+    Consumer {
+        /// The group.
+        group: GroupId,
+        /// What.
+        event: ConsumerEvent,
+    },
     /// Something of a classic group that is not logged.
     Volatile {
         /// The group.
@@ -55,6 +64,18 @@ pub enum GroupEvent {
         /// What.
         change: Change,
     },
+}
+
+impl GroupEvent {
+    /// Whether it is a record of the log.
+    #[must_use]
+    pub fn is_logged(&self) -> bool {
+        match self {
+            GroupEvent::Consumer { event, .. } => event.is_logged(),
+            GroupEvent::Volatile { .. } => false,
+            _ => true,
+        }
+    }
 }
 
 /// A change of a classic group that only its leader knows.
@@ -79,6 +100,13 @@ pub enum Change {
         session_timeout: Duration,
         /// Its rebalance timeout now.
         rebalance_timeout: Duration,
+    },
+    /// All protocols of a member are known, not only the selected one that is stored.
+    ProtocolsKnown {
+        /// The member.
+        member: MemberId,
+        /// The protocols it supports.
+        protocols: Arc<[Protocol]>,
     },
     /// A static member has come back under a new id.
     StaticReplaced {
@@ -221,6 +249,29 @@ pub enum GroupKey {
         /// The member.
         member: MemberId,
     },
+    /// The time that a member of a consumer group has to give up partitions.
+    Revoke {
+        /// Its group.
+        group: GroupId,
+        /// The member.
+        member: MemberId,
+    },
+    /// The time that a member of the classic protocol has to join a consumer group again.
+    ClassicJoin {
+        /// Its group.
+        group: GroupId,
+        /// The member.
+        member: MemberId,
+    },
+    /// The time that a member of the classic protocol has to sync with a consumer group.
+    ClassicSync {
+        /// Its group.
+        group: GroupId,
+        /// The member.
+        member: MemberId,
+    },
+    /// The regular expressions of a consumer group are to be resolved.
+    Regexes(GroupId),
     /// The time that members have to join again.
     Rebalance(GroupId),
     /// The time that members have to sync.

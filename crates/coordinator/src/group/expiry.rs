@@ -32,8 +32,13 @@ impl GroupCoordinator {
 
     /// Forgets what has expired, so much at a time.
     pub(super) fn expire(&self, context: &Context<'_>) -> Decision<Self> {
-        let groups: BTreeSet<&GroupId> =
-            self.offsets.groups().into_iter().chain(self.groups.keys()).collect();
+        let groups: BTreeSet<&GroupId> = self
+            .offsets
+            .groups()
+            .into_iter()
+            .chain(self.groups.keys())
+            .chain(self.consumers.keys())
+            .collect();
         let mut decision = Decision::with(Vec::new(), Reply::Nobody);
         let mut tombstones = Tombstones::default();
         for group in groups {
@@ -55,7 +60,15 @@ impl GroupCoordinator {
     ) {
         let (expired, nothing_left) = self.expired_offsets(context.wall, group, tombstones);
         decision.events.extend(expired.into_iter().map(|key| GroupEvent::OffsetForgotten { key }));
+        let empty_consumer = self.consumers.get(group).is_some_and(|group| group.members().is_empty());
         let empty = self.classic(group).is_some_and(|group| group.state == ClassicState::Empty);
+        if empty_consumer
+            && nothing_left
+            && !self.offsets.is_pending_in(group)
+            && tombstones.admit_group(group)
+        {
+            self.end_consumer_group(context, group, decision);
+        }
         let over = nothing_left && empty && !self.offsets.is_pending_in(group);
         if over && tombstones.admit_group(group) {
             decision.events.push(GroupEvent::GroupForgotten { group: group.clone() });

@@ -15,6 +15,9 @@ type Fetched = Result<Option<CommittedOffset>, GroupError>;
 impl GroupCoordinator {
     /// The offsets of a group; a group that does not exist has none.
     pub(super) fn fetch_offsets(&self, fetch: FetchOffsets) -> Decision<Self> {
+        if let Some(Err(error)) = self.consumers.get(&fetch.group).map(|group| group.admit_fetch(&fetch)) {
+            return Decision::answer(GroupAnswer::FetchOffsets(Err(error)));
+        }
         let topics = match fetch.topics {
             Some(topics) => {
                 let fetched = |topic| self.fetch_topic(&fetch.group, topic, fetch.require_stable);
@@ -22,7 +25,7 @@ impl GroupCoordinator {
             }
             None => self.fetch_all(&fetch.group, fetch.require_stable),
         };
-        Decision::answer(GroupAnswer::FetchOffsets(FetchedOffsets { group: fetch.group, topics }))
+        Decision::answer(GroupAnswer::FetchOffsets(Ok(FetchedOffsets { group: fetch.group, topics })))
     }
 
     fn fetch_topic(&self, group: &GroupId, topic: FetchTopic, require_stable: bool) -> FetchedTopic {

@@ -4,7 +4,10 @@
 //! connections, threads and the wire: a handler of the broker translates a request into a [`GroupCommand`] and an answer
 //! back, and the runtime brings the log, the clock and the timers. [`partition_for`] says which partition holds a group.
 //!
-//! Two states stand side by side. The *stored* one is what the log says and a failover restores: metadata of groups and
+//! A group is a *classic* one, whose members elect a leader that assigns, or a *consumer* group, to whose members the
+//! coordinator assigns ([`consumer`]); or it has offsets only. One becomes the other while its members live.
+//!
+//! Of a classic group two states stand side by side. The *stored* one is what the log says and a failover restores: metadata of groups and
 //! offsets. The *live* one is what only the leader of the partition knows: who has joined the coming generation, who has
 //! synced, whose session ends when. Joining is volatile until the leader of the group has assigned, exactly as with Kafka;
 //! a failover sends the members back to the last generation that was stored, from which they join again.
@@ -13,6 +16,7 @@ pub mod answer;
 pub mod classic;
 pub mod command;
 mod commit;
+pub mod consumer;
 mod delete;
 mod describe;
 pub mod error;
@@ -42,6 +46,7 @@ pub use name::{GroupId, InstanceId, MemberId, partition_for};
 pub use settings::GroupSettings;
 
 use classic::{ClassicGroup, Draft, session_timer};
+use consumer::{ConsumerEvent, ConsumerGroup};
 use event::{PendingOffset, StoredGroup};
 use offsets::Offsets;
 
@@ -50,10 +55,11 @@ use offsets::Offsets;
 pub struct GroupCoordinator {
     settings: GroupSettings,
     groups: HashMap<GroupId, Group>,
+    consumers: HashMap<GroupId, ConsumerGroup>,
     offsets: Offsets,
 }
 
-/// A group that has metadata. One that has offsets only, a *simple* group, is not here.
+/// A classic group that has metadata. One that has offsets only, a *simple* group, is not here.
 #[derive(Debug, Default, PartialEq)]
 struct Group {
     /// What the log says.
@@ -72,8 +78,19 @@ impl GroupCoordinator {
     /// How many groups there are.
     #[must_use]
     pub fn group_count(&self) -> usize {
-        self.groups.len()
-            + self.offsets.groups().into_iter().filter(|id| !self.groups.contains_key(*id)).count()
+        let simple = self.offsets.groups().into_iter().filter(|id| self.is_simple(id)).count();
+        self.groups.len() + self.consumers.len() + simple
+    }
+
+    /// A consumer group.
+    #[must_use]
+    pub fn consumer(&self, group: &GroupId) -> Option<&ConsumerGroup> {
+        self.consumers.get(group)
+    }
+
+    /// Whether a group has no metadata.
+    fn is_simple(&self, group: &GroupId) -> bool {
+        !self.groups.contains_key(group) && !self.consumers.contains_key(group)
     }
 
     /// The offsets that open transactions would commit.
@@ -85,9 +102,27 @@ impl GroupCoordinator {
             .collect()
     }
 
-    /// A group that has metadata.
+    /// A classic group that has metadata.
     fn classic(&self, group: &GroupId) -> Option<&ClassicGroup> {
         self.groups.get(group).map(|group| &group.live)
+    }
+
+    fn apply_to_consumer(&mut self, group: &GroupId, event: &ConsumerEvent) {
+        match self.consumers.get_mut(group) {
+            Some(state) => {
+                state.apply(event);
+                if state.is_forgotten() {
+                    self.consumers.remove(group);
+                }
+            }
+            None => {
+                let mut state = ConsumerGroup::default();
+                state.apply(event);
+                if !state.is_forgotten() {
+                    self.consumers.insert(group.clone(), state);
+                }
+            }
+        }
     }
 
     fn fired(&self, context: &Context<'_>, timer: &GroupTimer) -> Decision<Self> {
@@ -100,6 +135,10 @@ impl GroupCoordinator {
             GroupTimer::PendingSync { group, generation } => {
                 self.pending_sync_timed_out(context, group, *generation)
             }
+            GroupTimer::Member { group, member, wait } => {
+                self.member_timed_out(context, group, member, *wait)
+            }
+            GroupTimer::ResolveRegexes { group, visible } => self.resolve_regexes(context, group, visible),
             GroupTimer::Expiry => self.expire(context),
         }
     }
@@ -121,9 +160,11 @@ impl StateMachine for GroupCoordinator {
             GroupCommand::CommitOffsets(commit) => self.commit_offsets(context, commit),
             GroupCommand::CommitInTransaction(commit) => self.commit_in_transaction(context, commit),
             GroupCommand::EndTransaction(end) => self.end_transaction(end),
+            GroupCommand::ConsumerHeartbeat(heartbeat) => self.consumer_heartbeat(context, &heartbeat),
+            GroupCommand::DescribeConsumerGroup(group) => self.describe_consumer(context, &group),
             GroupCommand::FetchOffsets(fetch) => self.fetch_offsets(fetch),
             GroupCommand::DeleteOffsets(delete) => self.delete_offsets(&delete),
-            GroupCommand::DeleteGroup(group) => self.delete_group(&group),
+            GroupCommand::DeleteGroup(group) => self.delete_group(context, &group),
             GroupCommand::DescribeGroup(group) => self.describe_group(&group),
             GroupCommand::ListGroups(filter) => self.list_groups(&filter),
             GroupCommand::TopicsDeleted(topics) => self.topics_deleted(context, &topics),
@@ -144,6 +185,7 @@ impl StateMachine for GroupCoordinator {
             GroupEvent::OffsetCommitted { key, offset } => self.offsets.commit(key, offset, place),
             GroupEvent::OffsetForgotten { key } => self.offsets.forget(key),
             GroupEvent::TransactionEnded(end) => self.offsets.end(*end),
+            GroupEvent::Consumer { group, event } => self.apply_to_consumer(group, event),
             GroupEvent::Volatile { group, change } => {
                 if let Some(group) = self.groups.get_mut(group) {
                     group.live.apply(change);
@@ -176,6 +218,7 @@ impl StateMachine for GroupCoordinator {
                 loaded.timers.extend(rebalance.timers);
             }
         }
+        self.await_consumers(context, &mut loaded);
         self.await_expiry(context, loaded)
     }
 
@@ -187,9 +230,15 @@ impl StateMachine for GroupCoordinator {
             group: group.clone(),
             stored: state.stored.clone(),
         });
+        let mut consumers: Vec<_> = self.consumers.iter().collect();
+        consumers.sort_by(|one, other| one.0.cmp(other.0));
+        let consumers = consumers.into_iter().flat_map(|(group, state)| {
+            let event = |event| GroupEvent::Consumer { group: group.clone(), event };
+            state.snapshot().into_iter().map(event).collect::<Vec<_>>()
+        });
         let offsets = self.offsets.committed().into_iter();
         let committed =
             offsets.map(|(key, offset)| GroupEvent::OffsetCommitted { key, offset: offset.clone() });
-        stored.chain(committed).collect()
+        stored.chain(consumers).chain(committed).collect()
     }
 }

@@ -1,7 +1,8 @@
 //! The records of `__consumer_offsets`, as Kafka 4 writes and reads them.
 //!
 //! Written are `GroupMetadata` 3 and `OffsetCommit` 4, or 1 where the client has asked for an expiry, which is the only
-//! version that has one. All versions are read, and `LegacyOffsetCommit`. Records of other kinds of groups are skipped.
+//! version that has one. All versions are read, and `LegacyOffsetCommit`. The records of consumer groups are with those;
+//! records of other kinds of groups are skipped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use vltava_core::id::{Generation, LeaderEpoch, Offset, PartitionIndex, Timestamp
 use vltava_core::machine::{DecodeError, Encoded, Entry};
 use vltava_core::wire::{WireError, WireStr};
 
+use super::consumer;
 use super::event::{CommittedOffset, GroupEvent, OffsetKey, StoredGroup, StoredMember};
 use super::name::{GroupId, InstanceId, MemberId};
 use crate::generated::group::group_metadata_value::MemberMetadata;
@@ -44,6 +46,12 @@ fn try_encode(event: &GroupEvent) -> Result<Encoded, WireError> {
             (offset_key(key), Some((GroupRecordValue::OffsetCommit(from_offset(offset)), version)))
         }
         GroupEvent::OffsetForgotten { key } => (offset_key(key), None),
+        GroupEvent::Consumer { group, event } => {
+            let record = consumer::encode(group, event)?;
+            return Ok(
+                record.map_or(Encoded::Volatile, |(key, value)| Encoded::Record { key: Some(key), value })
+            );
+        }
         GroupEvent::TransactionEnded(end) => return Ok(Encoded::End(*end)),
         GroupEvent::Volatile { .. } => return Ok(Encoded::Volatile),
     };
@@ -76,6 +84,10 @@ fn decode_record(key: &Bytes, value: Option<&Bytes>) -> Result<Option<GroupEvent
         GroupRecordKey::LegacyOffsetCommit(key) => {
             let key = to_offset_key(&key.group, &key.topic, key.partition)?;
             Ok(Some(offset_event(key, decode_value(kind, value)?)))
+        }
+        key if consumer::is_consumer_record(&key) => {
+            let event = consumer::decode(&key, decode_value(kind, value)?);
+            Ok(event.map(|(group, event)| GroupEvent::Consumer { group, event }))
         }
         _ => Ok(None),
     }

@@ -11,6 +11,7 @@ use super::GroupCoordinator;
 use super::answer::GroupAnswer;
 use super::command::{CommitInTransaction, CommitOffsets, EndTransaction};
 use super::commit::refuse;
+use super::consumer::CommitCheck;
 use super::error::GroupError;
 use super::event::GroupEvent;
 
@@ -21,10 +22,15 @@ impl GroupCoordinator {
         commit: CommitInTransaction,
     ) -> Decision<Self> {
         let CommitInTransaction { offsets, producer, epoch, verification } = commit;
-        if let Err(error) = self.admit_commit_in_transaction(&offsets) {
-            return Decision::answer(refuse(offsets.topics, error));
-        }
-        let (events, outcomes) = self.to_store_all(context, &offsets);
+        let consumer =
+            self.consumers.get(&offsets.group).map(|group| group.admit_commit_in_transaction(&offsets));
+        let admitted =
+            consumer.unwrap_or_else(|| self.admit_commit_in_transaction(&offsets).map(|()| CommitCheck::Any));
+        let check = match admitted {
+            Ok(check) => check,
+            Err(error) => return Decision::answer(refuse(offsets.topics, error)),
+        };
+        let (events, outcomes) = self.to_store_all(context, &offsets, &check);
         let mut decision = Decision::with(events, Reply::Committed(GroupAnswer::CommitOffsets(outcomes)));
         decision.transaction = Some(TransactionWrite::Within { producer, epoch, verification });
         decision

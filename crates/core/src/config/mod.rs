@@ -40,8 +40,9 @@ pub use layers::{BrokerLayers, ConfigSource, Synonym};
 pub use manual::manual;
 pub use nearest::nearest;
 pub use node::{
-    BrokerConfig, CleanerSettings, GroupSettings, HttpListener, HttpListeners, Identity, ListenerLimits,
-    Listeners, LogSettings, MetadataLogSettings, NetworkLimits, TopicDefaults, TransactionSettings,
+    BrokerConfig, CleanerSettings, ConsumerGroupSettings, GroupSettings, HttpListener, HttpListeners,
+    Identity, LimitedTime, ListenerLimits, Listeners, LogSettings, MetadataLogSettings, NetworkLimits,
+    TopicDefaults, TransactionSettings,
 };
 pub use quota::{client_quota_keys, ip_quota_keys};
 pub use table::{ConfigTable, Properties};

@@ -286,7 +286,7 @@ impl Member {
         let topic = FetchTopic { name: topic(), id: TopicId::ZERO, partitions: owned.to_vec() };
         let fetch =
             FetchOffsets { group: GROUP.into(), topics: Some(vec![topic]), ..FetchOffsets::default() };
-        let Some(GroupAnswer::FetchOffsets(fetched)) = self.ask(GroupCommand::FetchOffsets(fetch)).await
+        let Some(GroupAnswer::FetchOffsets(Ok(fetched))) = self.ask(GroupCommand::FetchOffsets(fetch)).await
         else {
             return None;
         };

@@ -9,7 +9,7 @@ use vltava_core::machine::{Context, Decision, Reply, Timer};
 use super::{ClassicGroup, Member};
 use crate::group::GroupCoordinator;
 use crate::group::answer::{GroupAnswer, JoinAnswer, JoinedGroup, JoinedMember, SyncedGroup};
-use crate::group::command::{GroupCommand, GroupTimer};
+use crate::group::command::{GroupCommand, GroupTimer, Protocol};
 use crate::group::error::GroupError;
 use crate::group::event::{Change, GroupEvent, GroupKey, StoredGroup};
 use crate::group::name::{GroupId, MemberId};
@@ -82,6 +82,29 @@ impl<'a> Draft<'a> {
         self.decision
             .events
             .push(GroupEvent::GroupStored { group: self.id.clone(), stored: Arc::new(stored) });
+    }
+
+    /// Begins a group with a generation that was another kind of group's, whose members support these protocols.
+    pub(in crate::group) fn begin(
+        &mut self,
+        stored: StoredGroup,
+        protocols: Vec<(MemberId, Arc<[Protocol]>)>,
+    ) {
+        self.store(stored);
+        for (member, protocols) in protocols {
+            self.change(Change::ProtocolsKnown { member, protocols });
+        }
+        let now = self.context.now;
+        let sessions: Vec<_> = self
+            .group
+            .members
+            .values()
+            .map(|member| (member.id.clone(), now + member.session_timeout))
+            .collect();
+        for (member, deadline) in sessions {
+            self.set_session(&member, deadline);
+            self.change(Change::Heard { member, deadline });
+        }
     }
 
     /// Whoever asked waits for the next generation as `member`. A former request of the same member is sent away: its

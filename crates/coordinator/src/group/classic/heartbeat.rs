@@ -16,6 +16,9 @@ use crate::group::name::{GroupId, MemberId};
 
 impl GroupCoordinator {
     pub(in crate::group) fn heartbeat(&self, context: &Context<'_>, heartbeat: &Heartbeat) -> Decision<Self> {
+        if let Some(consumer) = self.consumers.get(&heartbeat.group) {
+            return self.heartbeat_consumer(context, consumer, heartbeat);
+        }
         let (group, member) = match self.admit_heartbeat(heartbeat) {
             Ok(found) => found,
             Err(error) => return Decision::at_once(GroupAnswer::Heartbeat(Err(error))),
@@ -52,6 +55,9 @@ impl GroupCoordinator {
         group: &GroupId,
         member: &MemberId,
     ) -> Decision<Self> {
+        if let Some(consumer) = self.consumers.get(group) {
+            return self.consumer_session_timed_out(context, group, consumer, member);
+        }
         let Some(classic) = self.classic(group) else { return Decision::nothing() };
         match classic.members.get(member) {
             Some(found) if found.is_waiting() => Decision::nothing(),

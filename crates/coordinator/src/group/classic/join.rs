@@ -10,6 +10,7 @@ use super::{Change, ClassicState, Draft, Member};
 use crate::group::GroupCoordinator;
 use crate::group::answer::{GroupAnswer, JoinAnswer};
 use crate::group::command::Join;
+use crate::group::consumer::ConsumerGroup;
 use crate::group::error::GroupError;
 use crate::group::event::StoredGroup;
 use crate::group::name::{InstanceId, MemberId};
@@ -21,6 +22,11 @@ impl GroupCoordinator {
             let answer = JoinAnswer { member: join.member.clone(), outcome: Err(error) };
             return Decision::answer(GroupAnswer::Join(answer));
         }
+        if let Some(consumer) = self.consumers.get(&join.group)
+            && !consumer.members().is_empty()
+        {
+            return self.join_consumer(context, consumer, join);
+        }
         let known = self.classic(&join.group);
         let group = known.cloned().unwrap_or_default();
         let mut draft = Draft::new(context, &self.settings, &join.group, group);
@@ -28,7 +34,9 @@ impl GroupCoordinator {
             draft.store(empty_group(context.wall));
         }
         draft.join(join);
-        draft.decide()
+        let mut decision = draft.decide();
+        self.end_consumer_group(context, &join.group, &mut decision);
+        decision
     }
 
     /// What is wrong with the request itself, or with a member id of a group that does not exist.
@@ -40,7 +48,10 @@ impl GroupCoordinator {
         if !allowed.contains(&join.session_timeout) {
             return Err(GroupError::InvalidSessionTimeout);
         }
-        if self.classic(&join.group).is_none() && !join.member.is_empty() {
+        let lives = |group: &ConsumerGroup| !group.members().is_empty();
+        let exists =
+            self.classic(&join.group).is_some() || self.consumers.get(&join.group).is_some_and(lives);
+        if !exists && !join.member.is_empty() {
             return Err(GroupError::UnknownMember);
         }
         Ok(())

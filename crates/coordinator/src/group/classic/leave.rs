@@ -14,6 +14,9 @@ impl GroupCoordinator {
         if leave.group.is_empty() {
             return Decision::answer(GroupAnswer::Leave(Err(GroupError::InvalidGroupId)));
         }
+        if let Some(consumer) = self.consumers.get(&leave.group) {
+            return self.leave_consumer(context, consumer, leave);
+        }
         let Some(classic) = self.classic(&leave.group) else {
             let unknown = |identity| left(identity, Err(GroupError::UnknownMember));
             return Decision::answer(GroupAnswer::Leave(Ok(leave

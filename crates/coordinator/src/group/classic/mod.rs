@@ -236,6 +236,9 @@ impl ClassicGroup {
                     member.awaiting_join = true;
                 });
             }
+            Change::ProtocolsKnown { member, protocols } => {
+                self.edit(member, |member| member.protocols = protocols.clone());
+            }
             Change::StaticReplaced { instance, old, new, deadline } => {
                 self.replace(instance, old, new, *deadline);
             }

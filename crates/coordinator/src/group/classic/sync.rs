@@ -16,6 +16,9 @@ use crate::group::name::MemberId;
 
 impl GroupCoordinator {
     pub(in crate::group) fn sync(&self, context: &Context<'_>, sync: Sync) -> Decision<Self> {
+        if let Some(consumer) = self.consumers.get(&sync.group) {
+            return self.sync_consumer(context, consumer, &sync);
+        }
         let group = match self.admit_sync(&sync) {
             Ok(group) => group,
             Err(error) => return Decision::answer(GroupAnswer::Sync(Err(error))),

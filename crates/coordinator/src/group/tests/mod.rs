@@ -1,7 +1,9 @@
 //! The coordinator on a small runtime of its own: one log in memory, one clock that tests move.
 
+mod consumers;
 mod groups;
 mod members;
+mod migration;
 mod offsets;
 mod records;
 mod schedules;
@@ -13,8 +15,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use vltava_core::clock::Moment;
-use vltava_core::id::{Offset, ProducerEpoch, ProducerId, Timestamp};
-use vltava_core::image::Image;
+use vltava_core::id::{Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicName, Uuid};
+use vltava_core::image::{Image, Partition, Topic};
 use vltava_core::machine::{
     Context, Decision, Encoded, Entry, Place, Reply, StateMachine, Timer, TransactionEnd,
 };
@@ -182,6 +184,18 @@ fn replay<'a>(settings: &GroupSettings, log: impl Iterator<Item = (usize, &'a Lo
         machine.apply(&event.unwrap(), place(Offset(offset as i64), producer));
     }
     machine
+}
+
+/// Gives the cluster a topic with so many partitions, or takes it away when there are none.
+fn set_topic(image: &mut Image, name: &str, id: u128, partitions: usize) {
+    let id = TopicId(Uuid::from_u128(id));
+    image.offset = image.offset.plus(1);
+    if partitions == 0 {
+        image.topics.remove(id);
+    } else {
+        let name = TopicName::new(name).unwrap();
+        image.topics.insert(Topic { name, id, partitions: vec![Partition::default(); partitions] });
+    }
 }
 
 /// A subscription of a consumer, in version 0.

@@ -144,7 +144,7 @@ fn records_of_other_versions_are_read() {
             })),
         ),
         // Groups of other protocols, and types of later releases.
-        ("0003 000167", "0000 00000001 00", None),
+        ("000b 000167", "0000 00000001 00", None),
         ("7000 000167", "0000", None),
     ] {
         let (key, value) = (bytes(key), bytes(value));

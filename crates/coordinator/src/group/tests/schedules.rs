@@ -233,7 +233,7 @@ impl World {
         let fetch = FetchOffsets { group: "g".into(), ..FetchOffsets::default() };
         let (ticket, _) = self.shard.ask(GroupCommand::FetchOffsets(fetch));
         let Some(GroupAnswer::FetchOffsets(fetched)) = self.shard.answers.get(&ticket) else { panic!() };
-        let told = fetched.topics.iter().flat_map(|topic| &topic.partitions);
+        let told = fetched.as_ref().unwrap().topics.iter().flat_map(|topic| &topic.partitions);
         let told: BTreeMap<PartitionIndex, Offset> =
             told.map(|(partition, offset)| (*partition, offset.clone().unwrap().unwrap().offset)).collect();
         assert_eq!(told, self.committed);

@@ -11,13 +11,14 @@ use bytes::Bytes;
 use vltava_core::id::{
     Generation, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TopicId, TopicName, Uuid,
 };
+use vltava_core::image::{ConfigKind, ConfigResource};
 use vltava_core::machine::TransactionEnd;
 
 use super::super::command::*;
 use super::super::event::{CommittedOffset, OffsetKey};
 use super::super::{GroupCommand, GroupEvent, GroupId, GroupKey, GroupSettings, InstanceId, MemberId};
 use super::told::{answer, record, short};
-use super::{Shard, subscription};
+use super::{Shard, set_topic, subscription};
 
 /// Runs scripts, each on a coordinator of its own, and compares line by line.
 pub(super) fn check(settings: &GroupSettings, scripts: &[(&str, &str)]) {
@@ -44,6 +45,25 @@ fn run(shard: &mut Shard, line: &str) -> String {
         "wait" => shard.wait(Duration::from_millis(words.first().parse().unwrap())),
         "limit" => {
             shard.settings.group_size_max = words.first().parse().unwrap();
+            Vec::new()
+        }
+        "topic" => {
+            let partitions = words.plain.get(1).map_or(0, |count| count.parse().unwrap());
+            set_topic(&mut shard.image, words.first(), words.number("id", 1) as u128, partitions);
+            Vec::new()
+        }
+        "config" => {
+            let resource = ConfigResource::new(ConfigKind::Group, &words.group());
+            shard.image.set_config(&resource, words.first(), words.plain.get(1).copied());
+            Vec::new()
+        }
+        "limit-consumers" => {
+            shard.machine.settings.consumer.size_max = words.first().parse().unwrap();
+            Vec::new()
+        }
+        "interval" => {
+            let interval = Duration::from_millis(words.first().parse().unwrap());
+            shard.machine.settings.consumer.assignment_interval.default = interval;
             Vec::new()
         }
         "reload" => {
@@ -187,7 +207,9 @@ impl<'a> Words<'a> {
                 GroupCommand::DeleteOffsets(DeleteOffsets { group: self.group(), topics })
             }
             "delete" => GroupCommand::DeleteGroup(self.group()),
+            "hb" => GroupCommand::ConsumerHeartbeat(Box::new(self.heartbeat())),
             "describe" => GroupCommand::DescribeGroup(self.group()),
+            "show" => GroupCommand::DescribeConsumerGroup(self.group()),
             "list" => GroupCommand::ListGroups(ListGroups {
                 states: self.named("state").map(str::to_owned).into_iter().collect(),
                 types: self.named("types").map(str::to_owned).into_iter().collect(),
@@ -225,6 +247,33 @@ impl<'a> Words<'a> {
         }
     }
 
+    /// `hb m 0 topics=t own=1:0,1` joins or lives; `full` names everything that a member that joins must name.
+    fn heartbeat(&self) -> ConsumerHeartbeat {
+        let joins = self.has("0") || self.has("full");
+        let own = self.named("own").or(joins.then_some(""));
+        let owned = own.map(|own| own.split('+').filter(|own| !own.is_empty()).map(owned).collect());
+        let topics = self.named("topics").map(|topics| {
+            Arc::new(topics.split(',').filter(|topic| !topic.is_empty()).map(Arc::from).collect())
+        });
+        let timeout = self.named("rebalance").map(|time| time.parse().unwrap()).or(joins.then_some(60_000));
+        ConsumerHeartbeat {
+            group: self.group(),
+            member: self.member(),
+            epoch: Generation(self.plain.get(1).map_or(0, |epoch| epoch.parse().unwrap())),
+            instance: self.instance(),
+            rack: self.named("rack").map(Arc::from),
+            rebalance_timeout: timeout.filter(|_| !self.has("untimed")).map(Duration::from_millis),
+            topics,
+            regex: self.named("regex").map(Arc::from),
+            assignor: self.named("assignor").map(Arc::from),
+            owned: owned.filter(|_| !self.has("silent")),
+            client_id: "c".into(),
+            client_host: "/h".into(),
+            visible: TopicFilter::default(),
+            makes_member_id: !self.has("v0"),
+        }
+    }
+
     fn commit(&self) -> CommitOffsets {
         let mut topics: Vec<CommitTopic> = Vec::new();
         for (place, offset) in self.named.iter().filter(|(place, _)| place.contains('/')) {
@@ -254,7 +303,8 @@ impl<'a> Words<'a> {
             group: self.group(),
             topics: (!self.has("all")).then(|| self.partitions()),
             require_stable: self.has("stable"),
-            ..FetchOffsets::default()
+            member: self.named("member").map(long),
+            member_epoch: self.generation(),
         }
     }
 
@@ -267,6 +317,13 @@ impl<'a> Words<'a> {
         };
         places.map(topic).collect()
     }
+}
+
+/// `1:0,2` are partitions 0 and 2 of the topic with the identity 1.
+fn owned(text: &str) -> (TopicId, Vec<PartitionIndex>) {
+    let (topic, partitions) = text.split_once(':').unwrap();
+    let partitions = partitions.split(',').map(|partition| PartitionIndex(partition.parse().unwrap()));
+    (TopicId(Uuid::from_u128(topic.parse().unwrap())), partitions.collect())
 }
 
 fn identity(who: &str) -> MemberIdentity {

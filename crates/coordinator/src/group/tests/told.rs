@@ -1,9 +1,11 @@
 //! What a script tells: answers and records in a few words.
 
 use bytes::Bytes;
-use vltava_core::id::Uuid;
+use vltava_core::id::{PartitionIndex, TopicId, Uuid};
 
 use super::super::answer::{JoinAnswer, TopicOutcomes};
+use super::super::consumer::member::Owned;
+use super::super::consumer::{ConsumerEvent, MemberState};
 use super::super::event::StoredGroup;
 use super::super::{GroupAnswer, GroupError, GroupEvent};
 
@@ -26,6 +28,7 @@ pub(super) fn record(event: &GroupEvent) -> Option<String> {
             format!("log {}/{}={}", key.topic, key.partition, offset.offset)
         }
         GroupEvent::OffsetForgotten { key } => format!("log {}/{} gone", key.topic, key.partition),
+        GroupEvent::Consumer { event, .. } => format!("log {}", consumer(event)?),
         GroupEvent::TransactionEnded(_) | GroupEvent::Volatile { .. } => return None,
     })
 }
@@ -47,7 +50,9 @@ fn stored_group(stored: &StoredGroup) -> String {
 }
 
 fn text(bytes: &Bytes) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    let shown =
+        |char: char| if char.is_control() || char == char::REPLACEMENT_CHARACTER { '.' } else { char };
+    String::from_utf8_lossy(bytes).chars().map(shown).collect()
 }
 
 pub(super) fn answer(answer: &GroupAnswer) -> String {
@@ -62,7 +67,7 @@ pub(super) fn answer(answer: &GroupAnswer) -> String {
             left.join(" ")
         }
         GroupAnswer::CommitOffsets(topics) | GroupAnswer::DeleteOffsets(Ok(topics)) => outcomes(topics),
-        GroupAnswer::FetchOffsets(fetched) => {
+        GroupAnswer::FetchOffsets(Ok(fetched)) => {
             let topics = fetched.topics.iter().flat_map(|topic| {
                 topic.partitions.iter().map(move |(partition, offset)| (topic, partition, offset))
             });
@@ -104,11 +109,78 @@ pub(super) fn answer(answer: &GroupAnswer) -> String {
         }
         GroupAnswer::TransactionEnded => "ended".to_owned(),
         GroupAnswer::TopicsDeleted => "ok".to_owned(),
-        GroupAnswer::Sync(Err(error))
+        GroupAnswer::ConsumerHeartbeat(Ok(answer)) => {
+            let assignment = answer.assignment.as_ref().map(|topics| {
+                let each = topics.iter().map(|(topic, partitions)| named(*topic, partitions.iter().copied()));
+                format!(" [{}]", each.collect::<Vec<_>>().join(" "))
+            });
+            format!("{} {}{}", short(&answer.member), answer.epoch, assignment.unwrap_or_default())
+        }
+        GroupAnswer::DescribeConsumerGroup(Ok(group)) => {
+            let members = group.members.iter().map(|member| {
+                let kind = if member.is_classic { "classic " } else { "" };
+                format!("{kind}{}@{}", short(&member.member), member.epoch)
+            });
+            let members = members.collect::<Vec<_>>().join(" ");
+            format!("{} {}/{} {} [{members}]", group.state, group.epoch, group.target_epoch, group.assignor)
+        }
+        GroupAnswer::ConsumerHeartbeat(Err(error))
+        | GroupAnswer::DescribeConsumerGroup(Err(error))
+        | GroupAnswer::FetchOffsets(Err(error))
+        | GroupAnswer::Sync(Err(error))
         | GroupAnswer::Leave(Err(error))
         | GroupAnswer::DeleteOffsets(Err(error))
         | GroupAnswer::DescribeGroup(Err(error)) => error.code().name().to_owned(),
     }
+}
+
+/// `1:0,2` are partitions 0 and 2 of the topic with the identity 1.
+fn named(topic: TopicId, partitions: impl Iterator<Item = PartitionIndex>) -> String {
+    let partitions: Vec<String> = partitions.map(|partition| partition.to_string()).collect();
+    format!("{}:{}", topic.0.as_u128(), partitions.join(","))
+}
+
+fn owned(owned: &Owned) -> String {
+    let each = owned.iter().map(|(topic, partitions)| named(*topic, partitions.keys().copied()));
+    each.collect::<Vec<_>>().join(" ")
+}
+
+fn consumer(event: &ConsumerEvent) -> Option<String> {
+    Some(match event {
+        ConsumerEvent::EpochStored { epoch, .. } => format!("epoch {epoch}"),
+        ConsumerEvent::EpochForgotten => "epoch gone".to_owned(),
+        ConsumerEvent::TopicsStored => "topics".to_owned(),
+        ConsumerEvent::TopicsForgotten => "topics gone".to_owned(),
+        ConsumerEvent::MemberStored { member, .. } => format!("member {}", short(member)),
+        ConsumerEvent::MemberForgotten(member) => format!("member {} gone", short(member)),
+        ConsumerEvent::TargetStored { epoch, .. } => format!("target {epoch}"),
+        ConsumerEvent::TargetForgotten => "target gone".to_owned(),
+        ConsumerEvent::MemberTargetStored { member, target } => {
+            let each = target.iter().map(|(topic, partitions)| named(*topic, partitions.iter().copied()));
+            format!("target {} [{}]", short(member), each.collect::<Vec<_>>().join(" "))
+        }
+        ConsumerEvent::MemberTargetForgotten(member) => format!("target {} gone", short(member)),
+        ConsumerEvent::CurrentStored { member, current } => {
+            let revoking = owned(&current.revoking);
+            let revoking = if revoking.is_empty() { revoking } else { format!(" -[{revoking}]") };
+            let state = match current.state {
+                MemberState::Stable => "",
+                MemberState::UnrevokedPartitions => " unrevoked",
+                MemberState::UnreleasedPartitions => " unreleased",
+                MemberState::Unknown => " unknown",
+            };
+            format!("{}@{}{state} [{}]{revoking}", short(member), current.epoch, owned(&current.assigned))
+        }
+        ConsumerEvent::CurrentForgotten(member) => format!("{} gone", short(member)),
+        ConsumerEvent::RegexStored { regex, resolved } => {
+            format!(
+                "/{regex}/ [{}]",
+                resolved.topics.iter().map(|topic| &**topic).collect::<Vec<_>>().join(" ")
+            )
+        }
+        ConsumerEvent::RegexForgotten(regex) => format!("/{regex}/ gone"),
+        _ => return None,
+    })
 }
 
 fn join_answer(answer: &JoinAnswer) -> String {

@@ -26,7 +26,7 @@ pub struct BrokerConfig {
     pub cleaner: CleanerSettings,
     /// Topics that are created without settings of their own.
     pub topics: TopicDefaults,
-    /// `__consumer_offsets` and classic groups.
+    /// `__consumer_offsets` and groups.
     pub groups: GroupSettings,
     /// `__transaction_state`, transactions and idempotent producers.
     pub transactions: TransactionSettings,
@@ -210,7 +210,7 @@ pub struct TopicDefaults {
     pub replication_factor: i32,
 }
 
-/// `__consumer_offsets` and classic groups.
+/// `__consumer_offsets` and groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSettings {
     /// `offsets.topic.num.partitions`.
@@ -241,6 +241,54 @@ pub struct GroupSettings {
     pub append_linger_ms: Option<i32>,
     /// `group.coordinator.rebalance.protocols`.
     pub rebalance_protocols: Vec<String>,
+    /// Groups of the consumer protocol.
+    pub consumer: ConsumerGroupSettings,
+}
+
+/// Groups of the consumer protocol (KIP-848).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerGroupSettings {
+    /// `group.consumer.session.timeout.ms`.
+    pub session_timeout: LimitedTime,
+    /// `group.consumer.heartbeat.interval.ms`.
+    pub heartbeat_interval: LimitedTime,
+    /// `group.consumer.assignment.interval.ms`.
+    pub assignment_interval: LimitedTime,
+    /// `group.consumer.max.size`.
+    pub size_max: i32,
+    /// `group.consumer.assignors`.
+    pub assignors: Vec<String>,
+    /// `group.consumer.migration.policy`, in any case.
+    pub migration_policy: String,
+    /// `group.consumer.regex.refresh.interval.ms`.
+    pub regex_refresh_interval_ms: i32,
+}
+
+/// A time that a group may set for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitedTime {
+    /// What counts for a group that sets nothing.
+    pub default_ms: i32,
+    /// The least a group may set.
+    pub ms_min: i32,
+    /// The most a group may set.
+    pub ms_max: i32,
+}
+
+impl Default for ConsumerGroupSettings {
+    /// Kafka's.
+    fn default() -> Self {
+        let time = |default_ms, ms_min, ms_max| LimitedTime { default_ms, ms_min, ms_max };
+        ConsumerGroupSettings {
+            session_timeout: time(45_000, 45_000, 60_000),
+            heartbeat_interval: time(5000, 5000, 15_000),
+            assignment_interval: time(1000, 0, 15_000),
+            size_max: i32::MAX,
+            assignors: vec!["uniform".to_owned(), "range".to_owned()],
+            migration_policy: "bidirectional".to_owned(),
+            regex_refresh_interval_ms: 600_000,
+        }
+    }
 }
 
 /// `__transaction_state`, transactions and idempotent producers.

@@ -1,8 +1,9 @@
 //! Reads the settings of a node into their types.
 
 use super::{
-    BrokerConfig, CleanerSettings, GroupSettings, HttpListener, HttpListeners, Identity, ListenerLimits,
-    Listeners, LogSettings, MetadataLogSettings, NetworkLimits, TopicDefaults, TransactionSettings,
+    BrokerConfig, CleanerSettings, ConsumerGroupSettings, GroupSettings, HttpListener, HttpListeners,
+    Identity, LimitedTime, ListenerLimits, Listeners, LogSettings, MetadataLogSettings, NetworkLimits,
+    TopicDefaults, TransactionSettings,
 };
 use crate::config::broker::broker_keys;
 use crate::config::check::check_node;
@@ -316,6 +317,26 @@ fn groups(values: &ConfigValues) -> Result<GroupSettings, ConfigError> {
         size_max: values.int("group.max.size")?,
         append_linger_ms: Some(values.int("group.coordinator.append.linger.ms")?).filter(|ms| *ms >= 0),
         rebalance_protocols: values.list("group.coordinator.rebalance.protocols")?.to_vec(),
+        consumer: consumer_groups(values)?,
+    })
+}
+
+fn consumer_groups(values: &ConfigValues) -> Result<ConsumerGroupSettings, ConfigError> {
+    let time = |name: &str| -> Result<LimitedTime, ConfigError> {
+        Ok(LimitedTime {
+            default_ms: values.int(&format!("group.consumer.{name}"))?,
+            ms_min: values.int(&format!("group.consumer.min.{name}"))?,
+            ms_max: values.int(&format!("group.consumer.max.{name}"))?,
+        })
+    };
+    Ok(ConsumerGroupSettings {
+        session_timeout: time("session.timeout.ms")?,
+        heartbeat_interval: time("heartbeat.interval.ms")?,
+        assignment_interval: time("assignment.interval.ms")?,
+        size_max: values.int("group.consumer.max.size")?,
+        assignors: values.list("group.consumer.assignors")?.to_vec(),
+        migration_policy: values.text("group.consumer.migration.policy")?.to_owned(),
+        regex_refresh_interval_ms: values.int("group.consumer.regex.refresh.interval.ms")?,
     })
 }
 

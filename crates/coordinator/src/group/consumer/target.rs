@@ -1,0 +1,103 @@
+//! The target of a group: who is to have what.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use vltava_core::id::{Generation, TopicId};
+
+use super::draft::ConsumerDraft;
+use super::event::ConsumerEvent;
+use super::member::MemberMetadata;
+use crate::assignor::{Assignment, Assignor, GroupSpec, MemberSpec};
+use crate::group::error::GroupError;
+use crate::group::name::MemberId;
+
+/// What a member is to have.
+pub(super) struct Target {
+    pub(super) epoch: Generation,
+    pub(super) partitions: Arc<Assignment>,
+}
+
+impl ConsumerDraft<'_> {
+    /// What a member is to have now. A target that is older than the group is computed anew, unless the one there is has
+    /// not been there for `consumer.assignment.interval.ms`: then members that come together are served together.
+    pub(super) fn update_target(&mut self, member: &MemberId) -> Result<Target, GroupError> {
+        if self.group.target_epoch() < self.group.epoch() && self.may_compute() {
+            self.compute_target()?;
+        }
+        Ok(Target { epoch: self.group.target_epoch(), partitions: self.group.target(member) })
+    }
+
+    fn may_compute(&self) -> bool {
+        let interval = i64::try_from(self.assignment_interval().as_millis()).unwrap_or(i64::MAX);
+        match self.group.stored_target.and_then(|(_, at)| at) {
+            Some(at) => interval == 0 || self.context.wall >= at.plus(interval),
+            None => true,
+        }
+    }
+
+    fn compute_target(&mut self) -> Result<(), GroupError> {
+        let members = self.member_specs();
+        let spec = GroupSpec { members: &members, image: self.context.image };
+        let assigned = self.assignor().assign(&spec);
+        let mut assigned = assigned.map_err(|_| GroupError::AssignmentFailed)?;
+        for member in members {
+            let target = assigned.remove(&member.id).unwrap_or_default();
+            if self.group.targets.get(&member.id) != Some(&target) {
+                self.happen(ConsumerEvent::MemberTargetStored { member: member.id, target });
+            }
+        }
+        let (epoch, at) = (self.group.epoch(), Some(self.context.wall));
+        self.happen(ConsumerEvent::TargetStored { epoch, at });
+        Ok(())
+    }
+
+    fn member_specs(&self) -> Vec<MemberSpec> {
+        let mut subscriptions = Subscriptions::default();
+        let spec = |(id, metadata): (&MemberId, &Arc<MemberMetadata>)| MemberSpec {
+            id: id.clone(),
+            instance: metadata.instance.clone(),
+            rack: metadata.rack.clone(),
+            topics: subscriptions.of(self, metadata),
+            assigned: self.group.target(id),
+        };
+        self.group.members.iter().map(spec).collect()
+    }
+
+    /// The assignor that most members ask for; the default one when nobody asks.
+    fn assignor(&self) -> &dyn Assignor {
+        let assignors = &self.settings().assignors;
+        let name = self.group.preferred_assignor();
+        let preferred = name.as_deref().and_then(|name| assignors.get(name));
+        let chosen = preferred.or_else(|| assignors.get(assignors.default_name()));
+        chosen.map_or(&crate::assignor::UniformAssignor, |assignor| &**assignor)
+    }
+}
+
+impl super::ConsumerGroup {
+    /// The assignor that most members ask for, the first by name of several.
+    pub(super) fn preferred_assignor(&self) -> Option<Arc<str>> {
+        let mut votes: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
+        for assignor in self.members.values().filter_map(|metadata| metadata.assignor.as_ref()) {
+            *votes.entry(assignor).or_default() += 1;
+        }
+        votes.into_iter().rev().max_by_key(|(_, count)| *count).map(|(name, _)| name.clone())
+    }
+}
+
+/// A subscription: names, and a regular expression.
+type Names = (Arc<BTreeSet<Arc<str>>>, Arc<str>);
+
+/// The topics of subscriptions, each looked up once: members mostly subscribe to the same.
+#[derive(Default)]
+struct Subscriptions {
+    known: HashMap<Names, Arc<BTreeSet<TopicId>>>,
+}
+
+impl Subscriptions {
+    fn of(&mut self, draft: &ConsumerDraft<'_>, metadata: &MemberMetadata) -> Arc<BTreeSet<TopicId>> {
+        let key = (metadata.topics.clone(), metadata.regex.clone());
+        let find = || Arc::new(draft.group.topics_of(metadata, draft.context.image));
+        self.known.entry(key).or_insert_with(find).clone()
+    }
+}
