@@ -128,6 +128,12 @@ pub const SUITES: &[Suite] = &[
         Program::Java("Compaction"),
         200,
     ),
+    suite(
+        "transactions",
+        "the Java client's transactions in both versions: fencing, timeouts, offsets, administrators",
+        Program::Java("Transactions"),
+        120,
+    ),
     suite("franz", "franz-go: producer, consumer, admin client, groups", Program::Go("franz"), 90),
     suite(
         "groups",

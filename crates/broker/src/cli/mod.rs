@@ -16,6 +16,7 @@ mod output;
 mod produce;
 mod time;
 mod topic;
+mod transaction;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,9 @@ enum Command {
     /// List, describe and delete consumer groups, and move their offsets
     #[command(subcommand)]
     Group(group::GroupCommand),
+    /// List and describe transactional ids, and abort hanging transactions
+    #[command(subcommand)]
+    Transaction(transaction::TransactionCommand),
     /// Show and change the settings of topics, brokers, groups and client metrics
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -122,6 +126,7 @@ fn execute(cli: Cli, serve: impl FnOnce(LoadedConfig) -> Result<(), String>) -> 
         Command::Produce(arguments) => client(produce::run(arguments)),
         Command::Consume(arguments) => client(consume::run(arguments)),
         Command::Group(command) => client(group::run(command)),
+        Command::Transaction(command) => client(transaction::run(command)),
         Command::Config(command) => client(config::run(command)),
         Command::Log(command) => log::run(&command),
         Command::Completion(arguments) => completion::run(&arguments, &mut Cli::command()),

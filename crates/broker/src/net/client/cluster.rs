@@ -53,12 +53,16 @@ pub enum Route {
     Broker(BrokerId),
     /// The coordinator of this group.
     Coordinator(String),
+    /// The coordinator of this transactional id.
+    TransactionCoordinator(String),
     /// The leader of this partition.
     Leader(String, PartitionIndex),
 }
 
 /// The kind of key that names a group, in FindCoordinator.
 const GROUP_KEY: i8 = 0;
+/// The kind of key that names a transactional id.
+const TRANSACTION_KEY: i8 = 1;
 
 /// A view of a cluster.
 ///
@@ -71,7 +75,7 @@ pub struct Client {
     brokers: HashMap<BrokerId, Address>,
     controller: BrokerId,
     leaders: HashMap<(String, PartitionIndex), BrokerId>,
-    coordinators: HashMap<String, BrokerId>,
+    coordinators: HashMap<(i8, String), BrokerId>,
     connections: HashMap<Address, Connection>,
 }
 
@@ -194,7 +198,10 @@ impl Client {
         match route {
             Route::Any | Route::Broker(_) => {}
             Route::Controller => self.controller = BrokerId::NONE,
-            Route::Coordinator(group) => drop(self.coordinators.remove(group)),
+            Route::Coordinator(group) => drop(self.coordinators.remove(&(GROUP_KEY, group.clone()))),
+            Route::TransactionCoordinator(id) => {
+                self.coordinators.remove(&(TRANSACTION_KEY, id.clone()));
+            }
             Route::Leader(topic, partition) => drop(self.leaders.remove(&(topic.clone(), *partition))),
         }
     }
@@ -248,7 +255,8 @@ impl Client {
             Route::Controller => self.controller().await?,
             Route::Broker(broker) => *broker,
             Route::Leader(topic, partition) => self.leader(topic, *partition).await?,
-            Route::Coordinator(group) => self.coordinator(group).await?,
+            Route::Coordinator(group) => self.coordinator(GROUP_KEY, group).await?,
+            Route::TransactionCoordinator(id) => self.coordinator(TRANSACTION_KEY, id).await?,
         };
         let address = match self.brokers.get(&broker) {
             Some(address) => address.clone(),
@@ -277,18 +285,18 @@ impl Client {
         Ok(self.controller)
     }
 
-    async fn coordinator(&mut self, group: &str) -> Result<BrokerId, ClientError> {
-        if let Some(broker) = self.coordinators.get(group) {
+    async fn coordinator(&mut self, key_type: i8, name: &str) -> Result<BrokerId, ClientError> {
+        if let Some(broker) = self.coordinators.get(&(key_type, name.to_owned())) {
             return Ok(*broker);
         }
         let mut connection = self.connect_any().await?;
         let api = ApiKey::FindCoordinator.api();
         let version = connection.version(api, &api.versions)?;
-        let mut request = FindCoordinatorRequest { key_type: GROUP_KEY, ..FindCoordinatorRequest::default() };
+        let mut request = FindCoordinatorRequest { key_type, ..FindCoordinatorRequest::default() };
         if version >= 4 {
-            request.coordinator_keys = vec![WireStr::copy_of(group)];
+            request.coordinator_keys = vec![WireStr::copy_of(name)];
         } else {
-            request.key = WireStr::copy_of(group);
+            request.key = WireStr::copy_of(name);
         }
         let address = connection.address().clone();
         let answer = within(self.options.patience, &address, connection.call(&request, version)).await?;
@@ -299,10 +307,10 @@ impl Client {
         };
         ClientError::check(code, message.as_deref())?;
         let port = u16::try_from(port)
-            .map_err(|_| ClientError::Route(format!("the coordinator of {group} has no port")))?;
+            .map_err(|_| ClientError::Route(format!("the coordinator of {name} has no port")))?;
         let broker = BrokerId(node);
         self.brokers.insert(broker, Address { host: host.to_string(), port });
-        self.coordinators.insert(group.to_owned(), broker);
+        self.coordinators.insert((key_type, name.to_owned()), broker);
         Ok(broker)
     }
 
