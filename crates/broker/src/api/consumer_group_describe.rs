@@ -41,7 +41,7 @@ async fn describe(
     let described = match answer {
         GroupAnswer::DescribeConsumerGroup(Ok(described)) => described,
         GroupAnswer::DescribeConsumerGroup(Err(GroupError::GroupNotFound)) => {
-            let message = format!("There is no consumer group {group}.");
+            let message = format!("Group {group} not found.");
             return Ok(refusal(group, ErrorCode::GROUP_ID_NOT_FOUND, Some(wire(&message))));
         }
         GroupAnswer::DescribeConsumerGroup(Err(error)) => return Err(error.code()),
