@@ -21,6 +21,7 @@ use crate::node::Node;
 
 pub(crate) mod dispatch;
 
+mod commits;
 mod configs;
 pub(crate) mod error_codes;
 mod operations;

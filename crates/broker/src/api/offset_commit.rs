@@ -1,9 +1,7 @@
 //! OffsetCommit: where the consumers of a group are.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use vltava_coordinator::group::answer::TopicOutcomes;
 use vltava_coordinator::group::command::{CommitOffsets, CommitPartition, CommitTopic};
 use vltava_coordinator::group::{GroupAnswer, GroupCommand, InstanceId};
 use vltava_core::error::ErrorCode;
@@ -12,6 +10,7 @@ use vltava_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use vltava_protocol::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use vltava_protocol::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 
+use super::commits::{Outcomes, by_partition, of_topic, outcome, topic_by_id, topic_by_name};
 use super::text::shared;
 use super::{Call, Capability};
 use crate::authorizer::{Operation, Resource};
@@ -65,20 +64,7 @@ fn same_for_all(request: &OffsetCommitRequest, code: ErrorCode) -> Vec<OffsetCom
 }
 
 fn known(call: &Call<OffsetCommitRequest>, topic: &OffsetCommitRequestTopic) -> Result<Lookup, ErrorCode> {
-    if call.has(TOPIC_IDS) {
-        let lookup = call.node.lookup_id(TopicId(topic.topic_id))?;
-        call.authorize(Operation::Read, Resource::Topic(lookup.name()))?;
-        return Ok(lookup);
-    }
-    call.authorize(Operation::Read, Resource::Topic(&topic.name))?;
-    call.node.lookup_name(&topic.name)
-}
-
-type Outcomes = HashMap<(TopicId, PartitionIndex), ErrorCode>;
-
-fn outcome(outcomes: &Outcomes, lookup: &Lookup, partition: i32) -> ErrorCode {
-    let key = (lookup.topic().id, PartitionIndex(partition));
-    outcomes.get(&key).copied().unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+    if call.has(TOPIC_IDS) { topic_by_id(call, topic.topic_id) } else { topic_by_name(call, &topic.name) }
 }
 
 /// Commits what is of known partitions.
@@ -119,30 +105,12 @@ fn commit_topic(
     topic: &OffsetCommitRequestTopic,
     lookup: &Lookup,
 ) -> CommitTopic {
-    let exists = |partition: &&OffsetCommitRequestPartition| {
-        lookup.topic().partition(PartitionIndex(partition.partition_index)).is_some()
-    };
-    let partitions = topic.partitions.iter().filter(exists).map(|partition| CommitPartition {
+    let partitions = topic.partitions.iter().map(|partition| CommitPartition {
         partition: PartitionIndex(partition.partition_index),
         offset: Offset(partition.committed_offset),
         leader_epoch: LeaderEpoch(partition.committed_leader_epoch),
         metadata: partition.committed_metadata.as_ref().map(shared),
     });
-    CommitTopic {
-        name: lookup.name().clone(),
-        id: if call.has(TOPIC_IDS) { lookup.topic().id } else { TopicId::ZERO },
-        partitions: partitions.collect(),
-    }
-}
-
-fn by_partition(call: &Call<OffsetCommitRequest>, topics: Vec<TopicOutcomes>) -> Outcomes {
-    let mut outcomes = Outcomes::new();
-    for topic in topics {
-        let Ok(lookup) = call.node.lookup_name(&topic.name) else { continue };
-        for (partition, result) in topic.partitions {
-            let code = result.err().map_or(ErrorCode::NONE, vltava_coordinator::group::GroupError::code);
-            outcomes.insert((lookup.topic().id, partition), code);
-        }
-    }
-    outcomes
+    let id = if call.has(TOPIC_IDS) { lookup.topic().id } else { TopicId::ZERO };
+    of_topic(lookup, id, partitions)
 }

@@ -1,9 +1,7 @@
 //! TxnOffsetCommit: where the consumers of a group are, once a transaction commits.
 
-use std::collections::HashMap;
-
 use vltava_coordinator::group::command::{CommitInTransaction, CommitOffsets, CommitPartition, CommitTopic};
-use vltava_coordinator::group::{GroupAnswer, GroupCommand, GroupError, InstanceId};
+use vltava_coordinator::group::{GroupAnswer, GroupCommand, InstanceId};
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{
     GROUP_OFFSETS_TOPIC, Generation, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId,
@@ -19,6 +17,7 @@ use vltava_protocol::txn_offset_commit_response::{
 };
 use vltava_replication::partition::Opening;
 
+use super::commits::{Outcomes, by_partition, has, of_topic, outcome, topic_by_id, topic_by_name};
 use super::text::shared;
 use super::{Call, Capability};
 use crate::authorizer::{Operation, Resource};
@@ -43,11 +42,8 @@ pub(crate) async fn handle(call: Call<TxnOffsetCommitRequest>) -> TxnOffsetCommi
     let code = |partition: &TxnOffsetCommitRequestPartition, known: &Result<Lookup, ErrorCode>| {
         let code = match (known, &outcomes) {
             (Err(code), _) => *code,
-            (Ok(lookup), Err(code)) if has(lookup, partition) => *code,
-            (Ok(lookup), Ok(outcomes)) => {
-                let key = (lookup.topic().id, PartitionIndex(partition.partition_index));
-                outcomes.get(&key).copied().unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
-            }
+            (Ok(lookup), Err(code)) if has(lookup, PartitionIndex(partition.partition_index)) => *code,
+            (Ok(lookup), Ok(outcomes)) => outcome(outcomes, lookup, partition.partition_index),
             (Ok(_), Err(_)) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         };
         match code {
@@ -80,20 +76,8 @@ fn known(
     call: &Call<TxnOffsetCommitRequest>,
     topic: &TxnOffsetCommitRequestTopic,
 ) -> Result<Lookup, ErrorCode> {
-    if call.has(TOPIC_IDS) {
-        let lookup = call.node.lookup_id(TopicId(topic.topic_id))?;
-        call.authorize(Operation::Read, Resource::Topic(lookup.name()))?;
-        return Ok(lookup);
-    }
-    call.authorize(Operation::Read, Resource::Topic(&topic.name))?;
-    call.node.lookup_name(&topic.name)
+    if call.has(TOPIC_IDS) { topic_by_id(call, topic.topic_id) } else { topic_by_name(call, &topic.name) }
 }
-
-fn has(lookup: &Lookup, partition: &TxnOffsetCommitRequestPartition) -> bool {
-    lookup.topic().partition(PartitionIndex(partition.partition_index)).is_some()
-}
-
-type Outcomes = HashMap<(TopicId, PartitionIndex), ErrorCode>;
 
 /// Commits what is of known partitions.
 async fn commit(
@@ -130,17 +114,7 @@ async fn commit(
         verification,
     });
     match call.node.ask_group(&request.group_id, command).await.map_err(for_committer)? {
-        GroupAnswer::CommitOffsets(topics) => {
-            let mut outcomes = Outcomes::new();
-            for topic in topics {
-                let Ok(lookup) = call.node.lookup_name(&topic.name) else { continue };
-                for (partition, result) in topic.partitions {
-                    let code = result.err().map_or(ErrorCode::NONE, GroupError::code);
-                    outcomes.insert((lookup.topic().id, partition), code);
-                }
-            }
-            Ok(outcomes)
-        }
+        GroupAnswer::CommitOffsets(topics) => Ok(by_partition(call, topics)),
         _ => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
     }
 }
@@ -150,18 +124,14 @@ fn commit_topic(
     topic: &TxnOffsetCommitRequestTopic,
     lookup: &Lookup,
 ) -> CommitTopic {
-    let partitions =
-        topic.partitions.iter().filter(|partition| has(lookup, partition)).map(|partition| CommitPartition {
-            partition: PartitionIndex(partition.partition_index),
-            offset: Offset(partition.committed_offset),
-            leader_epoch: LeaderEpoch(partition.committed_leader_epoch),
-            metadata: partition.committed_metadata.as_ref().map(shared),
-        });
-    CommitTopic {
-        name: lookup.name().clone(),
-        id: if call.has(TOPIC_IDS) { lookup.topic().id } else { TopicId::ZERO },
-        partitions: partitions.collect(),
-    }
+    let partitions = topic.partitions.iter().map(|partition| CommitPartition {
+        partition: PartitionIndex(partition.partition_index),
+        offset: Offset(partition.committed_offset),
+        leader_epoch: LeaderEpoch(partition.committed_leader_epoch),
+        metadata: partition.committed_metadata.as_ref().map(shared),
+    });
+    let id = if call.has(TOPIC_IDS) { lookup.topic().id } else { TopicId::ZERO };
+    of_topic(lookup, id, partitions)
 }
 
 /// Sees to it that the transaction coordinator knows of the group's offsets (KAFKA-15449).
