@@ -253,7 +253,8 @@ fn broken(error: impl std::fmt::Display) -> Ended {
     Ended::Broken(error.to_string())
 }
 
-fn batch(id: ProducerId, sequence: i32, values: &[String]) -> Batch {
+/// A batch of these values, by an idempotent producer or, without an id, by a plain one.
+pub fn batch(id: ProducerId, sequence: i32, values: &[String]) -> Batch {
     let mut builder = BatchBuilder::new(Compression::None);
     if id != ProducerId::NONE {
         builder = builder.producer(id, ProducerEpoch(0), Sequence(sequence));

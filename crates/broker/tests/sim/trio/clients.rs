@@ -7,14 +7,15 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use vltava_core::error::ErrorCode;
-use vltava_core::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
-use vltava_core::record::{Batch, BatchBuilder, Compression};
+use vltava_core::id::{LeaderEpoch, Offset, ProducerId};
+use vltava_core::record::Batch;
 use vltava_core::replicated::{Isolation, Origin, PlaceError, PlaceTerms, Placed, ReadTerms, ReplicatedLog};
 use vltava_core::testing::Random;
 use vltava_replication::partition::load;
 
 use super::network::Place;
 use super::{NODES, World, records};
+use crate::client::batch;
 
 /// Idempotent producers, and the batches that each producer sends.
 const IDEMPOTENT: usize = 2;
@@ -242,15 +243,4 @@ fn take(world: &World, next: Offset, found: Vec<(Offset, String)>) -> Offset {
         world.is_broken(format!("a consumer has read up to {after}, which is not committed"));
     }
     after
-}
-
-fn batch(id: ProducerId, sequence: i32, values: &[String]) -> Batch {
-    let mut builder = BatchBuilder::new(Compression::None);
-    if id != ProducerId::NONE {
-        builder = builder.producer(id, ProducerEpoch(0), Sequence(sequence));
-    }
-    for value in values {
-        builder.append(Timestamp(1_700_000_000_000), None, Some(value.as_bytes()), &[]);
-    }
-    builder.build().unwrap()
 }

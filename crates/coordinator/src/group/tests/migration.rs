@@ -23,7 +23,7 @@ use super::super::consumer::{ConsumerEvent, ConsumerState};
 use super::super::{
     GroupAnswer, GroupCommand, GroupCoordinator, GroupError, GroupEvent, GroupSettings, InstanceId, MemberId,
 };
-use super::{Logged, Shard, Ticket, replay, set_topic};
+use super::{Shard, Ticket, set_topic};
 use crate::generated::consumer_protocol::consumer_protocol_assignment::TopicPartition;
 use crate::generated::consumer_protocol::{ConsumerProtocolAssignment, ConsumerProtocolSubscription};
 
@@ -395,20 +395,8 @@ impl World {
     }
 
     fn check_replay(&self) {
-        let shard = &self.shard;
-        let whole = replay(&shard.settings, shard.log.iter().enumerate());
-        assert_eq!(whole.snapshot(), shard.machine.snapshot(), "replay differs from live state");
-        let mut last = HashMap::new();
-        for (index, logged) in shard.log.iter().enumerate() {
-            if let Logged::Record { key, .. } = logged {
-                last.insert(key, index);
-            }
-        }
-        let kept = shard.log.iter().enumerate().filter(
-            |(index, logged)| matches!(logged, Logged::Record { key, .. } if last.get(key) == Some(index)),
-        );
-        assert_eq!(replay(&shard.settings, kept), whole, "compaction changes what the log says");
-        let mut from_snapshot = GroupCoordinator::new(shard.settings.clone());
+        let whole = self.shard.check_replay();
+        let mut from_snapshot = GroupCoordinator::new(self.shard.settings.clone());
         for event in whole.snapshot() {
             from_snapshot.apply(&event, super::place(vltava_core::id::Offset(0), None));
         }

@@ -163,6 +163,23 @@ impl Shard {
         let decision = self.machine.loaded(&self.context());
         self.carry_out(decision, None);
     }
+
+    /// Replay of the log, and of what compaction would leave of it, is what lives; it is returned.
+    fn check_replay(&self) -> GroupCoordinator {
+        let whole = replay(&self.settings, self.log.iter().enumerate());
+        assert_eq!(whole.snapshot(), self.machine.snapshot(), "replay differs from live state");
+        let mut last = HashMap::new();
+        for (index, logged) in self.log.iter().enumerate() {
+            if let Logged::Record { key, .. } = logged {
+                last.insert(key, index);
+            }
+        }
+        let kept = self.log.iter().enumerate().filter(
+            |(index, logged)| matches!(logged, Logged::Record { key, .. } if last.get(key) == Some(index)),
+        );
+        assert_eq!(replay(&self.settings, kept), whole, "compaction changes what the log says");
+        whole
+    }
 }
 
 fn place(offset: Offset, producer: Option<ProducerId>) -> Place {

@@ -11,7 +11,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use vltava_core::id::{Generation, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
 use vltava_core::image::Image;
-use vltava_core::machine::StateMachine;
 use vltava_core::testing::{Random, machine_suite};
 
 use super::super::answer::{JoinAnswer, JoinedGroup};
@@ -19,7 +18,7 @@ use super::super::command::*;
 use super::super::{
     GroupAnswer, GroupCommand, GroupCoordinator, GroupError, GroupSettings, InstanceId, MemberId,
 };
-use super::{Logged, Shard, Ticket, replay, subscription};
+use super::{Shard, Ticket, subscription};
 
 const STEPS: usize = 20;
 
@@ -240,7 +239,7 @@ impl World {
     }
 
     fn take_over(&mut self) {
-        self.check_replay();
+        self.shard.check_replay();
         for client in &mut self.clients {
             client.asked = None;
         }
@@ -249,22 +248,6 @@ impl World {
         let stored = self.shard.machine.classic(&"g".into()).map_or(Generation(0), |group| group.generation);
         self.leaders.retain(|generation, _| *generation <= stored);
         self.assigned.retain(|(generation, _), _| *generation <= stored);
-    }
-
-    fn check_replay(&self) {
-        let shard = &self.shard;
-        let whole = replay(&shard.settings, shard.log.iter().enumerate());
-        assert_eq!(whole.snapshot(), shard.machine.snapshot(), "replay differs from live state");
-        let mut last = HashMap::new();
-        for (index, logged) in shard.log.iter().enumerate() {
-            if let Logged::Record { key, .. } = logged {
-                last.insert(key, index);
-            }
-        }
-        let kept = shard.log.iter().enumerate().filter(
-            |(index, logged)| matches!(logged, Logged::Record { key, .. } if last.get(key) == Some(index)),
-        );
-        assert_eq!(replay(&shard.settings, kept), whole, "compaction changes what the log says");
     }
 
     /// Everybody is gone. Whoever still waits is told in the end, and the group is empty.
@@ -277,7 +260,7 @@ impl World {
             assert!(group.members.is_empty() && group.pending_join.is_empty());
         }
         self.check_offsets();
-        self.check_replay();
+        self.shard.check_replay();
     }
 }
 
