@@ -1,0 +1,185 @@
+//! The seam of formats: Avro, Protobuf and JSON Schema are implementations, and so may be a user's own.
+//!
+//! The contract, which `testing::format_suite` checks:
+//!
+//! 1. Nothing panics, overflows the stack, or takes time or memory without bound, whatever the text or the bytes are;
+//!    every limit has a name.
+//! 2. [`Schema::canonical`] is stable: parsing it yields it again, and texts that differ only in layout share it. It is
+//!    what identity is computed on, so it must never change from one release to the next.
+//! 3. [`Schema::normalized`] moreover removes every difference without a meaning.
+//! 4. Nothing is ever fetched: what a text refers to is handed in.
+//! 5. A schema is compatible with itself, in both directions and under every policy.
+//! 6. Comparing reports every incompatibility, not the first.
+//! 7. What a schema encodes it decodes to the same value.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::value::Value;
+
+/// A language in which schemas are written.
+pub trait SchemaFormat: fmt::Debug + Send + Sync {
+    /// Its name as `schemaType` of the API has it, in capitals: `AVRO`.
+    fn name(&self) -> &'static str;
+
+    /// Parses and checks a schema.
+    ///
+    /// # Errors
+    /// [`ParseError`], with the place in the text where there is one.
+    fn parse(&self, text: SchemaText<'_>) -> Result<Arc<dyn Schema>, ParseError>;
+}
+
+/// A parsed schema.
+pub trait Schema: Any + fmt::Debug + Send + Sync {
+    /// The text that stands for the schema: layout removed, order kept.
+    fn canonical(&self) -> &str;
+
+    /// The text without differences that mean nothing, as `normalize=true` asks for.
+    fn normalized(&self) -> String;
+
+    /// The text in a form that the format names itself (`format=` of the API), such as `resolved` of Avro. The empty form is
+    /// the canonical text.
+    ///
+    /// # Errors
+    /// [`RenderError`] for a form that the format does not know.
+    fn render(&self, form: &str) -> Result<String, RenderError>;
+
+    /// The full name of what the schema describes, for the subject name strategies; `None` when it has no name.
+    fn record_name(&self) -> Option<&str>;
+
+    /// Why data written with `writer` cannot be read with this schema: all the reasons, in the order of the text. A
+    /// `writer` of another format is incompatible as a whole.
+    fn incompatibilities(
+        &self,
+        writer: &dyn Schema,
+        direction: Direction,
+        policy: CompatibilityPolicy,
+    ) -> Vec<Incompatibility>;
+
+    /// Writes `value`. `type_name` is the full name of the type in schemas that have several (Protobuf's messages); `None`
+    /// is the first one.
+    ///
+    /// # Errors
+    /// [`DataError`] when the value does not fit.
+    fn encode(&self, type_name: Option<&str>, value: &Value) -> Result<Encoded, DataError>;
+
+    /// Reads what [`encode`](Schema::encode) of `writer` wrote, as this schema sees it. `bytes` hold the selector, when the
+    /// format has one, and then the payload.
+    ///
+    /// # Errors
+    /// [`DataError`] when the bytes are not what `writer` says, or this schema cannot read them.
+    fn decode(&self, writer: &dyn Schema, bytes: Bytes) -> Result<Value, DataError>;
+}
+
+/// A text to parse.
+#[derive(Clone, Copy, Debug)]
+pub struct SchemaText<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// What it refers to, also by way of others: each after those that it refers to itself.
+    pub references: &'a [Referenced],
+}
+
+/// A schema that another one refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referenced {
+    /// As it is called there: an Avro name, a path of an import, the URL of a `$ref`.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// A text that is not a schema.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct ParseError {
+    /// What is wrong and, where that helps, what would be right. Echoes a bounded part of the text.
+    pub message: String,
+    /// Where, when that is known.
+    pub position: Option<Position>,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.position {
+            Some(Position { line, column }) => {
+                write!(formatter, "line {line}, column {column}: {}", self.message)
+            }
+            None => formatter.write_str(&self.message),
+        }
+    }
+}
+
+/// A place in a text; both count from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+/// A form that the format does not know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the format {form:?} is not known; use one of {known:?} or none")]
+pub struct RenderError {
+    /// What was asked for, cut to a bounded length.
+    pub form: String,
+    /// What there is.
+    pub known: &'static [&'static str],
+}
+
+/// Which of the two schemas reads: only the words of messages depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The new schema reads what the old one wrote, as `BACKWARD` wants it.
+    NewReadsOld,
+    /// The old schema reads what the new one wrote, as `FORWARD` wants it.
+    OldReadsNew,
+}
+
+/// How strict a comparison is (`compatibilityPolicy`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CompatibilityPolicy {
+    /// The format's rules.
+    #[default]
+    Strict,
+    /// Avro: logical types count as well.
+    Logical,
+    /// JSON Schema: content models may change in more ways.
+    Lenient,
+}
+
+/// A reason why one schema cannot read what another wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incompatibility {
+    /// Its kind, in the words of the registry's API: `READER_FIELD_MISSING_DEFAULT_VALUE`.
+    pub kind: &'static str,
+    /// Where: a JSON pointer, or `#/` followed by names for formats without JSON.
+    pub path: String,
+    /// What it means to a person, naming the old and the new schema.
+    pub message: String,
+    /// The detail that clients show beside it, such as the name of the field or the missing symbols; may be empty.
+    pub detail: String,
+}
+
+/// A value as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// What names the type within the schema (Protobuf's message indexes); empty for formats that need none.
+    pub selector: Bytes,
+    /// The value.
+    pub payload: Bytes,
+}
+
+/// A value that does not fit a schema, or bytes that do not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", if path.is_empty() { String::new() } else { format!(" (at {path})") })]
+pub struct DataError {
+    /// What is wrong.
+    pub message: String,
+    /// Where in the value, as a JSON pointer; empty for the whole.
+    pub path: String,
+}

@@ -1,0 +1,11 @@
+//! Schemas: what the bytes of a record mean, and how that may change.
+//!
+//! A [`SchemaFormat`] parses texts into [`Schema`]s; a schema tells its canonical text, compares itself with another,
+//! and turns values into bytes and back.
+
+mod format;
+
+pub use format::{
+    CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, Position, Referenced,
+    RenderError, Schema, SchemaFormat, SchemaText,
+};
