@@ -34,7 +34,9 @@ pub trait SchemaFormat: fmt::Debug + Send + Sync {
 
 /// A parsed schema.
 pub trait Schema: Any + fmt::Debug + Send + Sync {
-    /// The text that stands for the schema: layout removed, order kept.
+    /// The text that stands for the schema: without layout, and with attributes in the order in which the format's usual
+    /// tools write them, so that a schema written by hand and the same one written by a tool are one. References stay
+    /// references.
     fn canonical(&self) -> &str;
 
     /// The text without differences that mean nothing, as `normalize=true` asks for.
@@ -81,6 +83,18 @@ pub struct SchemaText<'a> {
     pub text: &'a str,
     /// What it refers to, also by way of others: each after those that it refers to itself.
     pub references: &'a [Referenced],
+    /// How much is checked.
+    pub validation: Validation,
+}
+
+/// How much of a schema is checked when it is parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validation {
+    /// One that is to be registered: all that the format demands, such as names and defaults.
+    New,
+    /// One that a registry accepted before, or that its owner wants unchecked (`validateNewSchemas`): only what is needed to
+    /// use it, so that schemas of older and other registries stay readable.
+    Stored,
 }
 
 /// A schema that another one refers to.

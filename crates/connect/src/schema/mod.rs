@@ -7,5 +7,5 @@ mod format;
 
 pub use format::{
     CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, Position, Referenced,
-    RenderError, Schema, SchemaFormat, SchemaText,
+    RenderError, Schema, SchemaFormat, SchemaText, Validation,
 };
