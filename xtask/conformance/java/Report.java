@@ -7,6 +7,7 @@ final class Report {
     static final String DATA = System.getenv().getOrDefault("DATA", "");
     private static final String ONLY = System.getenv().getOrDefault("ONLY", "");
     private static final java.io.PrintStream OUT = System.out;
+    private static final java.io.InputStream IN = System.in;
 
     private Report() { }
 
@@ -44,7 +45,7 @@ final class Report {
     static String server(String verb) throws java.io.IOException {
         say("@server " + verb);
         StringBuilder line = new StringBuilder();
-        for (int next = System.in.read(); next >= 0 && next != '\n'; next = System.in.read()) {
+        for (int next = IN.read(); next >= 0 && next != '\n'; next = IN.read()) {
             line.append((char) next);
         }
         return line.toString();

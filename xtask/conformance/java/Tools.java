@@ -49,16 +49,7 @@ public final class Tools {
     private static final List<Runnable> HOOKS = new ArrayList<>();
 
     public static void main(String[] arguments) {
-        Exit.Procedure procedure = (code, message) -> {
-            if (!ended) {
-                status = code;
-                ended = true;
-            }
-            throw new Ended();
-        };
-        Exit.setExitProcedure(procedure);
-        Exit.setHaltProcedure(procedure);
-        Exit.setShutdownHookAdder((name, hook) -> HOOKS.add(hook));
+        exits();
         clusterChecks();
         topicChecks();
         configChecks();
@@ -69,6 +60,20 @@ public final class Tools {
             dumpChecks();
         }
         Report.done();
+    }
+
+    /** From here on a tool that ends its process ends its main method instead. */
+    static void exits() {
+        Exit.Procedure procedure = (code, message) -> {
+            if (!ended) {
+                status = code;
+                ended = true;
+            }
+            throw new Ended();
+        };
+        Exit.setExitProcedure(procedure);
+        Exit.setHaltProcedure(procedure);
+        Exit.setShutdownHookAdder((name, hook) -> HOOKS.add(hook));
     }
 
     static Outcome tool(String name, String... arguments) throws Exception {

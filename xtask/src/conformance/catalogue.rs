@@ -40,6 +40,8 @@ pub struct Suite {
     pub on_request: bool,
     /// Whether it restarts or kills the server under test.
     pub controls_server: bool,
+    /// Whether an Apache Kafka runs first, whose folder the server under test takes over.
+    pub begins_with_kafka: bool,
     /// Whether it compares with an Apache Kafka, which is started beside the server under test.
     pub needs_oracle: bool,
     /// Whether one of its checks runs for as long as `--seconds` says.
@@ -82,6 +84,7 @@ const fn suite(name: &'static str, about: &'static str, program: Program, check_
         share: Share::Clients,
         on_request: false,
         controls_server: false,
+        begins_with_kafka: false,
         needs_oracle: false,
         takes_budget: false,
         check_limit,
@@ -134,6 +137,16 @@ pub const SUITES: &[Suite] = &[
         Program::Java("Transactions"),
         120,
     ),
+    Suite {
+        controls_server: true,
+        begins_with_kafka: true,
+        ..suite(
+            "adoption",
+            "the folder of an Apache Kafka, taken over with records, groups, transactions and settings",
+            Program::Java("Adoption"),
+            60,
+        )
+    },
     suite("franz", "franz-go: producer, consumer, admin client, groups", Program::Go("franz"), 90),
     suite(
         "groups",

@@ -174,7 +174,10 @@ fn run_suite(suite: &Suite, options: &Options, cache: &Cache, report: &mut Repor
     let folder = cache::temporary_folder(suite.name)?;
     let mut server = match &options.bootstrap {
         Some(address) => Server::elsewhere(address),
-        None => Server::start(options.against, options.binary.as_deref(), cache, &folder.join("server"))?,
+        None => {
+            let start = if suite.begins_with_kafka { Server::start_for } else { Server::start };
+            start(options.against, options.binary.as_deref(), cache, &folder.join("server"))?
+        }
     };
     let work = folder.join("work");
     std::fs::create_dir_all(&work)?;

@@ -35,15 +35,18 @@ pub(crate) async fn handle(call: Call<ApiVersionsRequest>) -> ApiVersionsRespons
         return refusal(ErrorCode::REBOOTSTRAP_REQUIRED);
     }
     let image = call.node.view.load().image.clone();
-    let in_image = image.features.iter().map(|(name, level)| (WireStr::from(name.clone()), *level));
+    let levels = supported_features();
+    // A cluster taken over may have features that lie dormant here: a client must not believe that they are served.
+    let in_image = image.features.iter().filter(|(name, _)| levels.contains_key(*name));
+    let in_image = in_image.map(|(name, level)| (WireStr::from(name.clone()), *level));
     let in_use = in_image.chain([(WireStr::from(KRAFT_VERSION_FEATURE), KRAFT_VERSION)]);
     let finalized = in_use.filter(|(_, level)| *level > 0).map(|(name, level)| FinalizedFeatureKey {
         name,
         max_version_level: level,
         min_version_level: level,
     });
-    let of_cluster = supported_features().into_iter().map(|(name, levels)| SupportedFeatureKey {
-        name: WireStr::from(name),
+    let of_cluster = levels.iter().map(|(name, levels)| SupportedFeatureKey {
+        name: WireStr::from(name.clone()),
         min_version: levels.min,
         max_version: levels.max,
     });

@@ -13,7 +13,7 @@ use vltava_core::image::{Broker, Controller};
 use super::Cluster;
 use super::command::{BrokerState, RegisterBroker};
 use super::event::{BrokerChange, Event};
-use super::features::{METADATA_VERSION, MetadataVersion};
+use super::features::{METADATA_VERSION, MetadataVersion, is_dormant};
 
 /// Why a broker or controller is not what it wants to be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -186,8 +186,10 @@ impl Cluster {
         let finalised = self.image.features.keys().chain(request.features.keys());
         for feature in finalised {
             let level = self.finalised(feature);
-            let (min, max) = request.features.get(feature).map_or((0, 0), |range| (range.min, range.max));
-            if !(min..=max).contains(&level) {
+            let supported = request.features.get(feature);
+            let (min, max) = supported.map_or((0, 0), |range| (range.min, range.max));
+            let dormant = supported.is_none() && is_dormant(feature, level);
+            if !dormant && !(min..=max).contains(&level) {
                 return Err(BrokerError::UnsupportedFeature { feature: feature.clone(), level, min, max });
             }
         }

@@ -16,6 +16,20 @@ pub const GROUP_VERSION: &str = "group.version";
 /// What a new cluster begins with, as in Kafka since 4.0.
 pub const GROUP_VERSION_LATEST: i16 = 1;
 
+/// Features that a cluster may have finalised before this release took it over, each with the highest level that is known
+/// to be harmless. What they add begins with a request that this release does not advertise, or with a second replica;
+/// their records are kept as they stand.
+///
+/// Why: a log directory of Kafka 4 has all of them, and refusing it would ask its owner to downgrade features that nobody
+/// uses. The finalised level stays, so that Kafka finds it again.
+const DORMANT: [(&str, i16); 3] =
+    [("eligible.leader.replicas.version", 1), ("share.version", 2), ("streams.version", 1)];
+
+/// True when a broker need not support this finalised level to take part.
+pub(super) fn is_dormant(feature: &str, level: i16) -> bool {
+    DORMANT.iter().any(|(name, max)| *name == feature && (0..=*max).contains(&level))
+}
+
 /// A level of [`METADATA_VERSION`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MetadataVersion(pub i16);

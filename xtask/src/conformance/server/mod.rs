@@ -44,6 +44,8 @@ pub enum Kind {
 /// A server and what is needed to start it again. Ends its process when dropped.
 pub struct Server {
     kind: Kind,
+    /// The software that takes the folder over when it is asked to.
+    heir: Option<(Kind, Launch)>,
     address: String,
     folder: PathBuf,
     /// What starts the process; nothing for a server that somebody else runs.
@@ -101,9 +103,30 @@ impl Server {
         };
         let address = format!("127.0.0.1:{port}");
         let folder = folder.to_owned();
-        let mut server =
-            Self { kind, address, folder, launch: Some(launch), process: None, ready_after: Duration::ZERO };
+        let mut server = Self {
+            kind,
+            heir: None,
+            address,
+            folder,
+            launch: Some(launch),
+            process: None,
+            ready_after: Duration::ZERO,
+        };
         server.spawn()?;
+        Ok(server)
+    }
+
+    /// An Apache Kafka whose folder and configuration `heir` takes over at the word `adopt`.
+    pub fn start_for(
+        heir: Kind,
+        binary: Option<&Path>,
+        cache: &Cache,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut server = Self::start(Kind::Kafka, None, cache, folder)?;
+        if heir != Kind::Kafka {
+            server.heir = Some((heir, vltava::launch(binary, &folder.join("server.properties"))?));
+        }
         Ok(server)
     }
 
@@ -112,6 +135,7 @@ impl Server {
         let folder = PathBuf::new();
         Self {
             kind: Kind::Vltava,
+            heir: None,
             address: address.to_owned(),
             folder,
             launch: None,
@@ -164,6 +188,13 @@ impl Server {
             "kill" => self.kill()?,
             "restart" => {
                 self.stop()?;
+                self.spawn()?;
+            }
+            "adopt" => {
+                self.stop()?;
+                if let Some((kind, launch)) = self.heir.take() {
+                    (self.kind, self.launch) = (kind, Some(launch));
+                }
                 self.spawn()?;
             }
             "rss" => return Ok(self.resident_bytes()?.to_string()),

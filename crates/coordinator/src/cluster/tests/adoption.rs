@@ -47,16 +47,7 @@ fn a_broker_leads_what_kafka_had_shut_down() {
     let mut pair = Pair::new();
     (pair.leader, pair.follower, pair.next) = (replay(), replay(), Offset(END));
     assert_eq!(pair.leader.image().partition("orders", PartitionIndex(0)).unwrap().leader, BrokerId::NONE);
-    let mut request = registration(1, 1);
-    for (feature, max) in [
-        ("eligible.leader.replicas.version", 1),
-        ("share.version", 2),
-        ("streams.version", 1),
-        ("transaction.version", 2),
-    ] {
-        request.features.insert(feature.to_owned(), FeatureRange { min: 0, max });
-    }
-    let answer = pair.ask(Command::RegisterBroker(request));
+    let answer = pair.ask(Command::RegisterBroker(registration(1, 1)));
     assert_eq!(answer, Answer::RegisterBroker(Ok(BrokerEpoch(END))));
     pair.move_broker(1, BrokerState::Active);
     for topic in pair.leader.image().topics.iter() {
@@ -66,4 +57,24 @@ fn a_broker_leads_what_kafka_had_shut_down() {
         }
     }
     assert_eq!(pair.leader, pair.follower);
+}
+
+#[test]
+fn only_features_that_are_known_to_lie_dormant_need_no_support() {
+    let check = |feature: &str, level: i16, supported: Option<i16>, expected: Option<&str>| {
+        let mut cluster = replay();
+        let event = Event::FeatureSet { name: feature.to_owned(), level };
+        cluster.apply(&event, Place { offset: Offset(END), timestamp: Timestamp(0), transaction: None });
+        let mut request = registration(1, 1);
+        request.features.extend(supported.map(|max| (feature.to_owned(), FeatureRange { min: 0, max })));
+        let (_, answer) = cluster.register_broker(request);
+        assert_eq!(answer.err().map(|error| error.to_string()).as_deref(), expected, "{feature} {level}");
+    };
+    check("share.version", 2, None, None);
+    check("streams.version", 1, Some(1), None);
+    let refused = "Unable to register because the broker does not support finalized version";
+    let wants = "The broker wants a version between 0 and";
+    check("share.version", 3, None, Some(&format!("{refused} 3 of share.version. {wants} 0, inclusive.")));
+    check("share.version", 2, Some(1), Some(&format!("{refused} 2 of share.version. {wants} 1, inclusive.")));
+    check("new.version", 1, None, Some(&format!("{refused} 1 of new.version. {wants} 0, inclusive.")));
 }
