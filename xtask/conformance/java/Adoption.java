@@ -42,8 +42,8 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /**
- * A cluster of Apache Kafka, taken over with its folder and its server.properties. Everything is asked of Kafka first,
- * then of the server under test, which must say the same.
+ * A cluster of Apache Kafka, taken over with its folder and its server.properties, and given back. Everything is asked of
+ * Kafka first, then of the server under test, then of Kafka again: they must say the same.
  */
 public final class Adoption {
     private static final Map<String, Integer> TOPICS = new TreeMap<>(Map.of("plain", 3, "small-segments", 1, "compacted", 1, "transfers", 2, "grown", 4, "trimmed", 1));
@@ -105,8 +105,15 @@ public final class Adoption {
             SortedMap<Long, String> records = read("plain", 0, "read_committed");
             Report.equal("answer", "ok", Report.server("restart"));
             Report.equal("records", records, read("plain", 0, "read_committed"));
-            Report.equal("groups", TOPICS.get("plain"), admin.listConsumerGroupOffsets("classic").partitionsToOffsetAndMetadata().get().size());
+            Report.equal("offsets", TOPICS.get("plain"), admin.listConsumerGroupOffsets("classic").partitionsToOffsetAndMetadata().get().size());
         });
+        Seen last = see();
+        Report.check("Kafka takes the folder back", () -> Report.equal("answer", "ok", Report.server("adopt")));
+        Seen back = see();
+        compare("Kafka serves the records", last.records(), back.records());
+        compare("Kafka serves the committed records", last.committed(), back.committed());
+        compare("Kafka knows the offsets of groups", last.offsets(), back.offsets());
+        compare("Kafka knows the settings", last.configs(), back.configs());
         Report.done();
     }
 

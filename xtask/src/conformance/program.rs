@@ -8,7 +8,7 @@
 //! | `@ok` | it held |
 //! | `@fail REASON` | it did not |
 //! | `@server start`, `stop`, `kill`, `restart` | do that to the server, then answer `ok` on standard input |
-//! | `@server adopt` | end the Kafka that runs, and start the server under test on its folder; answers `ok` |
+//! | `@server adopt` | end the software that runs, and start the other one on its folder; answers `ok` |
 //! | `@server rss`, `alive` | answer its resident bytes; `yes` or `no` |
 //! | `@done` | every check was run |
 //!

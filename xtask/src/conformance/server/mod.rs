@@ -44,7 +44,7 @@ pub enum Kind {
 /// A server and what is needed to start it again. Ends its process when dropped.
 pub struct Server {
     kind: Kind,
-    /// The software that takes the folder over when it is asked to.
+    /// The other software that takes the folder over when it is asked to.
     heir: Option<(Kind, Launch)>,
     address: String,
     folder: PathBuf,
@@ -192,8 +192,9 @@ impl Server {
             }
             "adopt" => {
                 self.stop()?;
-                if let Some((kind, launch)) = self.heir.take() {
-                    (self.kind, self.launch) = (kind, Some(launch));
+                if let (Some((kind, launch)), Some(own)) = (&mut self.heir, &mut self.launch) {
+                    std::mem::swap(kind, &mut self.kind);
+                    std::mem::swap(launch, own);
                 }
                 self.spawn()?;
             }
@@ -349,6 +350,7 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=8
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=2
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 log.initial.task.delay.ms=3600000
