@@ -379,6 +379,7 @@ async fn register(node: &Node, listening: &[Listening]) -> Result<(), StartError
         features: supported_features(),
         directories: node.stores.main().directories().iter().map(|directory| directory.id).collect(),
         cordoned: Vec::new(),
+        previous_epoch: node.stores.previous_broker_epoch(),
     };
     let refused = |error: BrokerError| StartError::Registration(error.to_string());
     let lost = |code: ErrorCode| StartError::Registration(code.to_string());

@@ -33,6 +33,11 @@ impl Stores {
         Stores { segments: Some(segments.clone()), ..Stores::of(Stores::SEGMENTS, segments) }
     }
 
+    /// The epoch of the registration of the last process, when that has stopped cleanly; else −1 (KIP-966).
+    pub(crate) fn previous_broker_epoch(&self) -> BrokerEpoch {
+        self.segments.as_ref().map_or(BrokerEpoch(-1), |segments| segments.previous_broker_epoch())
+    }
+
     /// The epoch that the mark of a clean shutdown is to carry (KIP-966).
     pub(crate) fn note_broker_epoch(&self, epoch: BrokerEpoch) {
         if let Some(segments) = &self.segments {

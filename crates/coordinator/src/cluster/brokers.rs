@@ -2,7 +2,8 @@
 //!
 //! A broker registers fenced. Once it is ready it becomes active, and leads what nobody leads. A broker that registers in
 //! a new incarnation while its last one still counted as active is first fenced: what it led begins a new leader epoch,
-//! so whatever the old process did not bring to disk cannot be mistaken for what the new one writes.
+//! so whatever the old process did not bring to disk cannot be mistaken for what the new one writes. One that cannot say
+//! that its last process has stopped cleanly may not lead as an eligible leader either (KIP-966).
 
 use std::collections::BTreeSet;
 
@@ -126,8 +127,12 @@ impl Cluster {
         let mut events = Vec::new();
         let existing = self.image.brokers.get(&request.id);
         let same = existing.filter(|existing| existing.incarnation == request.incarnation);
-        if let Some(lost) = existing.filter(|existing| same.is_none() && existing.is_active()) {
-            events.extend(self.leave_partitions(lost.id));
+        if let Some(lost) = existing.filter(|_| same.is_none()) {
+            if self.keeps_eligible() && request.previous_epoch != lost.epoch {
+                events.extend(self.leave_partitions_uncleanly(lost.id));
+            } else if lost.is_active() {
+                events.extend(self.leave_partitions(lost.id));
+            }
         }
         // The records of this decision are behind everything applied so far, so this orders all registrations.
         let epoch = same.map_or(BrokerEpoch(self.image.offset.next().0), |existing| existing.epoch);

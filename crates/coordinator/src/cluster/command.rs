@@ -145,6 +145,8 @@ pub struct RegisterBroker {
     pub directories: Vec<DirectoryId>,
     /// Those of them that take no new replicas.
     pub cordoned: Vec<DirectoryId>,
+    /// The epoch of the registration of its last process, when that has stopped cleanly; else −1 (KIP-966).
+    pub previous_epoch: BrokerEpoch,
 }
 
 /// How far a broker takes part.

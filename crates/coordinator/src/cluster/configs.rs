@@ -114,6 +114,9 @@ impl ConfigChangeError {
     }
 }
 
+/// The setting that says how many replicas have to be in sync.
+const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
+
 impl Cluster {
     /// Decides changes of single values.
     pub(super) fn change_configs(&self, request: ChangeConfigs) -> (Vec<Event>, Vec<AlteredConfig>) {
@@ -184,6 +187,8 @@ impl Cluster {
             };
             results.push((resource, result));
         }
+        let cleared: Vec<_> = events.iter().filter_map(|event| self.clears_eligible(event)).collect();
+        events.extend(cleared);
         if events.len() > EVENTS_PER_REQUEST_MAX {
             results.iter_mut().for_each(|(_, result)| *result = Err(ConfigChangeError::TooLarge));
             events.clear();
@@ -192,6 +197,16 @@ impl Cluster {
             events.clear();
         }
         (events, results)
+    }
+
+    /// With another `min.insync.replicas` nobody knows who had everything: eligible leaders are forgotten (KIP-966).
+    fn clears_eligible(&self, event: &Event) -> Option<Event> {
+        let Event::ConfigSet { resource, key, .. } = event else { return None };
+        if key != MIN_INSYNC_REPLICAS || !self.keeps_eligible() {
+            return None;
+        }
+        let topic = (resource.kind == ConfigKind::Topic).then(|| TopicName::new(&resource.name).ok());
+        Some(Event::EligibleLeadersCleared { topic: topic.flatten() })
     }
 
     fn check_config(

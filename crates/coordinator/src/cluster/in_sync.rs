@@ -13,7 +13,7 @@ use vltava_core::image::Partition;
 use super::Cluster;
 use super::brokers::BrokerError;
 use super::command::{AlterIsr, AlteredIsr};
-use super::event::{Event, PartitionChange};
+use super::event::Event;
 
 /// Why the in-sync replicas of a partition stay as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,10 +112,8 @@ impl Cluster {
             return Err(AlterIsrError::Ineligible(*id));
         }
         let isr: Vec<BrokerId> = change.isr.iter().map(|(id, _)| *id).collect();
-        let mut changed = PartitionChange::of(id.topic, id.partition);
-        changed.isr = (isr != partition.isr).then(|| isr.clone());
+        let mut changed = self.change_in_sync(id, &topic.name, partition, isr.clone());
         changed.recovering = (change.recovering != partition.recovering).then_some(change.recovering);
-        self.settle_eligible_of(&topic.name, partition, &isr, &mut changed);
         let changes = !changed.is_empty();
         let altered = AlteredIsr {
             leader: partition.leader,

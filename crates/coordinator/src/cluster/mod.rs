@@ -25,6 +25,7 @@ pub mod command;
 pub mod configs;
 mod deletion;
 mod directories;
+mod eligible;
 pub mod event;
 pub mod features;
 mod growth;

@@ -4,11 +4,12 @@ use std::cell::LazyCell;
 
 use vltava_core::config::{BrokerLayers, Properties, TopicConfig};
 use vltava_core::error::ErrorCode;
-use vltava_core::id::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId};
+use vltava_core::id::{BrokerId, LeaderEpoch, PartitionEpoch, PartitionIndex, TopicId, TopicIdPartition};
 use vltava_core::image::{ConfigResource, Partition, Topic};
 
 use super::Cluster;
 use super::command::{ElectLeaders, Election, ElectionResult};
+use super::eligible::{self, Place};
 use super::event::{Event, PartitionChange};
 
 /// The feature that lets replicas outside the in-sync set lead without losing records (KIP-966).
@@ -52,6 +53,8 @@ impl ElectionError {
 struct Change {
     /// This broker is going: it cannot lead or be in sync any more.
     leaving: Option<BrokerId>,
+    /// It has not stopped cleanly, and may have lost what it had.
+    unclean: bool,
     /// This broker is coming: it can lead already, though it still counts as fenced.
     coming: Option<BrokerId>,
 }
@@ -80,18 +83,26 @@ impl Cluster {
     }
 
     /// A broker leaves: others lead what it led, and it is in sync nowhere. The last in-sync replica stays, so that the
-    /// partition waits for it.
+    /// partition waits for it; where eligible leaders are kept it becomes one of those.
     pub(super) fn leave_partitions(&self, broker: BrokerId) -> Vec<Event> {
-        self.changed_partitions(Change { leaving: Some(broker), coming: None }, |partition| {
-            partition.leader == broker
-                || partition.isr.contains(&broker)
-                || partition.eligible.contains(&broker)
+        self.take_leave(Change { leaving: Some(broker), unclean: false, coming: None })
+    }
+
+    /// A broker has come back and may have lost what it had: it is no eligible leader either.
+    pub(super) fn leave_partitions_uncleanly(&self, broker: BrokerId) -> Vec<Event> {
+        self.take_leave(Change { leaving: Some(broker), unclean: true, coming: None })
+    }
+
+    fn take_leave(&self, change: Change) -> Vec<Event> {
+        let concerned = |ids: &[BrokerId]| change.leaving.is_some_and(|leaving| ids.contains(&leaving));
+        self.changed_partitions(change, |partition| {
+            concerned(&[partition.leader]) || concerned(&partition.isr) || concerned(&partition.eligible)
         })
     }
 
     /// A broker comes: it leads what nobody leads and it may lead.
     pub(super) fn lead_what_nobody_leads(&self, broker: BrokerId) -> Vec<Event> {
-        self.changed_partitions(Change { leaving: None, coming: Some(broker) }, |partition| {
+        self.changed_partitions(Change { leaving: None, unclean: false, coming: Some(broker) }, |partition| {
             partition.leader == BrokerId::NONE && partition.replicas.contains(&broker)
         })
     }
@@ -116,59 +127,45 @@ impl Cluster {
         change: Change,
         settings: impl Fn() -> Settings,
     ) -> PartitionChange {
-        let mut changed = PartitionChange::of(topic, index);
+        let keeps = self.keeps_eligible();
         let stays = |id: &BrokerId| Some(*id) != change.leaving;
         let can_lead = |id: BrokerId| stays(&id) && (Some(id) == change.coming || self.is_active(id));
         let mut isr: Vec<BrokerId> = partition.isr.iter().copied().filter(stays).collect();
-        if isr.is_empty() {
+        if isr.is_empty() && !keeps {
+            // It is waited for: nobody else is known to have everything.
             isr.clone_from(&partition.isr);
         }
-        let safe = |id: BrokerId| can_lead(id) && (isr.contains(&id) || partition.eligible.contains(&id));
-        let mut leader = partition.leader;
-        if !safe(leader) {
-            let elected = partition.replicas.iter().copied().find(|id| safe(*id));
-            let elected = elected.or_else(|| unclean_leader(partition, can_lead, &settings));
-            if let Some(elected) = elected.filter(|elected| !isr.contains(elected)) {
-                changed.recovering = (!partition.eligible.contains(&elected)).then_some(true);
-                isr = vec![elected];
-            }
-            leader = elected.unwrap_or(BrokerId::NONE);
+        let unclean = change.leaving.filter(|_| change.unclean);
+        let eligible = if keeps {
+            eligible::now(partition, &isr, unclean, || settings().min_insync_replicas)
+        } else {
+            Vec::new()
+        };
+        let mut place = Place { leader: partition.leader, isr, eligible, recovering: false };
+        if !place.is_safe(place.leader) || !can_lead(place.leader) {
+            place.elect(partition, can_lead, keeps, || settings().unclean_leaders);
         }
-        changed.leader = (leader != partition.leader).then_some(leader);
-        self.settle_eligible(partition, &isr, settings, &mut changed);
-        changed.isr = (isr != partition.isr).then_some(isr);
-        changed
+        place.changed(PartitionChange::of(topic, index), partition, keeps)
     }
 
-    /// Eligible leaders are needed only as long as too few replicas are in sync.
-    fn settle_eligible(
+    /// The change of a partition whose leader wants other replicas in sync.
+    pub(super) fn change_in_sync(
         &self,
-        partition: &Partition,
-        isr: &[BrokerId],
-        settings: impl Fn() -> Settings,
-        changed: &mut PartitionChange,
-    ) {
-        if partition.eligible.is_empty() && partition.last_known_eligible.is_empty() {
-            return;
-        }
-        let enough = isr.len() >= settings().min_insync_replicas.min(partition.replicas.len());
-        let keeps = self.image.feature(ELIGIBLE_LEADERS_FEATURE) > 0 && !enough;
-        let eligible: Vec<BrokerId> =
-            partition.eligible.iter().copied().filter(|id| keeps && !isr.contains(id)).collect();
-        let last_known = if keeps { partition.last_known_eligible.clone() } else { Vec::new() };
-        changed.eligible = (eligible != partition.eligible).then_some(eligible);
-        changed.last_known_eligible = (last_known != partition.last_known_eligible).then_some(last_known);
-    }
-
-    /// The same for a partition of a topic whose settings were not looked at yet.
-    pub(super) fn settle_eligible_of(
-        &self,
+        id: TopicIdPartition,
         topic: &str,
         partition: &Partition,
-        isr: &[BrokerId],
-        changed: &mut PartitionChange,
-    ) {
-        self.settle_eligible(partition, isr, || self.settings_of(topic, &self.broker_layers()), changed);
+        isr: Vec<BrokerId>,
+    ) -> PartitionChange {
+        let keeps = self.keeps_eligible();
+        let minimum = || self.settings_of(topic, &self.broker_layers()).min_insync_replicas;
+        let eligible = if keeps { eligible::now(partition, &isr, None, minimum) } else { Vec::new() };
+        let place = Place { leader: partition.leader, isr, eligible, recovering: false };
+        place.changed(PartitionChange::of(id.topic, id.partition), partition, keeps)
+    }
+
+    /// Whether replicas outside the in-sync set may lead that are known to have everything.
+    pub(super) fn keeps_eligible(&self) -> bool {
+        self.image.feature(ELIGIBLE_LEADERS_FEATURE) > 0
     }
 
     /// Decides elections.
@@ -235,13 +232,14 @@ impl Cluster {
         if partition.leader != BrokerId::NONE {
             return Err(ElectionError::NotNeeded);
         }
-        let active = |ids: &[BrokerId]| ids.iter().copied().find(|id| self.is_active(*id));
-        if let Some(clean) = active(&partition.isr) {
-            return Ok(PartitionChange { leader: Some(clean), ..change });
+        let keeps = self.keeps_eligible();
+        let (isr, eligible) = (partition.isr.clone(), partition.eligible.clone());
+        let mut place = Place { leader: BrokerId::NONE, isr, eligible, recovering: false };
+        place.elect(partition, |id| self.is_active(id), keeps, || true);
+        if place.leader == BrokerId::NONE {
+            return Err(ElectionError::NoEligibleLeader);
         }
-        let leader = active(&partition.replicas).ok_or(ElectionError::NoEligibleLeader)?;
-        let recovering = (!partition.eligible.contains(&leader)).then_some(true);
-        Ok(PartitionChange { leader: Some(leader), isr: Some(vec![leader]), recovering, ..change })
+        Ok(place.changed(change, partition, keeps))
     }
 
     pub(super) fn is_active(&self, broker: BrokerId) -> bool {
@@ -260,18 +258,4 @@ impl Cluster {
             min_insync_replicas: minimum.unwrap_or(1),
         }
     }
-}
-
-/// A leader that may lack records: the last one that was known to be eligible, or any where the topic allows it.
-fn unclean_leader(
-    partition: &Partition,
-    can_lead: impl Fn(BrokerId) -> bool,
-    settings: impl Fn() -> Settings,
-) -> Option<BrokerId> {
-    let last_known = match partition.last_known_eligible.as_slice() {
-        [only] if partition.isr.is_empty() && partition.eligible.is_empty() => Some(*only),
-        _ => None,
-    };
-    let allowed = |id: &BrokerId| last_known == Some(*id) || settings().unclean_leaders;
-    partition.replicas.iter().copied().find(|id| can_lead(*id) && allowed(id))
 }

@@ -98,6 +98,7 @@ impl Controller {
             features: supported_features(),
             directories: vec![DirectoryId(Uuid::from_u128(1000 + u128::from(id.0.unsigned_abs())))],
             cordoned: Vec::new(),
+            previous_epoch: BrokerEpoch(-1),
         };
         match self.ask(Command::RegisterBroker(request), Moment::default()) {
             Answer::RegisterBroker(Ok(epoch)) => epoch,

@@ -47,7 +47,8 @@ fn a_broker_leads_what_kafka_had_shut_down() {
     let mut pair = Pair::new();
     (pair.leader, pair.follower, pair.next) = (replay(), replay(), Offset(END));
     assert_eq!(pair.leader.image().partition("orders", PartitionIndex(0)).unwrap().leader, BrokerId::NONE);
-    let answer = pair.ask(Command::RegisterBroker(registration(1, 1)));
+    let request = RegisterBroker { previous_epoch: BrokerEpoch(14), ..registration(1, 1) };
+    let answer = pair.ask(Command::RegisterBroker(request));
     assert_eq!(answer, Answer::RegisterBroker(Ok(BrokerEpoch(END))));
     pair.move_broker(1, BrokerState::Active);
     for topic in pair.leader.image().topics.iter() {

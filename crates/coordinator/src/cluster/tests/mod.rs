@@ -3,6 +3,7 @@
 mod adoption;
 mod brokers;
 mod configs;
+mod eligible;
 mod features;
 mod in_sync;
 mod kafka_log;
@@ -128,6 +129,7 @@ pub(super) fn registration(id: i32, incarnation: u128) -> RegisterBroker {
         features: crate::cluster::supported_features(),
         directories: vec![DirectoryId(Uuid::from_u128(1000 + u128::from(id.unsigned_abs())))],
         cordoned: Vec::new(),
+        previous_epoch: BrokerEpoch(-1),
     }
 }
 
