@@ -36,6 +36,9 @@ async fn describe(
         return Err(ErrorCode::UNSUPPORTED_VERSION);
     }
     call.authorize(Operation::Describe, Resource::Group(group))?;
+    if group.is_empty() {
+        return Err(ErrorCode::INVALID_GROUP_ID);
+    }
     let answer =
         call.node.ask_group(group, GroupCommand::DescribeConsumerGroup(group.as_str().into())).await?;
     let described = match answer {

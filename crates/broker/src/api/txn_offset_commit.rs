@@ -30,7 +30,7 @@ const LOAD_IN_PROGRESS: Capability = Capability::since(2);
 const ABORTABLE: Capability = Capability::since(4);
 /// The client leaves it to the broker to add the group's offsets to the transaction.
 const IMPLICIT_ADD: Capability = Capability::since(5);
-/// Topics are named by their ids (KIP-1319).
+/// Topics are named by their ids (KIP-1319), and the client knows STALE_MEMBER_EPOCH.
 const TOPIC_IDS: Capability = Capability::since(6);
 
 pub(crate) async fn handle(call: Call<TxnOffsetCommitRequest>) -> TxnOffsetCommitResponse {
@@ -112,6 +112,7 @@ async fn commit(
         producer: ProducerId(request.producer_id),
         epoch: ProducerEpoch(request.producer_epoch),
         verification,
+        knows_stale_epoch: call.has(TOPIC_IDS),
     });
     match call.node.ask_group(&request.group_id, command).await.map_err(for_committer)? {
         GroupAnswer::CommitOffsets(topics) => Ok(by_partition(call, topics)),

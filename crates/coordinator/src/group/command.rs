@@ -201,6 +201,8 @@ pub struct CommitInTransaction {
     pub epoch: ProducerEpoch,
     /// What shows that the transaction may be opened in this partition of `__consumer_offsets`.
     pub verification: Verification,
+    /// The client knows STALE_MEMBER_EPOCH.
+    pub knows_stale_epoch: bool,
 }
 
 /// WriteTxnMarkers, for one transaction.

@@ -21,9 +21,9 @@ impl GroupCoordinator {
         context: &Context<'_>,
         commit: CommitInTransaction,
     ) -> Decision<Self> {
-        let CommitInTransaction { offsets, producer, epoch, verification } = commit;
-        let consumer =
-            self.consumers.get(&offsets.group).map(|group| group.admit_commit_in_transaction(&offsets));
+        let CommitInTransaction { offsets, producer, epoch, verification, knows_stale_epoch } = commit;
+        let consumer = self.consumers.get(&offsets.group);
+        let consumer = consumer.map(|group| group.admit_commit_in_transaction(&offsets, knows_stale_epoch));
         let admitted =
             consumer.unwrap_or_else(|| self.admit_commit_in_transaction(&offsets).map(|()| CommitCheck::Any));
         let check = match admitted {

@@ -106,6 +106,10 @@ impl ConsumerDraft<'_> {
             }
         }
         self.raise_epoch();
+        if self.group.members.is_empty() {
+            // Nobody is to have anything, and whoever comes next need not wait for the next target.
+            self.happen(ConsumerEvent::TargetStored { epoch: self.group.epoch(), at: None });
+        }
         self.decision
     }
 

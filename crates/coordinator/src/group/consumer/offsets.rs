@@ -54,25 +54,31 @@ impl ConsumerGroup {
         if !self.member(&commit.member)?.is_classic() && !commit.knows_group_not_found {
             return Err(GroupError::UnsupportedVersion);
         }
-        self.check_epoch(commit)
+        self.check_epoch(commit, true)
     }
 
     /// The same within a transaction, whose commits need not name a member.
     pub(in crate::group) fn admit_commit_in_transaction(
         &self,
         commit: &CommitOffsets,
+        knows_stale_epoch: bool,
     ) -> Result<CommitCheck, GroupError> {
         let nameless = commit.member.is_empty() && commit.instance.is_none();
         if commit.generation < Generation(0) && (nameless || self.members.is_empty()) {
             return Ok(CommitCheck::Any);
         }
-        self.check_epoch(commit)
+        self.check_epoch(commit, knows_stale_epoch)
     }
 
-    fn check_epoch(&self, commit: &CommitOffsets) -> Result<CommitCheck, GroupError> {
-        let metadata = self.member(&commit.member)?;
-        let refusal =
-            if metadata.is_classic() { GroupError::IllegalGeneration } else { GroupError::StaleMemberEpoch };
+    fn check_epoch(
+        &self,
+        commit: &CommitOffsets,
+        knows_stale_epoch: bool,
+    ) -> Result<CommitCheck, GroupError> {
+        let refusal = match self.member(&commit.member)?.is_classic() {
+            false if knows_stale_epoch => GroupError::StaleMemberEpoch,
+            _ => GroupError::IllegalGeneration,
+        };
         let current = self.current(&commit.member);
         match commit.generation.cmp(&current.epoch) {
             Ordering::Equal => Ok(CommitCheck::Any),

@@ -28,8 +28,8 @@ fn members_join_move_on_and_leave() {
                  hb a 2 => a 2
                  hb a 2 full topics=t own=1:0,1 => a 2 [1:0,1]
                  show => Stable 2/2 uniform [a@2]
-                 hb a -1 => a -1; log a gone; log target a gone; log member a gone; log epoch 3
-                 show => Empty 3/2 uniform []
+                 hb a -1 => a -1; log a gone; log target a gone; log member a gone; log epoch 3; log target 3
+                 show => Empty 3/3 uniform []
                  hb a 2 => UNKNOWN_MEMBER_ID",
             ),
             (
@@ -147,7 +147,7 @@ fn sessions_and_revocations_take_so_long() {
                  wait 44999 =>
                  hb a 2 => a 2
                  wait 44999 =>
-                 wait 1 => log a gone; log target a gone; log member a gone; log epoch 3
+                 wait 1 => log a gone; log target a gone; log member a gone; log epoch 3; log target 3
                  hb a 2 => UNKNOWN_MEMBER_ID",
             ),
             (
@@ -156,7 +156,7 @@ fn sessions_and_revocations_take_so_long() {
                  config consumer.session.timeout.ms 50000 =>
                  hb a 0 topics=t => a 2 [1:0]; log member a; log epoch 2; log target a [1:0]; log target 2; log a@2 [1:0]
                  wait 49999 =>
-                 wait 1 => log a gone; log target a gone; log member a gone; log epoch 3",
+                 wait 1 => log a gone; log target a gone; log member a gone; log epoch 3; log target 3",
             ),
             (
                 "a member that gives nothing up is removed",
@@ -210,14 +210,14 @@ fn static_members_come_back() {
                  hb a 0 topics=t instance=i => a 2 [1:0,1]; log member a; log epoch 2; log target a [1:0,1]; log target 2; log a@2 [1:0,1]
                  hb a -2 instance=i => a -2; log a@-2 [1:0,1]
                  wait 44999 =>
-                 wait 1 => log a gone; log target a gone; log member a gone; log epoch 3",
+                 wait 1 => log a gone; log target a gone; log member a gone; log epoch 3; log target 3",
             ),
             (
                 "not at all",
                 "topic t 2 =>
                  hb a 0 topics=t instance=i => a 2 [1:0,1]; log member a; log epoch 2; log target a [1:0,1]; log target 2; log a@2 [1:0,1]
                  hb b -1 instance=i => FENCED_INSTANCE_ID
-                 hb a -1 instance=i => a -1; log a gone; log target a gone; log member a gone; log epoch 3",
+                 hb a -1 instance=i => a -1; log a gone; log target a gone; log member a gone; log epoch 3; log target 3",
             ),
         ],
     );
@@ -258,6 +258,15 @@ fn targets_are_computed_together() {
                  hb b 2 => b 4; log target a [1:0,1]; log target b [1:2]; log target c [1:3]; log target 4; log b@4 unreleased []
                  hb c 2 => c 4; log c@4 unreleased []
                  hb a 2 => a 2 [1:0,1]; log a@2 unrevoked [1:0,1] -[1:2,3]",
+            ),
+            (
+                "at once after everybody has left",
+                "interval 1000 =>
+                 topic t 1 =>
+                 hb a 0 topics=t => a 2 [1:0]; log member a; log epoch 2; log target a [1:0]; log target 2; log a@2 [1:0]
+                 hb a -1 => a -1; log a gone; log target a gone; log member a gone; log epoch 3; log target 3
+                 reload =>
+                 hb b 0 topics=t => b 4 [1:0]; log member b; log epoch 4; log target b [1:0]; log target 4; log b@4 [1:0]",
             ),
             (
                 "a group decides for itself",
@@ -313,7 +322,7 @@ fn regular_expressions_are_resolved() {
                  hb a 3 => a 3
                  hb b 0 regex=or.* => b 4 []; log member b; log epoch 4; log target a [1:0]; log target b [3:0]; log target 4; log b@4 unreleased []
                  hb a -1 => a -1; log a gone; log target a gone; log member a gone; log epoch 5
-                 hb b -1 => b -1; log b gone; log target b gone; log member b gone; log /or.*/ gone; log epoch 6",
+                 hb b -1 => b -1; log b gone; log target b gone; log member b gone; log /or.*/ gone; log epoch 6; log target 6",
             ),
             (
                 "that are bad",
@@ -351,9 +360,47 @@ fn offsets_are_committed_in_an_epoch() {
                  delete-offsets t/0 u/0 => GROUP_SUBSCRIBED_TO_TOPIC ok
                  delete => NON_EMPTY_GROUP
                  hb a -1 => a -1; log a gone; log target a gone; log member a gone; log epoch 4
-                 hb b -1 => b -1; log b gone; log target b gone; log member b gone; log epoch 5
+                 hb b -1 => b -1; log b gone; log target b gone; log member b gone; log epoch 5; log target 5
                  delete => ok; log t/0 gone; log target gone; log topics gone; log epoch gone
                  list =>",
+            ),
+            (
+                "in a transaction",
+                "topic t 2 =>
+                 hb a 0 topics=t instance=i => a 2 [1:0,1]; log member a; log epoch 2; log target a [1:0,1]; log target 2; log a@2 [1:0,1]
+                 commit-txn a gen=2 producer=1 t/0=1 => ok; log t/0=1
+                 commit-txn a gen=2 instance=i producer=1 t/0=2 => ok; log t/0=2
+                 commit-txn - producer=1 t/1=3 => ok; log t/1=3
+                 commit-txn a gen=3 producer=1 t/0=9 => ILLEGAL_GENERATION
+                 commit-txn a gen=1 producer=1 t/0=9 => ILLEGAL_GENERATION
+                 commit-txn a producer=1 t/0=9 => ILLEGAL_GENERATION
+                 commit-txn a gen=3 v6 producer=1 t/0=9 => STALE_MEMBER_EPOCH
+                 commit-txn x gen=2 producer=1 t/0=9 => UNKNOWN_MEMBER_ID
+                 commit-txn x producer=1 t/0=9 => UNKNOWN_MEMBER_ID
+                 commit-txn - gen=2 producer=1 t/0=9 => UNKNOWN_MEMBER_ID
+                 commit-txn - instance=i producer=1 t/0=9 => UNKNOWN_MEMBER_ID
+                 fetch t/0 t/1 => t/0=none t/1=none
+                 fetch t/0 t/1 stable => t/0=UNSTABLE_OFFSET_COMMIT t/1=UNSTABLE_OFFSET_COMMIT
+                 end commit producer=1 =>
+                 fetch t/0 t/1 stable => t/0=2 t/1=3",
+            ),
+            (
+                "in a transaction, in the epoch before",
+                "topic t 2 =>
+                 hb a 0 topics=t => a 2 [1:0,1]; log member a; log epoch 2; log target a [1:0,1]; log target 2; log a@2 [1:0,1]
+                 hb b 0 topics=t => b 3 []; log member b; log epoch 3; log target a [1:0]; log target b [1:1]; log target 3; log b@3 unreleased []
+                 hb a 2 own=1:0 => a 3 [1:0]; log a@3 [1:0]
+                 commit-txn a gen=2 producer=1 t/0=4 t/1=4 => ok ILLEGAL_GENERATION; log t/0=4
+                 commit-txn b gen=2 producer=1 t/1=4 => ILLEGAL_GENERATION
+                 hb a -1 => a -1; log a gone; log target a gone; log member a gone; log epoch 4
+                 commit-txn a gen=3 producer=1 t/0=5 => UNKNOWN_MEMBER_ID
+                 reload =>
+                 end abort producer=1 =>
+                 fetch t/0 t/1 stable => t/0=none t/1=none
+                 hb b -1 => b -1; log b gone; log target b gone; log member b gone; log epoch 5; log target 5
+                 commit-txn - producer=2 t/0=6 => ok; log t/0=6
+                 commit-txn b producer=2 t/0=7 => ok; log t/0=7
+                 commit-txn b gen=3 producer=2 t/0=7 => UNKNOWN_MEMBER_ID",
             ),
         ],
     );
@@ -399,7 +446,7 @@ fn groups_become_consumer_groups_and_classic_ones() {
                 "an empty consumer group",
                 "topic t 1 =>
                  hb x 0 topics=t => x 2 [1:0]; log member x; log epoch 2; log target x [1:0]; log target 2; log x@2 [1:0]
-                 hb x -1 => x -1; log x gone; log target x gone; log member x gone; log epoch 3
+                 hb x -1 => x -1; log x gone; log target x gone; log member x gone; log epoch 3; log target 3
                  join - v3 client=a topics=t => parked; log g 0 - []; log target gone; log topics gone; log epoch gone
                  list => g:PreparingRebalance:consumer",
             ),

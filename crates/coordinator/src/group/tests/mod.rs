@@ -18,7 +18,7 @@ use vltava_core::clock::Moment;
 use vltava_core::id::{Offset, ProducerEpoch, ProducerId, Timestamp, TopicId, TopicName, Uuid};
 use vltava_core::image::{Image, Partition, Topic};
 use vltava_core::machine::{
-    Context, Decision, Encoded, Entry, Place, Reply, StateMachine, Timer, TransactionEnd,
+    Context, Decision, Encoded, Entry, Place, Reply, StateMachine, Timer, TransactionEnd, TransactionWrite,
 };
 
 use super::{GroupAnswer, GroupCommand, GroupCoordinator, GroupEvent, GroupKey, GroupSettings};
@@ -84,9 +84,12 @@ impl Shard {
     }
 
     fn carry_out(&mut self, decision: Decision<GroupCoordinator>, asker: Option<Ticket>) -> Vec<GroupEvent> {
-        assert!(decision.transaction.is_none());
+        let producer = decision.transaction.and_then(|write| match write {
+            TransactionWrite::Within { producer, .. } => Some(producer),
+            TransactionWrite::End { .. } => None,
+        });
         for event in &decision.events {
-            self.append(event, None);
+            self.append(event, producer);
         }
         for (key, answer) in decision.releases {
             let ticket = self.parked.remove(&key).unwrap_or_else(|| panic!("nobody waits under {key:?}"));

@@ -13,6 +13,7 @@ use vltava_core::id::{
 };
 use vltava_core::image::{ConfigKind, ConfigResource};
 use vltava_core::machine::TransactionEnd;
+use vltava_core::replicated::Verification;
 
 use super::super::command::*;
 use super::super::event::{CommittedOffset, OffsetKey};
@@ -200,6 +201,13 @@ impl<'a> Words<'a> {
                 GroupCommand::Leave(Leave { group: self.group(), members })
             }
             "commit" => GroupCommand::CommitOffsets(self.commit()),
+            "commit-txn" => GroupCommand::CommitInTransaction(CommitInTransaction {
+                offsets: self.commit(),
+                producer: self.producer(),
+                epoch: ProducerEpoch(0),
+                verification: Verification::None,
+                knows_stale_epoch: self.has("v6"),
+            }),
             "fetch" => GroupCommand::FetchOffsets(self.fetch()),
             "delete-offsets" => {
                 let topics =
