@@ -4,14 +4,13 @@ import json
 import re
 
 # What the broker does not serve it does not advertise; a client sees an API that is not there and does without.
-TRANSACTIONS = "24|25|26|27|28|65|66"
 OTHER_APIS = "17|29|30|31|34|36|38|39|40|41|43|45|46|48|49|50|51|64|71|72|76|77|78|79|80|81|83|84|85|86|87|88|89|90|91|92|93|94"
-FEATURES = r"share\.version|streams\.version|transaction\.version|eligible\.leader\.replicas\.version"
+FEATURES = r"share\.version|streams\.version|eligible\.leader\.replicas\.version"
 
 # (API, path, what Kafka answers, what we answer, reason); patterns match from beginning to end.
 ANY = r".*"
 ROWS = [
-    ("ApiVersions", rf"ApiKeys\[({TRANSACTIONS}|{OTHER_APIS})\].*", r"\{.*", r'"<absent>"',
+    ("ApiVersions", rf"ApiKeys\[({OTHER_APIS})\].*", r"\{.*", r'"<absent>"',
      "an API is advertised only when it is complete"),
     ("ApiVersions", rf"(Supported|Finalized)Features\[({FEATURES})\].*", ANY, ANY,
      "the features of APIs that are not served stay at level 0"),
@@ -27,6 +26,9 @@ ROWS = [
     ("Produce", r"\[0\].*ErrorCode", r"-1", r"76|87", "records that cannot be decompressed have an error that says so; Kafka's is unknown"),
     ("IncrementalAlterConfigs", r"\[\d\]\.Responses\[topics-unchanged\]\.ErrorCode", r"-1", r"42",
      "an operation that is none is an invalid request; Kafka's error is unknown"),
+    ("OffsetFetch", r"\[\d+\]\.Groups\[.*\]\.ErrorCode", r"-1", r"25",
+     "a member epoch without a member is of an unknown member; Kafka's error is unknown"),
+    ("WriteTxnMarkers", r".*ErrorCode", r"-1", r"47", "a negative epoch is an invalid epoch; Kafka's error is unknown"),
     ("Produce|ListOffsets", r".*\.(PartitionResponses|Partitions)\.length", r"1", r"2",
      "a partition that is named twice is answered twice; Kafka drops the first batch without a word"),
 ]

@@ -9,6 +9,8 @@ import time
 from . import allowed, batch, wire
 
 ANSWER_SECONDS = 15
+# What brokers make up as the id of a member: 128 bits in base 64.
+MEMBER_ID = re.compile(r"[\w-]{22}")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # An id that the corpus asks for and no broker has.
 UNKNOWN_ID = "12345678-1234-1234-1234-123456789abc"
@@ -22,6 +24,7 @@ KEYED = {
     "ApiKeys": "ApiKey", "SupportedFeatures": "Name", "FinalizedFeatures": "Name", "Topics": ("Name", "TopicName", "TopicId"),
     "Configs": ("Name", "ConfigName"), "Brokers": ("NodeId", "BrokerId"), "Groups": ("GroupId", "Group"), "ConfigResources": "ResourceName",
     "Partitions": ("PartitionIndex", "Partition"), "Members": "MemberId", "ActiveProducers": "ProducerId",
+    "ResultsByPartition": "PartitionIndex", "ResultsByTransaction": "TransactionalId", "TransactionStates": "TransactionalId",
 }
 RECENT_MS = 1_750_000_000_000
 
@@ -118,7 +121,10 @@ class Side:
                         break  # ids sort differently on each broker
                     value = sorted(value, key=lambda item: (item[key] is None, item[key]))
                     break
-        return [self.plain(item, name, api) for item in value]
+        plain = [self.plain(item, name, api) for item in value]
+        # What a member or a transaction has is a set.
+        is_set = name == "TopicPartitions" or (name == "Partitions" and all(isinstance(item, int) for item in plain))
+        return sorted(plain, key=str) if is_set else plain
 
     def plain_number(self, value, name, api):
         if name == "Port":
@@ -137,7 +143,10 @@ class Side:
 
     def plain_text(self, value, name):
         if name.endswith("TopicId") or name.endswith("DirectoryId"):
-            return value if value in (wire.ZERO_ID, UNKNOWN_ID) else self.symbol(name, value)
+            known = [topic for topic, known in self.ids.items() if known == value]
+            return value if value in (wire.ZERO_ID, UNKNOWN_ID) else f"<id of {known[0]}>" if known else self.symbol(name, value)
+        if name == "MemberId" and MEMBER_ID.fullmatch(value):
+            return self.symbol("member", value)
         if name == "ClusterId" and value:
             return self.symbol("cluster", value)
         if name in ("ErrorMessage", "BatchIndexErrorMessage"):
