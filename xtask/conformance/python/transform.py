@@ -19,6 +19,9 @@ TRIES_MAX = 3
 CLIENT = {
     "bootstrap.servers": os.environ["BOOTSTRAP"], "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200,
     "retry.backoff.ms": 20, "socket.timeout.ms": 5_000, "topic.metadata.refresh.interval.ms": 5_000,
+    # When all brokers are down librdkafka begins anew with the bootstrap addresses and gives up the brokers that it knew.
+    # Offsets of a transaction then wait for ever for the coordinator that was given up (its issues 5511 and 5456).
+    "metadata.recovery.strategy": "none",
     # That a connection was cut is no news here.
     "log_level": 5,
 }
