@@ -107,6 +107,30 @@ check('the idempotent producer is accepted', async () => {
   assert.deepStrictEqual(got.map((r) => Number(r.value)), Array.from({ length: 20 }, (_, n) => n))
 })
 
+check('transactions commit and abort records and offsets', async () => {
+  await create('js-txn')
+  const producer = kafka.producer({ transactionalId: 'js-txn', idempotent: true, maxInFlightRequests: 1 })
+  await producer.connect()
+  for (let n = 0; n < 4; n += 1) {
+    const transaction = await producer.transaction()
+    await transaction.send({ topic: 'js-txn', messages: [{ value: `${n}` }] })
+    await transaction.sendOffsets({ consumerGroupId: 'js-txn', topics: [{ topic: 'js-txn', partitions: [{ partition: 0, offset: `${10 + n}` }] }] })
+    await (n % 2 === 0 ? transaction.commit() : transaction.abort())
+  }
+  const second = kafka.producer({ transactionalId: 'js-txn', idempotent: true, maxInFlightRequests: 1 })
+  await second.connect()
+  const transaction = await second.transaction()
+  await assert.rejects(producer.transaction().then((stale) => stale.send({ topic: 'js-txn', messages: [{ value: 'fenced' }] })), /epoch|fenced|transactional/i)
+  await transaction.send({ topic: 'js-txn', messages: [{ value: 'last' }] })
+  await transaction.commit()
+  await producer.disconnect()
+  await second.disconnect()
+  // This client reads what is committed.
+  assert.deepStrictEqual((await read('js-txn', 3)).map((r) => r.value.toString()), ['0', '2', 'last'])
+  const [{ partitions }] = await admin.fetchOffsets({ groupId: 'js-txn', topics: ['js-txn'] })
+  assert.strictEqual(partitions[0].offset, '12')
+})
+
 check('offsets are listed by end and by time', async () => {
   await create('js-offsets')
   const messages = Array.from({ length: 10 }, (_, n) => ({ value: 'x', timestamp: String(2_000_000 + n * 1000) }))

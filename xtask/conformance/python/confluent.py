@@ -342,6 +342,111 @@ def a_static_member_comes_back_without_a_rebalance():
     other.close()
 
 
+def next_generation(group, **config):
+    """A consumer of the consumer protocol, whose times the broker sets."""
+    resource = ConfigResource(ResourceType.GROUP, group, incremental_configs=[
+        ConfigEntry("consumer.heartbeat.interval.ms", "5000", incremental_operation=AlterConfigOpType.SET)])
+    ADMIN.incremental_alter_configs([resource])[resource].result(20)
+    return Consumer({"bootstrap.servers": BOOTSTRAP, "group.id": group, "group.protocol": "consumer", "auto.offset.reset": "earliest", **config})
+
+
+def shared(members, counts):
+    """Whether the members have so many partitions each, with no partition twice."""
+    for client in members:
+        client.poll(0.05)
+    parts = [{(p.topic, p.partition) for p in client.assignment()} for client in members]
+    return sorted(map(len, parts)) == sorted(counts) and len(set().union(*parts)) == sum(counts)
+
+
+@check
+def the_broker_assigns_partitions_in_the_consumer_protocol():
+    create("ck-next", 4)
+    produce("ck-next", [(str(n), str(n)) for n in range(40)])
+    for assignor in ["uniform", "range"]:
+        group = f"ck-next-{assignor}"
+        members = [next_generation(group, **{"group.remote.assignor": assignor, "client.id": f"ck-next-{n}"}) for n in range(2)]
+        members[0].subscribe(["ck-next"])
+        equal("records", 40, len(take(members[0], 40)))
+        members[0].commit(asynchronous=False)
+        members[1].subscribe(["ck-next"])
+        eventually(f"{assignor} gives two partitions each", 40, lambda: shared(members, [2, 2]))
+        described = ADMIN.describe_consumer_groups([group])[group].result(20)
+        equal("type", "CONSUMER", described.type.name)
+        equal("assignor", assignor, described.partition_assignor)
+        equal("members", ["ck-next-0", "ck-next-1"], sorted(m.client_id for m in described.members))
+        members[0].close()
+        eventually("the other takes over", 40, lambda: shared(members[1:], [4]))
+        members[1].close()
+
+
+@check
+def the_broker_resolves_regular_expressions():
+    for name in ["ck-re-a", "ck-re-b", "ck-xre"]:
+        create(name)
+    client = next_generation("ck-re")
+    client.subscribe(["^ck-re-.*"])
+    eventually("both topics", 40, lambda: shared([client], [2]))
+    create("ck-re-c")
+    eventually("a topic that came later", 40, lambda: shared([client], [3]))
+    client.close()
+
+
+@check
+def static_members_of_the_consumer_protocol_come_back():
+    create("ck-next-static", 4)
+    members = [next_generation("ck-next-static", **{"group.instance.id": f"ck-i-{n}"}) for n in range(2)]
+    for client in members:
+        client.subscribe(["ck-next-static"])
+    eventually("two partitions each", 40, lambda: shared(members, [2, 2]))
+    had = sorted(p.partition for p in members[0].assignment())
+    members[0].close()
+    members[0] = next_generation("ck-next-static", **{"group.instance.id": "ck-i-0"})
+    members[0].subscribe(["ck-next-static"])
+    eventually("two partitions each again", 40, lambda: shared(members, [2, 2]))
+    equal("partitions", had, sorted(p.partition for p in members[0].assignment()))
+    equal("members", 2, len(ADMIN.describe_consumer_groups(["ck-next-static"])["ck-next-static"].result(20).members))
+    for client in members:
+        client.close()
+
+
+@check
+def transactions_commit_and_abort_records_and_offsets():
+    create("ck-txn")
+    place = TopicPartition("ck-txn", 0)
+
+    def transactional():
+        made = Producer({"bootstrap.servers": BOOTSTRAP, "transactional.id": "ck-txn"})
+        made.init_transactions(20)
+        return made
+
+    reader = consumer("ck-txn", **{"isolation.level": "read_committed"})
+    producer = transactional()
+    for number in range(4):
+        producer.begin_transaction()
+        producer.produce("ck-txn", str(number))
+        producer.send_offsets_to_transaction([TopicPartition("ck-txn", 0, 10 + number)], reader.consumer_group_metadata(), 20)
+        if number % 2 == 0:
+            producer.commit_transaction(20)
+        else:
+            producer.abort_transaction(20)
+    second = transactional()
+    try:
+        producer.begin_transaction()
+        producer.produce("ck-txn", "fenced")
+        producer.commit_transaction(20)
+    except KafkaException as error:
+        assert error.args[0].fatal(), error
+    else:
+        raise AssertionError("a fenced producer has committed")
+    second.begin_transaction()
+    second.produce("ck-txn", "last")
+    second.commit_transaction(20)
+    eventually("the offset counts", 10, lambda: reader.committed([place], 10)[0].offset == 12)
+    reader.assign([TopicPartition("ck-txn", 0, 0)])
+    equal("committed", ["0", "2", "last"], [message.value().decode() for message in take(reader, 3)])
+    reader.close()
+
+
 @check
 def unknown_partitions_are_errors():
     try:

@@ -6,7 +6,7 @@ import time
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
 from kafka.errors import (
-    InvalidTopicError, MessageSizeTooLargeError, TopicAlreadyExistsError, UnknownTopicOrPartitionError,
+    InvalidTopicError, KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError, UnknownTopicOrPartitionError,
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
@@ -90,6 +90,46 @@ def the_idempotent_producer_is_accepted():
     create("kp-idempotent")
     sent = produce("kp-idempotent", [(None, str(n).encode(), 0) for n in range(500)], enable_idempotence=True)
     equal("offsets", list(range(500)), [m.offset for m in sent])
+
+
+@check
+def transactions_commit_and_abort_records_and_offsets():
+    create("kp-txn")
+    partition = TopicPartition("kp-txn", 0)
+
+    def transactional():
+        made = KafkaProducer(bootstrap_servers=BOOTSTRAP, transactional_id="kp-txn")
+        made.init_transactions()
+        return made
+
+    producer = transactional()
+    for number in range(4):
+        producer.begin_transaction()
+        producer.send("kp-txn", str(number).encode(), partition=0)
+        producer.send_offsets_to_transaction({partition: OffsetAndMetadata(10 + number, "", -1)}, "kp-txn")
+        if number % 2 == 0:
+            producer.commit_transaction()
+        else:
+            producer.abort_transaction()
+    second = transactional()
+    try:
+        producer.begin_transaction()
+        producer.send("kp-txn", b"fenced", partition=0).get(20)
+        producer.commit_transaction()
+    except KafkaError:
+        pass
+    else:
+        raise AssertionError("a fenced producer has committed")
+    second.begin_transaction()
+    second.send("kp-txn", b"last", partition=0)
+    second.commit_transaction()
+    seen = values("kp-txn", count=3, group_id=None, isolation_level="read_committed")
+    equal("committed", [b"0", b"2", b"last"], [record.value for record in seen])
+    reader = KafkaConsumer(bootstrap_servers=BOOTSTRAP, group_id="kp-txn")
+    equal("offset", 12, reader.committed(partition))
+    reader.close()
+    for client in (second, producer):
+        client.close(1)
 
 
 @check

@@ -290,6 +290,116 @@ func main() {
 		fails("a second deletion", kerr.GroupIDNotFound, err)
 	})
 
+	Check("a session moves records from topic to topic exactly once", func() {
+		create("fr-from", 3, nil)
+		create("fr-into", 3, nil)
+		sent := 0
+		filling := client(kgo.TransactionalID("fr-filling"), kgo.DefaultProduceTopic("fr-from"))
+		for round := range 5 {
+			Must("begin", filling.BeginTransaction())
+			for range 20 {
+				result := filling.ProduceSync(limit(), &kgo.Record{Value: fmt.Appendf(nil, "%d", sent)})
+				Must("produce", result.FirstErr())
+				if round%2 == 0 {
+					sent++
+				}
+			}
+			Must("end", filling.EndTransaction(limit(), kgo.TransactionEndTry(round%2 == 0)))
+		}
+		filling.Close()
+		moved, aborts := 0, 0
+		for moved < sent {
+			session, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(Bootstrap()), kgo.TransactionalID("fr-mover"), kgo.ConsumerGroup("fr-mover"), kgo.ConsumeTopics("fr-from"),
+				kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(), kgo.DefaultProduceTopic("fr-into"), kgo.HeartbeatInterval(300*time.Millisecond))
+			Must("session", err)
+			for moved < sent {
+				records := session.PollRecords(limit(), 7).Records()
+				Must("begin", session.Begin())
+				for _, record := range records {
+					session.Produce(limit(), &kgo.Record{Value: record.Value}, nil)
+				}
+				// Some are taken back; then the next session reads again what this one has read.
+				committed, err := session.End(limit(), kgo.TransactionEndTry(aborts == 3 || moved < 10*aborts))
+				Must("end", err)
+				if !committed {
+					aborts++
+					break
+				}
+				moved += len(records)
+			}
+			session.Close()
+		}
+		True(fmt.Sprint("transactions were aborted: ", aborts), aborts >= 1)
+		reader := client(kgo.ConsumeTopics("fr-into"), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+		seen := map[string]int{}
+		for _, record := range take(reader, sent) {
+			seen[string(record.Value)]++
+		}
+		reader.Close()
+		Equal("values, each once", sent, len(seen))
+	})
+
+	Check("a second producer of a transactional id fences the first", func() {
+		create("fr-fence", 1, nil)
+		open := func() *kgo.Client {
+			made := client(kgo.TransactionalID("fr-fence"), kgo.DefaultProduceTopic("fr-fence"))
+			Must("begin", made.BeginTransaction())
+			return made
+		}
+		first := open()
+		Must("produce", first.ProduceSync(limit(), kgo.StringRecord("lost")).FirstErr())
+		second := open()
+		Must("produce", second.ProduceSync(limit(), kgo.StringRecord("kept")).FirstErr())
+		err := first.EndTransaction(limit(), kgo.TryCommit)
+		True(fmt.Sprint("the first is fenced: ", err), errors.Is(err, kerr.ProducerFenced) || errors.Is(err, kerr.InvalidProducerEpoch))
+		Must("commit", second.EndTransaction(limit(), kgo.TryCommit))
+		first.Close()
+		second.Close()
+		reader := client(kgo.ConsumeTopics("fr-fence"), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+		Equal("value", "kept", string(take(reader, 1)[0].Value))
+		reader.Close()
+	})
+
+	Check("the broker assigns partitions to a group of the consumer protocol", func() {
+		create("fr-next", 6, nil)
+		produce("fr-next", 60)
+		var lock sync.Mutex
+		for name, balancer := range map[string]kgo.GroupBalancer{"uniform": kgo.StickyBalancer(), "range": kgo.RangeBalancer()} {
+			group := "fr-next-" + name
+			owned, read := make([]int, 2), 0
+			var members []*kgo.Client
+			for index := range owned {
+				count := func(sign int) func(context.Context, *kgo.Client, map[string][]int32) {
+					return func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+						lock.Lock()
+						defer lock.Unlock()
+						owned[index] += sign * len(parts["fr-next"])
+					}
+				}
+				members = append(members, client(kgo.ConsumerGroup(group), kgo.ConsumeTopics("fr-next"), kgo.ServerSideBalancer(), kgo.Balancers(balancer), kgo.InstanceID(fmt.Sprint("fr-", index)),
+					kgo.OnPartitionsAssigned(count(1)), kgo.OnPartitionsRevoked(count(-1)), kgo.OnPartitionsLost(count(-1))))
+			}
+			Eventually(name, 40*time.Second, func() bool {
+				for _, member := range members {
+					ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+					read += member.PollFetches(ctx).NumRecords()
+					cancel()
+				}
+				lock.Lock()
+				defer lock.Unlock()
+				return owned[0] == 3 && owned[1] == 3 && read >= 60
+			})
+			described, err := admin.DescribeConsumerGroups(limit(), group)
+			Must("describe", err)
+			Equal("state", "Stable", described[group].State)
+			Equal("assignor", name, described[group].AssignorName)
+			Equal("members", 2, len(described[group].Members))
+			for _, member := range members {
+				member.Close()
+			}
+		}
+	})
+
 	Check("log directories and the quorum are described", func() {
 		dirs, err := admin.DescribeAllLogDirs(limit(), nil)
 		Must("log dirs", err)

@@ -175,6 +175,58 @@ func main() {
 		Equal("last", "199", string(take("sa-idempotent", 0, 200)[199].Value))
 	})
 
+	Check("transactions commit and abort records and offsets", func() {
+		create("sa-txn", 1)
+		transactional := func(c *sarama.Config) {
+			c.Producer.Idempotent = true
+			c.Producer.RequiredAcks = sarama.WaitForAll
+			c.Producer.Transaction.ID = "sa-txn"
+			c.Net.MaxOpenRequests = 1
+		}
+		producer, err := sarama.NewSyncProducer([]string{Bootstrap()}, config(transactional))
+		Must("producer", err)
+		for round := range 4 {
+			Must("begin", producer.BeginTxn())
+			_, _, err := producer.SendMessage(&sarama.ProducerMessage{Topic: "sa-txn", Value: sarama.StringEncoder(fmt.Sprint(round))})
+			Must("produce", err)
+			offsets := map[string][]*sarama.PartitionOffsetMetadata{"sa-txn": {{Partition: 0, Offset: int64(10 + round)}}}
+			Must("offsets", producer.AddOffsetsToTxn(offsets, "sa-txn"))
+			if round%2 == 0 {
+				Must("commit", producer.CommitTxn())
+			} else {
+				Must("abort", producer.AbortTxn())
+			}
+		}
+		second, err := sarama.NewSyncProducer([]string{Bootstrap()}, config(transactional))
+		Must("a second producer", err)
+		Must("begin", producer.BeginTxn())
+		_, _, err = producer.SendMessage(&sarama.ProducerMessage{Topic: "sa-txn", Value: sarama.StringEncoder("fenced")})
+		True(fmt.Sprint("the first is fenced: ", err), err != nil)
+		_ = producer.Close() // what a fenced producer says at its end is its own affair
+		Must("begin", second.BeginTxn())
+		_, _, err = second.SendMessage(&sarama.ProducerMessage{Topic: "sa-txn", Value: sarama.StringEncoder("last")})
+		Must("produce", err)
+		Must("commit", second.CommitTxn())
+		Must("close", second.Close())
+		consumer, err := sarama.NewConsumer([]string{Bootstrap()}, config(func(c *sarama.Config) { c.Consumer.IsolationLevel = sarama.ReadCommitted }))
+		Must("consumer", err)
+		defer consumer.Close()
+		partition, err := consumer.ConsumePartition("sa-txn", 0, sarama.OffsetOldest)
+		Must("partition", err)
+		defer partition.Close()
+		for _, expected := range []string{"0", "2", "last"} {
+			select {
+			case message := <-partition.Messages():
+				Equal("value", expected, string(message.Value))
+			case <-time.After(30 * time.Second):
+				panic("no " + expected)
+			}
+		}
+		committed, err := admin.ListConsumerGroupOffsets("sa-txn", map[string][]int32{"sa-txn": {0}})
+		Must("offsets", err)
+		Equal("committed", 12, committed.GetBlock("sa-txn", 0).Offset)
+	})
+
 	Check("offsets are found by time and by end", func() {
 		create("sa-offsets", 1)
 		producer, err := sarama.NewSyncProducer([]string{Bootstrap()}, config(nil))
