@@ -179,6 +179,18 @@ pub struct Incompatibility {
     pub detail: String,
 }
 
+impl Incompatibility {
+    /// The one reason between schemas of different formats.
+    pub fn other_format() -> Self {
+        Self {
+            kind: "FORMAT_MISMATCH",
+            path: "/".to_owned(),
+            message: "The new and the old schema are of different formats".to_owned(),
+            detail: String::new(),
+        }
+    }
+}
+
 /// A value as bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {

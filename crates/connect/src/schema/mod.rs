@@ -5,6 +5,8 @@
 
 mod format;
 
+pub mod avro;
+
 pub use format::{
     CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, Position, Referenced,
     RenderError, Schema, SchemaFormat, SchemaText, Validation,

@@ -1,0 +1,336 @@
+//! From bytes to values, by a [`Plan`].
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::plan::{Number, Plan, RecordStep, Step, StepId};
+use super::types::{Kind, TypeId, Types};
+use super::{VALUE_NESTING_MAX, varint};
+use crate::schema::DataError;
+use crate::value::Value;
+
+/// Values that bytes may stand for beyond their number: items of no length, and fields that are defaults.
+const FREE_VALUES_MAX: usize = 256 << 10;
+/// Values that each byte may stand for beyond those.
+const VALUES_PER_BYTE_MAX: usize = 4;
+
+/// Errors are boxed: they are rare, and values are moved often.
+type Outcome<T> = Result<T, Box<DataError>>;
+
+/// Reads the whole of `bytes`.
+pub(super) fn decode(plan: &Plan, bytes: Bytes) -> Result<Value, DataError> {
+    let values = bytes.len().saturating_mul(VALUES_PER_BYTE_MAX).saturating_add(FREE_VALUES_MAX);
+    let mut decoder = Decoder { plan, at: 0, values, bytes };
+    let value = decoder.value(plan.root, VALUE_NESTING_MAX).map_err(|error| *error)?;
+    match decoder.bytes.len() - decoder.at {
+        0 => Ok(value),
+        left => {
+            Err(error(format!("{left} bytes are left behind the value; it was written with another schema")))
+        }
+    }
+}
+
+pub(super) fn error(message: impl Into<String>) -> DataError {
+    DataError { message: message.into(), path: String::new() }
+}
+
+/// Puts a part in front of an error's path.
+pub(super) fn within(mut error: Box<DataError>, part: impl std::fmt::Display) -> Box<DataError> {
+    error.path = format!("/{part}{}", error.path);
+    error
+}
+
+fn refuse<T>(message: impl Into<String>) -> Outcome<T> {
+    Err(Box::new(error(message)))
+}
+
+struct Decoder<'p> {
+    plan: &'p Plan,
+    bytes: Bytes,
+    at: usize,
+    /// How many more values may be made.
+    values: usize,
+}
+
+impl<'p> Decoder<'p> {
+    fn value(&mut self, step: StepId, depth: usize) -> Outcome<Value> {
+        self.count(1)?;
+        match &self.plan.steps[step] {
+            Step::Null => Ok(Value::Null),
+            Step::Boolean => self.boolean(),
+            Step::Int(number) => Ok(of_int(self.int()?, *number)),
+            Step::Long(number) => Ok(of_long(self.long()?, *number)),
+            Step::Float(number) => {
+                let float = f32::from_le_bytes(self.array()?);
+                Ok(if *number == Number::Float {
+                    Value::Float32(float)
+                } else {
+                    Value::Float64(float.into())
+                })
+            }
+            Step::Double => Ok(Value::Float64(f64::from_le_bytes(self.array()?))),
+            Step::Bytes => self.block().map(Value::Bytes),
+            Step::Text | Step::BytesAsText => self.text().map(Value::String),
+            Step::TextAsBytes => self.text().map(|text| Value::Bytes(text.into_bytes())),
+            Step::Fixed(size) => self.slice(*size).map(Value::Bytes),
+            Step::Symbols(symbols) => self.symbol(symbols),
+            Step::Branches(branches) => {
+                let branch = self.branch(branches.len())?;
+                self.value(branches[branch], depth)
+            }
+            Step::Array(items) => self.items(*items, deeper(depth)?),
+            Step::Map(values) => self.entries(*values, deeper(depth)?),
+            Step::Record(record) => self.record(record, deeper(depth)?),
+            Step::Refuse(message) => refuse(message.as_str()),
+        }
+    }
+
+    fn record(&mut self, record: &'p RecordStep, depth: usize) -> Outcome<Value> {
+        if record.aligned {
+            let mut fields = Vec::with_capacity(record.names.len());
+            for (name, written) in record.names.iter().zip(&record.written) {
+                for (_, step) in &written.targets {
+                    let value = self.value(*step, depth).map_err(|error| within(error, name))?;
+                    fields.push((name.clone(), value));
+                }
+            }
+            return Ok(Value::Struct(fields));
+        }
+        self.count(record.defaults.iter().map(|(_, value)| size(value)).sum())?;
+        let mut fields: Vec<(ByteString, Value)> =
+            record.names.iter().map(|name| (name.clone(), Value::Null)).collect();
+        for written in &record.written {
+            self.written(written, &mut fields, depth)?;
+        }
+        for (place, value) in &record.defaults {
+            fields[*place].1 = value.clone();
+        }
+        Ok(Value::Struct(fields))
+    }
+
+    /// Reads one field of the writer as often as the reader has it.
+    fn written(
+        &mut self,
+        written: &super::plan::WrittenField,
+        fields: &mut [(ByteString, Value)],
+        depth: usize,
+    ) -> Outcome<()> {
+        let start = self.at;
+        for (place, step) in &written.targets {
+            self.at = start;
+            let (name, field) = &mut fields[*place];
+            *field = self.value(*step, depth).map_err(|error| within(error, &*name))?;
+        }
+        if written.targets.is_empty() {
+            let plan = self.plan;
+            self.skip(&plan.writer, written.ty, depth)?;
+        }
+        Ok(())
+    }
+
+    fn items(&mut self, step: StepId, depth: usize) -> Outcome<Value> {
+        let mut items = Vec::new();
+        loop {
+            let count = self.block_count()?;
+            if count == 0 {
+                return Ok(Value::Array(items));
+            }
+            items.reserve(self.likely(count));
+            for _ in 0..count {
+                let value = self.value(step, depth).map_err(|error| within(error, items.len()))?;
+                items.push(value);
+            }
+        }
+    }
+
+    fn entries(&mut self, step: StepId, depth: usize) -> Outcome<Value> {
+        let mut entries = Vec::new();
+        loop {
+            let count = self.block_count()?;
+            if count == 0 {
+                return Ok(Value::Map(entries));
+            }
+            entries.reserve(self.likely(count));
+            for _ in 0..count {
+                let key = self.text()?;
+                let value = self.value(step, depth).map_err(|error| within(error, &key))?;
+                entries.push((Value::String(key), value));
+            }
+        }
+    }
+
+    fn symbol(&mut self, symbols: &[Option<ByteString>]) -> Outcome<Value> {
+        let place = usize::try_from(self.int()?).ok();
+        match place.and_then(|place| symbols.get(place)) {
+            Some(Some(symbol)) => Ok(Value::String(symbol.clone())),
+            Some(None) => refuse("the written symbol is not known to the reading enum, which has no default"),
+            None => refuse("the written enum has no such symbol"),
+        }
+    }
+
+    fn branch(&mut self, branches: usize) -> Outcome<usize> {
+        let branch = usize::try_from(self.int()?).ok().filter(|branch| *branch < branches);
+        branch.map_or_else(|| refuse("the written union has no such branch"), Ok)
+    }
+
+    fn boolean(&mut self) -> Outcome<Value> {
+        match self.array()? {
+            [0] => Ok(Value::Boolean(false)),
+            [1] => Ok(Value::Boolean(true)),
+            [other] => refuse(format!("a boolean is 0 or 1, not {other}")),
+        }
+    }
+
+    fn text(&mut self) -> Outcome<ByteString> {
+        let bytes = self.block()?;
+        ByteString::try_from(bytes).or_else(|_| refuse("a text is not UTF-8"))
+    }
+
+    /// Bytes with their length in front.
+    fn block(&mut self) -> Outcome<Bytes> {
+        let length = self.long()?;
+        match usize::try_from(length) {
+            Ok(length) => self.slice(length),
+            Err(_) => refuse(format!("a length is {length}")),
+        }
+    }
+
+    /// The number of items in the next block of an array or map; 0 ends it.
+    fn block_count(&mut self) -> Outcome<usize> {
+        let count = self.long()?;
+        if count < 0 {
+            // The length of the block in bytes follows, for those who skip it.
+            self.long()?;
+        }
+        let count = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+        if count > self.values {
+            return refuse(format!(
+                "an array or map of {count} items is too large for {} bytes",
+                self.bytes.len()
+            ));
+        }
+        Ok(count)
+    }
+
+    /// How many items to make room for: no more than bytes can hold.
+    fn likely(&self, count: usize) -> usize {
+        count.min(self.bytes.len() - self.at)
+    }
+
+    fn count(&mut self, values: usize) -> Outcome<()> {
+        match self.values.checked_sub(values) {
+            Some(left) => {
+                self.values = left;
+                Ok(())
+            }
+            None => refuse(format!("{} bytes stand for too many values", self.bytes.len())),
+        }
+    }
+
+    fn long(&mut self) -> Outcome<i64> {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        match varint::read(rest) {
+            Some((number, length)) => {
+                self.at += length;
+                Ok(number)
+            }
+            None => refuse("a number does not end where it must"),
+        }
+    }
+
+    fn int(&mut self) -> Outcome<i32> {
+        let number = self.long()?;
+        i32::try_from(number).or_else(|_| refuse(format!("{number} does not fit into 32 bits")))
+    }
+
+    fn array<const N: usize>(&mut self) -> Outcome<[u8; N]> {
+        let end = self.at + N;
+        let bytes = self.bytes.get(self.at..end).and_then(|bytes| bytes.try_into().ok());
+        self.at = end.min(self.bytes.len());
+        bytes.map_or_else(|| refuse("the bytes end within a value"), Ok)
+    }
+
+    fn slice(&mut self, length: usize) -> Outcome<Bytes> {
+        if length > self.bytes.len() - self.at {
+            return refuse("the bytes end within a value");
+        }
+        let slice = self.bytes.slice(self.at..self.at + length);
+        self.at += length;
+        Ok(slice)
+    }
+
+    /// Passes over a value that the reader does not have.
+    fn skip(&mut self, types: &Types, id: TypeId, depth: usize) -> Outcome<()> {
+        self.count(1)?;
+        match types.kind(id) {
+            Kind::Null | Kind::Unresolved { .. } => Ok(()),
+            Kind::Boolean => self.slice(1).map(drop),
+            Kind::Int | Kind::Long | Kind::Enum(_) => self.long().map(drop),
+            Kind::Float => self.slice(4).map(drop),
+            Kind::Double => self.slice(8).map(drop),
+            Kind::Bytes | Kind::String => self.block().map(drop),
+            Kind::Fixed { size } => self.slice(*size).map(drop),
+            Kind::Union(branches) => {
+                let branch = self.branch(branches.len())?;
+                self.skip(types, branches[branch].id, depth)
+            }
+            Kind::Record { fields, .. } => {
+                let depth = deeper(depth)?;
+                fields.iter().try_for_each(|field| self.skip(types, field.ty.id, depth))
+            }
+            Kind::Array(items) => self.skip_blocks(types, items.id, false, deeper(depth)?),
+            Kind::Map(values) => self.skip_blocks(types, values.id, true, deeper(depth)?),
+        }
+    }
+
+    fn skip_blocks(&mut self, types: &Types, item: TypeId, keys: bool, depth: usize) -> Outcome<()> {
+        loop {
+            let count = self.block_count()?;
+            if count == 0 {
+                return Ok(());
+            }
+            for _ in 0..count {
+                if keys {
+                    self.block()?;
+                }
+                self.skip(types, item, depth)?;
+            }
+        }
+    }
+}
+
+fn deeper(depth: usize) -> Outcome<usize> {
+    match depth.checked_sub(1) {
+        Some(depth) => Ok(depth),
+        None => refuse(format!("values are nested more than {VALUE_NESTING_MAX} deep")),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "the specification promotes so")]
+fn of_int(number: i32, to: Number) -> Value {
+    match to {
+        Number::Int => Value::Int32(number),
+        Number::Long => Value::Int64(number.into()),
+        Number::Float => Value::Float32(number as f32),
+        Number::Double => Value::Float64(number.into()),
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "the specification promotes so")]
+fn of_long(number: i64, to: Number) -> Value {
+    match to {
+        Number::Int | Number::Long => Value::Int64(number),
+        Number::Float => Value::Float32(number as f32),
+        Number::Double => Value::Float64(number as f64),
+    }
+}
+
+/// How many values one is, with those in it.
+fn size(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(size).sum(),
+        Value::Map(entries) => entries.iter().map(|(_, value)| 1 + size(value)).sum(),
+        Value::Struct(fields) => fields.iter().map(|(_, value)| size(value)).sum(),
+        _ => 0,
+    }
+}
