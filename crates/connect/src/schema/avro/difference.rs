@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::relation::{LogicalType, Pair, Relation, Sides, TooLarge, written_field};
+use super::relation::{LogicalType, Pair, Relation, Sides, Source, TooLarge};
 use super::types::{Field, Kind, Type, TypeId, Types};
 use crate::schema::{CompatibilityPolicy, Direction, Incompatibility};
 
@@ -59,6 +59,8 @@ type Path = usize;
 enum Step {
     Look(Pair, Path),
     Tell(Incompatibility),
+    /// All that was wrong within a pair is told.
+    Leave(Pair),
 }
 
 struct Walk<'t> {
@@ -69,12 +71,14 @@ struct Walk<'t> {
     parts: Vec<(String, Path)>,
     steps: Vec<Step>,
     seen: HashSet<Pair>,
+    /// Those that are being told.
+    open: HashSet<Pair>,
 }
 
 impl<'t> Walk<'t> {
     fn new(sides: Sides<'t>, relation: &'t Relation<'t>, words: Words) -> Self {
         let steps = vec![Step::Look((sides.reader.root.id, sides.writer.root.id), 0)];
-        Self { sides, relation, words, parts: Vec::new(), steps, seen: HashSet::new() }
+        Self { sides, relation, words, parts: Vec::new(), steps, seen: HashSet::new(), open: HashSet::new() }
     }
 
     fn run(mut self) -> Vec<Incompatibility> {
@@ -87,10 +91,15 @@ impl<'t> Walk<'t> {
                 Step::Tell(reason) => told.push(reason),
                 Step::Look(pair, path) => {
                     if !self.relation.holds(pair) && self.seen.insert(pair) {
+                        self.open.insert(pair);
+                        self.steps.push(Step::Leave(pair));
                         let mut steps = self.look(pair, path);
                         steps.reverse();
                         self.steps.append(&mut steps);
                     }
+                }
+                Step::Leave(pair) => {
+                    self.open.remove(&pair);
                 }
             }
         }
@@ -101,12 +110,16 @@ impl<'t> Walk<'t> {
     fn look(&mut self, pair: Pair, path: Path) -> Vec<Step> {
         let (reader, writer) = self.sides.types(pair);
         match (&reader.kind, &writer.kind) {
-            (Kind::Union(_), Kind::Union(branches)) => {
-                let lacking = branches.iter().enumerate();
-                let lacking = lacking.filter(|(_, branch)| !self.relation.holds((pair.0, branch.id)));
-                let lacking: Vec<(usize, TypeId)> =
-                    lacking.map(|(place, branch)| (place, branch.id)).collect();
-                lacking.into_iter().map(|(place, id)| self.lacking_branch(id, path, Some(place))).collect()
+            (Kind::Union(read), Kind::Union(written)) => {
+                let mut steps = Vec::new();
+                for (place, branch) in written.iter().enumerate() {
+                    // That a type holds itself is no reason of its own.
+                    let open = read.iter().any(|read| self.open.contains(&(read.id, branch.id)));
+                    if !open && !self.relation.holds((pair.0, branch.id)) {
+                        steps.push(self.lacking_branch(branch.id, path, Some(place)));
+                    }
+                }
+                steps
             }
             (_, Kind::Union(branches)) => {
                 let branches = branches.iter().enumerate();
@@ -148,16 +161,29 @@ impl<'t> Walk<'t> {
         let mut steps = Vec::new();
         for (place, field) in fields.iter().enumerate() {
             let path = self.push(path, place);
-            match written_field(field, writer) {
-                Some((_, written)) => {
+            match Source::of(field, writer) {
+                Source::Field(_, written) => {
                     let path = self.push(path, "type");
                     steps.push(Step::Look((field.ty.id, written.ty.id), path));
                 }
-                None if field.default.is_some() => {}
-                None => steps.push(self.missing_default(field, path)),
+                Source::Default => {}
+                Source::Several => steps.push(self.ambiguous(field, path)),
+                Source::Nothing => steps.push(self.missing_default(field, path)),
             }
         }
         steps
+    }
+
+    fn ambiguous(&self, field: &Field, path: Path) -> Step {
+        let Words { reader, writer } = self.words;
+        let name = &field.name;
+        let message = |path: &str| {
+            format!(
+                "The field '{name}' (path '{path}') of the {reader} schema is, by its name and its aliases, more than \
+                 one field of the {writer} schema"
+            )
+        };
+        self.tell(NAME, path, message, name.to_string())
     }
 
     fn missing_default(&self, field: &Field, path: Path) -> Step {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 
 use super::default::{self, Budget};
-use super::relation::{Pair, Relation, Sides, TooLarge, promotes, written_field};
+use super::relation::{Pair, Relation, Sides, Source, TooLarge, promotes};
 use super::types::{Field, Kind, TypeId, Types};
 use crate::schema::CompatibilityPolicy;
 use crate::value::Value;
@@ -185,16 +185,23 @@ impl Builder<'_> {
             aligned: false,
         };
         for (place, field) in fields.iter().enumerate() {
-            if let Some((source, written)) = written_field(field, writer) {
-                let target = (place, self.place((field.ty.id, written.ty.id)));
-                step.written[source].targets.push(target);
-            } else if let Some(value) = default::value(self.sides.reader, field, &mut self.budget) {
-                step.defaults.push((place, value));
-            } else {
-                let problem =
-                    if field.default.is_some() { "its default does not fit" } else { "it has no default" };
-                return Step::Refuse(format!("the field {} was not written, and {problem}", field.name));
-            }
+            let problem = match Source::of(field, writer) {
+                Source::Field(source, written) => {
+                    let target = (place, self.place((field.ty.id, written.ty.id)));
+                    step.written[source].targets.push(target);
+                    continue;
+                }
+                Source::Default => match default::value(self.sides.reader, field, &mut self.budget) {
+                    Some(value) => {
+                        step.defaults.push((place, value));
+                        continue;
+                    }
+                    None => "was not written, and its default does not fit",
+                },
+                Source::Several => "may be one of several that were written",
+                Source::Nothing => "was not written, and it has no default",
+            };
+            return Step::Refuse(format!("the field {} {problem}", field.name));
         }
         let in_place = |(place, field): (usize, &WrittenField)| matches!(field.targets.as_slice(), [(target, _)] if *target == place);
         step.aligned = written.len() == fields.len() && step.written.iter().enumerate().all(in_place);

@@ -197,12 +197,12 @@ impl<'t> Sides<'t> {
                 Dependence { sound: true, parts, any: true }
             }
             (Kind::Record { fields, .. }, Kind::Record { .. }) => {
-                let written = |field| written_field(field, writer);
-                let sound = self.settled(pair).is_none()
-                    && fields.iter().all(|field| field.default.is_some() || written(field).is_some());
-                let parts = fields
-                    .iter()
-                    .filter_map(|field| written(field).map(|(_, written)| (field.ty.id, written.ty.id)));
+                let sources = || fields.iter().map(|field| (field, Source::of(field, writer)));
+                let sound = self.settled(pair).is_none() && sources().all(|(_, source)| source.is_sound());
+                let parts = sources().filter_map(|(field, source)| match source {
+                    Source::Field(_, written) => Some((field.ty.id, written.ty.id)),
+                    _ => None,
+                });
                 Dependence { sound, parts: parts.collect(), any: false }
             }
             (Kind::Array(read), Kind::Array(written)) | (Kind::Map(read), Kind::Map(written)) => Dependence {
@@ -259,13 +259,36 @@ fn names_match(reader: &Named, writer: &Named) -> bool {
     reader.name.simple() == writer.name.simple() || reader.aliases.contains(&writer.name)
 }
 
-/// The field of the writer's record that a reader's field is filled from, and its place: the one of its name, else of
-/// its first alias that is there.
-pub(super) fn written_field<'t>(field: &Field, writer: &'t Type) -> Option<(usize, &'t Field)> {
-    let Kind::Record { fields, places, .. } = &writer.kind else { return None };
-    let alias = || field.aliases.iter().find_map(|alias| places.get(alias.as_str()));
-    let place = *places.get(&field.name).or_else(alias)?;
-    fields.get(place).map(|field| (place, field))
+/// Where a field of the reader's record is filled from.
+pub(super) enum Source<'t> {
+    /// The field of its name or of one of its aliases, and its place among the writer's.
+    Field(usize, &'t Field),
+    /// More than one of its names was written; which one is meant, readers disagree.
+    Several,
+    /// It was not written; its default is used.
+    Default,
+    /// It was not written, and it has no default.
+    Nothing,
+}
+
+impl<'t> Source<'t> {
+    pub(super) fn of(field: &Field, writer: &'t Type) -> Self {
+        let Kind::Record { fields, places, .. } = &writer.kind else { return Source::Nothing };
+        let names = std::iter::once(&*field.name).chain(field.aliases.iter().map(String::as_str));
+        let mut found =
+            names.filter_map(|name| places.get(name)).filter_map(|place| Some((*place, fields.get(*place)?)));
+        match (found.next(), found.next()) {
+            (Some((first, _)), Some((second, _))) if first != second => Source::Several,
+            (Some((place, written)), _) => Source::Field(place, written),
+            (None, _) if field.default.is_some() => Source::Default,
+            (None, _) => Source::Nothing,
+        }
+    }
+
+    /// Whether the field can be filled, as far as it alone is concerned.
+    fn is_sound(&self) -> bool {
+        matches!(self, Source::Field(..) | Source::Default)
+    }
 }
 
 /// What a type means beyond its shape.

@@ -1,5 +1,7 @@
 //! Parsing, printing and data. Compatibility has tests of its own.
 
+mod compatibility;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
