@@ -6,6 +6,7 @@
 mod format;
 
 pub mod avro;
+pub mod protobuf;
 
 pub use format::{
     CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, Position, Referenced,

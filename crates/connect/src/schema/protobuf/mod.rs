@@ -1,0 +1,150 @@
+//! Protocol Buffers, `proto2` and `proto3`.
+//!
+//! Texts are parsed by `protox-parse` and their names resolved by `prost-reflect`, both without `protoc`; the canonical
+//! text, the rules of compatibility and the coding of values are ours. A base64 `FileDescriptorProto` is taken as a text
+//! too: it is printed first, and what is printed is the schema, so that there is one way in.
+//!
+//! Imports are references by their path; those of `google/protobuf`, `google/type` and `confluent` need none.
+//! Editions are refused with a message that says so: the parser does not know them.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use prost_reflect::FileDescriptor;
+use prost_reflect::prost_types::FileDescriptorProto;
+
+use super::{
+    CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, RenderError, Schema,
+    SchemaFormat, SchemaText,
+};
+use crate::value::Value;
+
+mod codec;
+mod difference;
+mod literal;
+mod normal;
+mod options;
+mod parse;
+mod position;
+mod print;
+mod types;
+mod well_known;
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes of one text, with those of all that it refers to counted apart.
+pub const TEXT_BYTES_MAX: usize = 1 << 20;
+/// Bytes of all texts that a text refers to.
+pub const REFERENCED_BYTES_MAX: usize = 8 << 20;
+/// Files that a text may refer to, also by way of others.
+pub const IMPORTS_MAX: usize = 1_000;
+/// Brackets that may be open at one place of a text.
+pub const NESTING_MAX: usize = 64;
+/// Reserved and extension ranges of one message, which every field of it is compared with.
+pub const RANGES_MAX: usize = 2_000;
+/// Messages within messages in data, as other implementations limit it too.
+pub const DATA_NESTING_MAX: usize = 100;
+/// Values that decoded data may always have; more only as the bytes do.
+pub const VALUES_MIN: usize = 1 << 20;
+/// Values that each byte of data may become: fields that are absent in the bytes are present in the value.
+pub const VALUES_PER_BYTE_MAX: usize = 8;
+
+/// The form of a base64 `FileDescriptorProto`.
+const SERIALIZED: &str = "serialized";
+/// The form without extensions and custom options, but for those that carry metadata.
+const IGNORE_EXTENSIONS: &str = "ignore_extensions";
+/// The form without the options that carry metadata (`confluent.field_meta` and the like).
+const NO_METADATA: &str = "no-metadata";
+/// Every form.
+const FORMS: &[&str] = &[SERIALIZED, IGNORE_EXTENSIONS, NO_METADATA];
+
+/// The format.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProtobufFormat;
+
+impl SchemaFormat for ProtobufFormat {
+    fn name(&self) -> &'static str {
+        "PROTOBUF"
+    }
+
+    fn parse(&self, text: SchemaText<'_>) -> Result<Arc<dyn Schema>, ParseError> {
+        Ok(Arc::new(ProtobufSchema::parse(text)?))
+    }
+}
+
+/// A parsed file.
+#[derive(Debug)]
+pub struct ProtobufSchema {
+    /// As it was written: names as they stand, options not interpreted.
+    written: FileDescriptorProto,
+    /// With every name resolved.
+    file: FileDescriptor,
+    types: types::Types,
+    canonical: String,
+}
+
+impl ProtobufSchema {
+    /// Parses a text or a base64 descriptor.
+    fn parse(text: SchemaText<'_>) -> Result<Self, ParseError> {
+        let parse::Parsed { written, file } = parse::parse(text)?;
+        let types = types::Types::new(&file);
+        let canonical = print::print(&written, print::Kept::Everything);
+        Ok(ProtobufSchema { written, file, types, canonical })
+    }
+}
+
+impl Schema for ProtobufSchema {
+    fn canonical(&self) -> &str {
+        &self.canonical
+    }
+
+    fn normalized(&self) -> String {
+        print::print(&normal::normalized(&self.file), print::Kept::Everything)
+    }
+
+    fn render(&self, form: &str) -> Result<String, RenderError> {
+        match form {
+            "" => Ok(self.canonical.clone()),
+            SERIALIZED => Ok(STANDARD.encode(self.file.encode_to_vec())),
+            IGNORE_EXTENSIONS => Ok(print::print(&self.written, print::Kept::NoExtensions)),
+            NO_METADATA => Ok(print::print(&self.written, print::Kept::NoMetadata)),
+            other => Err(RenderError { form: other.chars().take(64).collect(), known: FORMS }),
+        }
+    }
+
+    fn record_name(&self) -> Option<&str> {
+        self.types.first_name()
+    }
+
+    fn incompatibilities(
+        &self,
+        writer: &dyn Schema,
+        direction: Direction,
+        _policy: CompatibilityPolicy,
+    ) -> Vec<Incompatibility> {
+        let writer: &dyn Any = writer;
+        match writer.downcast_ref::<ProtobufSchema>() {
+            Some(writer) => difference::incompatibilities(&writer.types, &self.types, direction),
+            None => vec![difference::other_format(direction)],
+        }
+    }
+
+    fn encode(&self, type_name: Option<&str>, value: &Value) -> Result<Encoded, DataError> {
+        codec::encode(&self.types, type_name, value)
+    }
+
+    fn decode(&self, writer: &dyn Schema, bytes: Bytes) -> Result<Value, DataError> {
+        let writer: &dyn Any = writer;
+        match writer.downcast_ref::<ProtobufSchema>() {
+            Some(writer) => codec::decode(&self.types, &writer.types, bytes),
+            None => Err(DataError {
+                message: "the data was written with a schema of another format".into(),
+                path: String::new(),
+            }),
+        }
+    }
+}

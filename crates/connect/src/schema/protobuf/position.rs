@@ -1,0 +1,54 @@
+//! Places in texts, and errors that name them.
+
+use std::ops::Range;
+
+use prost_reflect::DescriptorError;
+
+use crate::schema::{ParseError, Position};
+
+/// Characters of a message; what comes from the text is cut to it.
+const MESSAGE_CHARACTERS_MAX: usize = 500;
+
+/// An error without a place.
+pub(super) fn error(message: impl Into<String>) -> ParseError {
+    ParseError { message: cut(message.into()), position: None }
+}
+
+/// An error at `offset`, in bytes, of `text`.
+pub(super) fn error_at(text: &str, offset: usize, message: impl Into<String>) -> ParseError {
+    ParseError { message: cut(message.into()), position: Some(position(text, offset)) }
+}
+
+/// What the parser says of `text`; without a span the text ended too early.
+pub(super) fn syntax_error(text: &str, found: &protox_parse::ParseError) -> ParseError {
+    let span = found.span().unwrap_or(Range { start: text.len(), end: text.len() });
+    error_at(text, span.start, found.to_string())
+}
+
+/// What the resolution of names and options says of `text`.
+pub(super) fn name_error(text: &str, found: &DescriptorError) -> ParseError {
+    let position = found.line().zip(found.column()).map(|(line, column)| Position {
+        line: line + 1,
+        column: text.lines().nth(line).map_or(0, |line| characters(line, column)) + 1,
+    });
+    ParseError { message: cut(found.to_string()), position }
+}
+
+fn position(text: &str, offset: usize) -> Position {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = before.matches('\n').count() + 1;
+    Position { line, column: characters(&before[line_start..], before.len()) + 1 }
+}
+
+/// The characters of `line` before the byte `column`.
+fn characters(line: &str, column: usize) -> usize {
+    line.char_indices().take_while(|(index, _)| *index < column).count()
+}
+
+fn cut(message: String) -> String {
+    match message.char_indices().nth(MESSAGE_CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message,
+    }
+}
