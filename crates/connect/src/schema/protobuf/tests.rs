@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::ProtobufFormat;
 use crate::schema::{ParseError, Position, Referenced, Schema, SchemaFormat, SchemaText, Validation};
 
+mod compatibility;
 mod data;
 mod text;
 
