@@ -47,6 +47,7 @@ pub(crate) async fn follow(node: Arc<Node>, mut images: watch::Receiver<Arc<Imag
 fn apply(node: &Arc<Node>, image: Arc<Image>) {
     let before = node.view.load_full();
     let delta = ImageDelta::between(&before.image, &image);
+    node.metrics.cluster.changed(&delta, node.id);
     let layers = node.layers(&image);
     if delta.configs.iter().any(|resource| resource.kind == ConfigKind::Broker) {
         adapt(node, &layers);

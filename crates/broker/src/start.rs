@@ -71,11 +71,13 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
     let surroundings = Surroundings { clock: clock.clone(), image, entropy: entropy(random.clone()) };
     let main = storage.stores.main().clone();
     let quorum = crate::quorum::open(&config, main, place, clock.clone(), &control).await?;
+    let metrics = Arc::new(Metrics::default());
     let controller = start_controller(&config, &storage, &quorum, &surroundings, &control);
-    let (committed, follower_failure) = follow_metadata(&config, &storage, &quorum, &surroundings, &control);
-    let groups = group_shards(&config, &assignors, &surroundings, &control)?;
+    let (committed, follower_failure) =
+        follow_metadata(&config, &storage, &quorum, &surroundings, &metrics, &control);
+    let groups = group_shards(&config, &assignors, &surroundings, &metrics, &control)?;
     let (effects, markers) = mpsc::channel(markers::EFFECTS_MAX);
-    let transactions = transaction_shards(&config, &surroundings, effects, &control);
+    let transactions = transaction_shards(&config, &surroundings, effects, &metrics, &control);
     let node = Arc::new(Node {
         id: config.identity.node,
         cluster_id: storage.cluster_id.as_str().into(),
@@ -101,7 +103,7 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
         started: AtomicBool::new(false),
         quorum,
         high_watermarks: Mutex::new(storage.high_watermarks),
-        metrics: Arc::new(Metrics::default()),
+        metrics,
         random,
         config,
     });
@@ -216,6 +218,7 @@ fn start_controller(
         surroundings: surroundings.clone(),
         limits: Limits::default(),
         effects,
+        witness: Arc::new(()),
     };
     let (controller, task) = shard.start();
     control.spawn(task);
@@ -229,12 +232,14 @@ fn follow_metadata(
     storage: &Storage,
     quorum: &Arc<Quorum>,
     surroundings: &Surroundings,
+    metrics: &Arc<Metrics>,
     control: &Handle,
 ) -> (watch::Receiver<Arc<Image>>, watch::Receiver<Option<String>>) {
     let options = cluster_options(config, &storage.cluster_id);
     let node = config.identity.node;
     let (sender, receiver) = watch::channel(Arc::new(Image::default()));
     let (failed, failure) = watch::channel(None);
+    let metrics = metrics.clone();
     let replica = Replica {
         log: quorum.clone(),
         snapshots: Some(quorum.clone()),
@@ -244,6 +249,7 @@ fn follow_metadata(
     };
     control.spawn(async move {
         let followed = replica.follow(|cluster: &Cluster, applied| {
+            metrics.cluster.applied(applied.timestamp);
             if applied.caught_up {
                 let mut image = cluster.image().clone();
                 image.offset = applied.end.plus(-1);
@@ -274,6 +280,7 @@ fn group_shards(
     config: &BrokerConfig,
     assignors: &[Arc<dyn Assignor>],
     surroundings: &Surroundings,
+    metrics: &Metrics,
     control: &Handle,
 ) -> Result<Shards<GroupCoordinator>, StartError> {
     let mut settings = GroupSettings::from(&config.groups);
@@ -291,6 +298,7 @@ fn group_shards(
             ..Limits::default()
         },
         effects,
+        witness: metrics.groups.clone(),
         runtime: control.clone(),
     }))
 }
@@ -299,6 +307,7 @@ fn transaction_shards(
     config: &BrokerConfig,
     surroundings: &Surroundings,
     effects: mpsc::Sender<Committed<TransactionEffect>>,
+    metrics: &Metrics,
     control: &Handle,
 ) -> Shards<TransactionCoordinator> {
     let settings = TransactionSettings::from(&config.transactions);
@@ -308,6 +317,7 @@ fn transaction_shards(
         surroundings: surroundings.clone(),
         limits: Limits { load_bytes, ..Limits::default() },
         effects,
+        witness: metrics.transactions.clone(),
         runtime: control.clone(),
     })
 }

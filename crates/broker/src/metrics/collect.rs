@@ -62,6 +62,7 @@ pub(crate) async fn page(node: &Node, options: Options) -> String {
     compaction(node, &directories, &mut page);
     controller(node, &mut page);
     raft(node, &mut page);
+    coordinators(node, &mut page);
     groups(node, &mut page).await;
     let process = spawn_blocking(Process::now).await.unwrap_or_default();
     server(node, options, &process, &mut page);
@@ -113,11 +114,12 @@ fn requests(node: &Node, page: &mut Exposition) {
     for (api, seen) in &times {
         names(api).for_each(|name| samples.summary(&[name], seen, 1e-3));
     }
-    let parts: [(&'static Family, OfRequests); 4] = [
+    let parts: [(&'static Family, OfRequests); 5] = [
         (&REQUEST_QUEUE_TIME_MS, |meters| &meters.queue_time_us),
         (&LOCAL_TIME_MS, |meters| &meters.local_time_us),
         (&REMOTE_TIME_MS, |meters| &meters.remote_time_us),
         (&RESPONSE_QUEUE_TIME_MS, |meters| &meters.reply_queue_time_us),
+        (&RESPONSE_SEND_TIME_MS, |meters| &meters.send_time_us),
     ];
     for (family, part) in parts {
         let mut samples = page.family(family);
@@ -194,6 +196,10 @@ fn replicas(node: &Node, directories: &[Directory], page: &mut Exposition) {
     page.single(&AT_MIN_ISR, count(&|hosted, replicas| spare(hosted, replicas) == 0));
     let moving = |replicas: &Replicas| !replicas.adding.is_empty() || !replicas.removing.is_empty();
     page.single(&REASSIGNING, count(&|_, replicas| moving(replicas)));
+    let producers: usize = led(node, &view).map(|(hosted, _)| hosted.partition.producer_count()).sum();
+    page.single(&PRODUCER_IDS, producers);
+    page.single(&ISR_SHRINKS, node.metrics.cluster.isr_shrinks.get());
+    page.single(&ISR_EXPANDS, node.metrics.cluster.isr_expands.get());
 }
 
 /// Replicas of this node that are not open, or lie in a directory that is offline.
@@ -223,18 +229,25 @@ fn partitions(node: &Node, page: &mut Exposition) {
     let view = node.view.load_full();
     let mut led: Vec<_> = led(node, &view).collect();
     led.sort_by(|(one, _), (other, _)| one.partition.id().cmp(other.partition.id()));
-    let rows: [(&'static Family, OfPartition); 9] = [
+    let rows: [(&'static Family, OfPartition); 11] = [
         (&PARTITION_UNDER_REPLICATED, |_, replicas| i64::from(replicas.isr.len() < replicas.replicas.len())),
         (&PARTITION_UNDER_MIN_ISR, |hosted, replicas| i64::from(spare(hosted, replicas) < 0)),
+        (&PARTITION_AT_MIN_ISR, |hosted, replicas| i64::from(spare(hosted, replicas) == 0)),
         (&PARTITION_ISR, |_, replicas| replicas.isr.len() as i64),
         (&PARTITION_REPLICAS, |_, replicas| replicas.replicas.len() as i64),
         (&PARTITION_STABLE_LAG, |hosted, _| {
             let watermarks = hosted.partition.watermarks();
             watermarks.high.since(watermarks.stable)
         }),
-        (&LOG_SIZE, |hosted, _| {
-            let bytes: u64 = hosted.partition.spans().iter().map(|span| span.bytes).sum();
-            i64::try_from(bytes).unwrap_or(i64::MAX)
+        (&LOG_SIZE, |hosted, _| size(hosted)),
+        (&LOG_RETENTION_PERCENT, |hosted, _| {
+            let most = hosted
+                .partition
+                .settings()
+                .retention
+                .bytes
+                .map(|most| i64::try_from(most).unwrap_or(i64::MAX));
+            most.and_then(|most| size(hosted).saturating_mul(100).checked_div(most)).unwrap_or(0)
         }),
         (&LOG_SEGMENTS, |hosted, _| hosted.partition.spans().len() as i64),
         (&LOG_START, |hosted, _| hosted.partition.watermarks().start.0),
@@ -247,6 +260,11 @@ fn partitions(node: &Node, page: &mut Exposition) {
             samples.add(&[&id.topic, &id.partition.0.to_string()], value(hosted, replicas));
         }
     }
+}
+
+fn size(hosted: &Hosted) -> i64 {
+    let bytes: u64 = hosted.partition.spans().iter().map(|span| span.bytes).sum();
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 fn log_directories(directories: &[Directory], page: &mut Exposition) {
@@ -308,6 +326,20 @@ fn controller(node: &Node, page: &mut Exposition) {
     page.single(&CONTROLLER_APPLIED, image.offset.0);
     page.single(&CONTROLLER_COMMITTED, node.metadata.borrow().high.0 - 1);
     page.single(&BROKER_APPLIED, image.offset.0);
+    let applied = node.metrics.cluster.last_applied();
+    let behind = node.metadata.borrow().high > image.offset.next();
+    let lag = if behind { node.clock.wall().since(applied) } else { 0 };
+    for (timestamp, family) in [
+        (&BROKER_APPLIED_TIMESTAMP, &BROKER_APPLIED_LAG),
+        (&CONTROLLER_APPLIED_TIMESTAMP, &CONTROLLER_APPLIED_LAG),
+    ] {
+        page.single(timestamp, applied.0);
+        page.single(family, lag);
+    }
+    page.single(&METADATA_ERRORS, u8::from(node.follower_failure.borrow().is_some()));
+    page.single(&ELECTIONS, node.metrics.cluster.elections.get());
+    page.single(&ELIGIBLE_ELECTIONS, node.metrics.cluster.eligible_elections.get());
+    page.single(&UNCLEAN_ELECTIONS, node.metrics.cluster.unclean_elections.get());
     page.single(&METADATA_VERSION, image.feature("metadata.version"));
 }
 
@@ -323,8 +355,41 @@ fn raft(node: &Node, page: &mut Exposition) {
     page.single(&RAFT_EPOCH, status.epoch.0);
     page.single(&RAFT_HIGH_WATERMARK, status.high_watermark.0);
     page.single(&RAFT_LOG_END, node.metadata.borrow().end.0);
+    page.single(&RAFT_LOG_END_EPOCH, node.metadata.borrow().epoch.0);
+    let (commits, elections) = (status.commits, status.elections);
+    known(page, &RAFT_COMMIT_AVG, commits.mean().map(milliseconds));
+    known(page, &RAFT_COMMIT_MAX, commits.mean().map(|_| milliseconds(commits.max)));
+    known(page, &RAFT_ELECTION_AVG, elections.mean().map(milliseconds));
+    known(page, &RAFT_ELECTION_MAX, elections.mean().map(|_| milliseconds(elections.max)));
+    if let Some((taken, bytes)) = status.snapshot {
+        page.single(&SNAPSHOT_BYTES, bytes);
+        page.single(&SNAPSHOT_AGE, node.clock.wall().since(taken));
+    }
     page.single(&RAFT_VOTERS, status.voters.len());
     page.single(&RAFT_OBSERVERS, status.observers.len());
+}
+
+fn coordinators(node: &Node, page: &mut Exposition) {
+    let (groups, transactions) = (&node.metrics.groups, &node.metrics.transactions);
+    page.single(&OFFSET_COMMITS, groups.offset_commits.get());
+    page.single(&CLASSIC_REBALANCES, groups.classic_rebalances.get());
+    page.single(&CONSUMER_REBALANCES, groups.consumer_rebalances.get());
+    for (loads, mean, max) in [
+        (&groups.loads, &GROUP_LOAD_AVG, &GROUP_LOAD_MAX),
+        (&transactions.loads, &TRANSACTION_LOAD_AVG, &TRANSACTION_LOAD_MAX),
+    ] {
+        if let Some(times) = loads.now() {
+            page.single(mean, milliseconds(times.mean()));
+            page.single(max, milliseconds(times.max));
+        }
+    }
+    let verified = transactions.verification_us.distribution(node.clock.now());
+    page.family(&VERIFICATION_TIME_MS).summary(&[], &verified, 1e-3);
+    page.single(&VERIFICATION_FAILURES, transactions.verification_failures.get());
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 async fn groups(node: &Node, page: &mut Exposition) {
@@ -351,10 +416,20 @@ async fn groups(node: &Node, page: &mut Exposition) {
         })
         .flatten()
         .collect();
-    let in_state = |state: &str| listed.iter().filter(|group| group.state == state).count();
     page.single(&GROUPS, listed.len());
-    page.family(&GROUP_COUNT)
-        .add(&["classic"], listed.iter().filter(|group| group.group_type == "classic").count());
+    let of_type = |name: &str| listed.iter().filter(|group| group.group_type == name).count();
+    let mut samples = page.family(&GROUP_COUNT);
+    ["classic", "consumer"].iter().for_each(|name| samples.add(&[name], of_type(name)));
+    let offsets: usize = listed.iter().map(|group| group.offsets).sum();
+    page.single(&OFFSETS, offsets);
+    page.single(&OFFSET_COUNT, offsets);
+    let in_state = |kind: &str, state: &str| {
+        listed.iter().filter(|group| group.group_type == kind && group.state == state).count()
+    };
+    let mut samples = page.family(&CONSUMER_GROUP_COUNT);
+    for state in ["Empty", "Assigning", "Reconciling", "Stable", "Dead"] {
+        samples.add(&[state], in_state("consumer", state));
+    }
     let states = [
         (&GROUPS_PREPARING, "PreparingRebalance"),
         (&GROUPS_COMPLETING, "CompletingRebalance"),
@@ -362,9 +437,9 @@ async fn groups(node: &Node, page: &mut Exposition) {
         (&GROUPS_EMPTY, "Empty"),
         (&GROUPS_DEAD, "Dead"),
     ];
-    states.iter().for_each(|(family, state)| page.single(family, in_state(state)));
+    states.iter().for_each(|(family, state)| page.single(family, in_state("classic", state)));
     let mut samples = page.family(&CLASSIC_GROUP_COUNT);
-    states.iter().for_each(|(_, state)| samples.add(&[state], in_state(state)));
+    states.iter().for_each(|(_, state)| samples.add(&[state], in_state("classic", state)));
 }
 
 fn server(node: &Node, options: Options, process: &Process, page: &mut Exposition) {

@@ -89,6 +89,8 @@ families! {
     LOCAL_TIME_MS: Summary = "kafka_network_requestmetrics_localtimems" ["request"];
     /// Milliseconds in which a request waited for records, a commit, or members of its group.
     REMOTE_TIME_MS: Summary = "kafka_network_requestmetrics_remotetimems" ["request"];
+    /// Milliseconds in which a reply waited for its client to take it, when the connection was full.
+    RESPONSE_SEND_TIME_MS: Summary = "kafka_network_requestmetrics_responsesendtimems" ["request"];
     /// Milliseconds in which a reply waited behind earlier ones of its connection.
     RESPONSE_QUEUE_TIME_MS: Summary = "kafka_network_requestmetrics_responsequeuetimems" ["request"];
     /// Seconds from a request's last byte to its reply.
@@ -134,6 +136,8 @@ families! {
     PARTITION_UNDER_REPLICATED: Gauge = "kafka_cluster_partition_underreplicated" ["topic", "partition"];
     /// 1 when a partition led here has fewer in-sync replicas than min.insync.replicas.
     PARTITION_UNDER_MIN_ISR: Gauge = "kafka_cluster_partition_underminisr" ["topic", "partition"];
+    /// 1 when a partition led here has just as many in-sync replicas as min.insync.replicas asks for.
+    PARTITION_AT_MIN_ISR: Gauge = "kafka_cluster_partition_atminisr" ["topic", "partition"];
     /// In-sync replicas of a partition that is led here.
     PARTITION_ISR: Gauge = "kafka_cluster_partition_insyncreplicascount" ["topic", "partition"];
     /// Replicas of a partition that is led here.
@@ -142,6 +146,8 @@ families! {
     PARTITION_STABLE_LAG: Gauge = "kafka_cluster_partition_laststableoffsetlag" ["topic", "partition"];
     /// Bytes of a partition's log.
     LOG_SIZE: Gauge = "kafka_log_log_size" ["topic", "partition"];
+    /// Bytes of a partition's log in percent of its retention.bytes; 0 when that is unlimited.
+    LOG_RETENTION_PERCENT: Gauge = "kafka_log_log_retentionsizeinpercent" ["topic", "partition"];
     /// Segments of a partition's log.
     LOG_SEGMENTS: Gauge = "kafka_log_log_numlogsegments" ["topic", "partition"];
     /// The first offset that can be read.
@@ -174,6 +180,19 @@ families! {
     /// Dirty bytes of the logs that cannot be compacted.
     CLEANER_UNCLEANABLE_BYTES: Gauge = "kafka_log_logcleanermanager_uncleanable_bytes" ["logDirectory"];
 
+    /// How often partitions that this broker leads lost in-sync replicas.
+    ISR_SHRINKS: Counter = "kafka_server_replicamanager_isrshrinks_total";
+    /// How often partitions that this broker leads won in-sync replicas.
+    ISR_EXPANDS: Counter = "kafka_server_replicamanager_isrexpands_total";
+    /// Producers whose state is kept in the partitions that this broker leads.
+    PRODUCER_IDS: Gauge = "kafka_server_replicamanager_produceridcount";
+
+    /// Partitions that were given another leader, since this broker was started.
+    ELECTIONS: Counter = "vltava_controller_leader_elections_total";
+    /// Those of them whose new leader was an eligible replica out of sync (KIP-966).
+    ELIGIBLE_ELECTIONS: Counter = "kafka_controller_controllerstats_electionfromeligibleleaderreplicas_total";
+    /// Those of them whose new leader was out of sync, so that records may be lost.
+    UNCLEAN_ELECTIONS: Counter = "kafka_controller_controllerstats_uncleanleaderelections_total";
     /// 1 when this node is the active controller.
     ACTIVE_CONTROLLER: Gauge = "kafka_controller_kafkacontroller_activecontrollercount";
     /// Brokers that take part.
@@ -194,6 +213,20 @@ families! {
     CONTROLLER_COMMITTED: Gauge = "kafka_controller_kafkacontroller_lastcommittedrecordoffset";
     /// The last offset of the metadata log that the broker has applied.
     BROKER_APPLIED: Gauge = "kafka_server_brokermetadatametrics_last_applied_record_offset";
+    /// The timestamp of the last record of the metadata log that was applied, in milliseconds since 1970.
+    BROKER_APPLIED_TIMESTAMP: Gauge = "kafka_server_brokermetadatametrics_last_applied_record_timestamp";
+    /// How long ago that was, in milliseconds; 0 when everything is applied.
+    BROKER_APPLIED_LAG: Gauge = "kafka_server_brokermetadatametrics_last_applied_record_lag_ms";
+    /// The same, of the controller.
+    CONTROLLER_APPLIED_TIMESTAMP: Gauge = "kafka_controller_kafkacontroller_lastappliedrecordtimestamp";
+    /// The same, of the controller.
+    CONTROLLER_APPLIED_LAG: Gauge = "kafka_controller_kafkacontroller_lastappliedrecordlagms";
+    /// 1 once the metadata log could not be followed any further.
+    METADATA_ERRORS: Counter = "kafka_server_brokermetadatametrics_metadata_load_error_count";
+    /// The size of the newest snapshot of the metadata.
+    SNAPSHOT_BYTES: Gauge = "kafka_server_snapshotemitter_latestsnapshotgeneratedbytes";
+    /// How long ago it was taken.
+    SNAPSHOT_AGE: Gauge = "kafka_server_snapshotemitter_latestsnapshotgeneratedagems";
     /// The finalised metadata version, as a feature level.
     METADATA_VERSION: Gauge = "kafka_server_metadataloader_currentmetadataversion";
 
@@ -207,6 +240,16 @@ families! {
     RAFT_HIGH_WATERMARK: Gauge = "kafka_server_raftmetrics_high_watermark";
     /// The end of the metadata log on this node.
     RAFT_LOG_END: Gauge = "kafka_server_raftmetrics_log_end_offset";
+    /// The epoch of the last record in the metadata log.
+    RAFT_LOG_END_EPOCH: Gauge = "kafka_server_raftmetrics_log_end_epoch";
+    /// Milliseconds from the proposal of metadata until it was committed, on average since the start.
+    RAFT_COMMIT_AVG: Gauge = "kafka_server_raftmetrics_commit_latency_avg";
+    /// The most milliseconds from the proposal of metadata until it was committed, since the start.
+    RAFT_COMMIT_MAX: Gauge = "kafka_server_raftmetrics_commit_latency_max";
+    /// Milliseconds that it took this node to lead the quorum, on average since the start.
+    RAFT_ELECTION_AVG: Gauge = "kafka_server_raftmetrics_election_latency_avg";
+    /// The most milliseconds that it took this node to lead the quorum, since the start.
+    RAFT_ELECTION_MAX: Gauge = "kafka_server_raftmetrics_election_latency_max";
     /// Nodes that vote on metadata.
     RAFT_VOTERS: Gauge = "kafka_server_raftmetrics_number_of_voters";
     /// Nodes that follow the metadata log without a vote.
@@ -228,6 +271,31 @@ families! {
     GROUP_COUNT: Gauge = "kafka_server_group_coordinator_metrics_group_count" ["protocol"];
     /// Classic groups that this broker coordinates, by state.
     CLASSIC_GROUP_COUNT: Gauge = "kafka_server_group_coordinator_metrics_classic_group_count" ["state"];
+    /// Groups of the consumer protocol that this broker coordinates, by state.
+    CONSUMER_GROUP_COUNT: Gauge = "kafka_server_group_coordinator_metrics_consumer_group_count" ["state"];
+    /// Offsets that groups have committed and that are kept.
+    OFFSETS: Gauge = "kafka_coordinator_group_groupmetadatamanager_numoffsets";
+    /// The same, under its newer name.
+    OFFSET_COUNT: Gauge = "kafka_server_group_coordinator_metrics_offset_count";
+    /// Offsets that groups have committed, within transactions too.
+    OFFSET_COMMITS: Counter = "kafka_server_group_coordinator_metrics_offset_commit_count";
+    /// Rebalances of classic groups that have ended with an assignment.
+    CLASSIC_REBALANCES: Counter = "kafka_server_group_coordinator_metrics_group_completed_rebalance_count";
+    /// New epochs of groups of the consumer protocol.
+    CONSUMER_REBALANCES: Counter = "kafka_server_group_coordinator_metrics_consumer_group_rebalance_count";
+    /// Milliseconds that the replay of a partition of __consumer_offsets took, on average since the start.
+    GROUP_LOAD_AVG: Gauge = "kafka_server_group_coordinator_metrics_partition_load_time_avg";
+    /// The most milliseconds that the replay of a partition of __consumer_offsets took, since the start.
+    GROUP_LOAD_MAX: Gauge = "kafka_server_group_coordinator_metrics_partition_load_time_max";
+    /// Milliseconds that the replay of a partition of __transaction_state took, on average since the start.
+    TRANSACTION_LOAD_AVG: Gauge = "kafka_server_transaction_coordinator_metrics_partition_load_time_avg";
+    /// The most milliseconds that the replay of a partition of __transaction_state took, since the start.
+    TRANSACTION_LOAD_MAX: Gauge = "kafka_server_transaction_coordinator_metrics_partition_load_time_max";
+    /// Milliseconds in which transaction coordinators vouched for the partitions of a request.
+    VERIFICATION_TIME_MS: Summary = "kafka_server_addpartitionstotxnmanager_verificationtimems";
+    /// Partitions that transaction coordinators did not vouch for.
+    VERIFICATION_FAILURES: Counter = "kafka_server_addpartitionstotxnmanager_verificationfailurerate";
+
     /// Partitions of __consumer_offsets that this broker coordinates, by what they are doing.
     GROUP_PARTITIONS: Gauge = "kafka_server_group_coordinator_metrics_num_partitions" ["state"];
 

@@ -8,8 +8,10 @@
 //! Kafka works unchanged; what Kafka has no name for starts with `vltava_` or `process_`. Every family is declared once,
 //! in [`families`]. A figure that this broker cannot tell honestly has no series.
 
+mod cluster;
 pub(crate) mod collect;
 mod compaction;
+mod coordinators;
 pub(crate) mod exposition;
 pub(crate) mod families;
 mod histogram;
@@ -26,7 +28,9 @@ use vltava_core::clock::Moment;
 use vltava_core::error::ErrorCode;
 use vltava_core::id::TopicName;
 
+use cluster::ClusterMeters;
 use compaction::CompactionMeters;
+use coordinators::{GroupMeters, TransactionMeters};
 use requests::RequestMeters;
 
 /// A number that only grows.
@@ -52,6 +56,9 @@ pub(crate) struct Metrics {
     pub(crate) requests: RequestMeters,
     pub(crate) idleness: Idleness,
     pub(crate) compaction: CompactionMeters,
+    pub(crate) cluster: ClusterMeters,
+    pub(crate) groups: Arc<GroupMeters>,
+    pub(crate) transactions: Arc<TransactionMeters>,
 }
 
 /// How much of the time threads have nothing to do, between one look and the next.

@@ -34,6 +34,8 @@ pub(crate) struct ApiMeters {
     pub(crate) remote_time_us: Histogram,
     /// The part in which its reply waited behind earlier ones. Recorded if it did.
     pub(crate) reply_queue_time_us: Histogram,
+    /// After all that, for how long the connection was full before its client had taken the reply. Recorded if it was.
+    pub(crate) send_time_us: Histogram,
     /// The size of a request in bytes.
     pub(crate) bytes: Histogram,
 }
@@ -122,6 +124,13 @@ impl RequestMeters {
         }
     }
 
+    /// The reply to a request has left, after its connection was full for so long.
+    pub(crate) fn sent(&self, api: &Api, took: Duration) {
+        if let Some(meters) = self.0.get(place(api)).and_then(OnceLock::get) {
+            meters.send_time_us.record(microseconds(took));
+        }
+    }
+
     /// The meters of the APIs that were used.
     pub(crate) fn used(&self) -> impl Iterator<Item = (&'static Api, &ApiMeters)> {
         APIS.iter().filter_map(|api| Some((api, &**self.0.get(place(api))?.get()?)))
@@ -140,6 +149,7 @@ impl ApiMeters {
             queue_time_us: Histogram::default(),
             remote_time_us: Histogram::default(),
             reply_queue_time_us: Histogram::default(),
+            send_time_us: Histogram::default(),
             bytes: Histogram::default(),
         }
     }
@@ -157,7 +167,8 @@ impl ApiMeters {
     }
 }
 
-fn microseconds(time: Duration) -> u64 {
+/// A time in whole microseconds.
+pub(crate) fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 

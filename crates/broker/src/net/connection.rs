@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
@@ -52,6 +53,8 @@ pub(crate) struct Connection {
     /// A request that was taken off the buffer and may not start yet, and when it came.
     held: Option<(Incoming, Moment)>,
     outbox: Outbox,
+    /// Which APIs the replies in the outbox are of.
+    sending: SmallVec<[&'static Api; 4]>,
     closing: bool,
     peer: Arc<Peer>,
     node: Arc<Node>,
@@ -130,6 +133,7 @@ impl Connection {
             waiting: VecDeque::new(),
             held: None,
             outbox: Outbox::default(),
+            sending: SmallVec::new(),
             closing: false,
             peer: Arc::new(peer),
             node,
@@ -150,7 +154,7 @@ impl Connection {
         self.start_requests()?;
         self.settle();
         if !self.outbox.is_empty() {
-            self.outbox.write_to(&self.stream).await?;
+            self.send_replies().await?;
         }
         if self.closing && self.waiting.is_empty() {
             return Err(Ended::Closed);
@@ -159,6 +163,19 @@ impl Connection {
             return Ok(());
         }
         self.wait().await
+    }
+
+    /// Writes the replies. Only when the peer does not take them at once is it looked how long it takes.
+    async fn send_replies(&mut self) -> Result<(), Ended> {
+        self.outbox.try_write_to(&self.stream)?;
+        if !self.outbox.is_empty() {
+            let since = self.node.clock.now();
+            self.outbox.write_to(&self.stream).await?;
+            let took = self.node.clock.now().since(since);
+            self.sending.iter().for_each(|api| self.node.metrics.requests.sent(api, took));
+        }
+        self.sending.clear();
+        Ok(())
     }
 
     /// Starts every request that is here and may start.
@@ -219,6 +236,7 @@ impl Connection {
             let (api, times) = (first.api, first.times(self.node.clock.now()));
             let Progress::Done(reply) = first.reply else { return };
             self.node.metrics.requests.answered(api, &reply.tally, times);
+            self.sending.push(api);
             self.send(reply);
         }
     }
@@ -254,6 +272,7 @@ impl Connection {
         self.frames.release();
         self.waiting = VecDeque::new();
         self.outbox = Outbox::default();
+        self.sending = SmallVec::new();
     }
 
     /// Takes memory for the frame that has begun, when that is a large one; waits while the others have it all.

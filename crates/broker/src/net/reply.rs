@@ -39,16 +39,27 @@ impl Outbox {
         self.segments.is_empty()
     }
 
-    /// Writes everything; waits for the peer to take it.
-    pub(crate) async fn write_to(&mut self, stream: &TcpStream) -> io::Result<()> {
+    /// Writes what the peer takes at once.
+    pub(crate) fn try_write_to(&mut self, stream: &TcpStream) -> io::Result<()> {
         while !self.segments.is_empty() {
             match self.write_some(stream) {
                 Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Writes everything; waits for the peer to take it.
+    pub(crate) async fn write_to(&mut self, stream: &TcpStream) -> io::Result<()> {
+        loop {
+            self.try_write_to(stream)?;
+            if self.is_empty() {
+                return Ok(());
+            }
+            stream.writable().await?;
+        }
     }
 
     fn write_some(&mut self, stream: &TcpStream) -> io::Result<()> {

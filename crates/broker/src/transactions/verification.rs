@@ -20,6 +20,7 @@ use vltava_protocol::add_partitions_to_txn_request::{
 };
 use vltava_protocol::messages::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse};
 
+use crate::metrics::requests::microseconds;
 use crate::node::Node;
 
 /// What a client's protocol expects of the broker.
@@ -46,11 +47,15 @@ pub(crate) struct Question {
 
 /// Asks the coordinator. Returns why it does not agree, for each partition where it does not.
 pub(crate) async fn ask(node: &Node, question: &Question) -> HashMap<TopicPartition, ErrorCode> {
+    let begun = node.clock.now();
     let refused = match coordinator(node, &question.id) {
         Err(code) => all(question, code),
         Ok(broker) if broker == node.id => ask_here(node, question).await,
         Ok(broker) => ask_there(node, broker, question).await,
     };
+    let meters = &node.metrics.transactions;
+    meters.verification_us.record(microseconds(node.clock.now().since(begun)));
+    meters.verification_failures.add(refused.len() as u64);
     refused.into_iter().map(|(partition, code)| (partition, for_producer(code, question.ask))).collect()
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use parking_lot::{Condvar, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,10 +12,15 @@ use vltava_broker::{Broker, Builder};
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{DirectoryId, Offset};
 use vltava_core::log::{Directory, Log, LogError, LogId, LogSettings, LogStore, StoredLog};
-use vltava_protocol::messages::DeleteTopicsRequest;
+use vltava_protocol::join_group_request::JoinGroupRequestProtocol;
+use vltava_protocol::messages::{
+    ConsumerGroupHeartbeatRequest, DeleteTopicsRequest, FetchRequest, FindCoordinatorRequest,
+    JoinGroupRequest, OffsetCommitRequest, SyncGroupRequest,
+};
+use vltava_protocol::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use vltava_storage::memory::MemoryStore;
 
-use crate::client::{Client, FETCH, PRODUCE};
+use crate::client::{Client, FETCH, PRODUCE, fetch_request};
 
 /// The names that the usual rules of the JMX exporter give to Kafka's beans.
 const KAFKA_NAMES: &str = include_str!("kafka_metrics.txt");
@@ -290,6 +296,14 @@ async fn what_clients_do_is_counted() {
         ("kafka_server_replicamanager_leadercount", 2.0),
         ("kafka_server_replicamanager_underreplicatedpartitions", 0.0),
         ("kafka_server_replicamanager_atminisrpartitioncount", 2.0),
+        ("kafka_server_replicamanager_isrshrinks_total", 0.0),
+        ("kafka_server_replicamanager_isrexpands_total", 0.0),
+        ("kafka_controller_controllerstats_uncleanleaderelections_total", 0.0),
+        ("kafka_cluster_partition_atminisr{topic=\"t\",partition=\"0\"}", 1.0),
+        ("kafka_log_log_retentionsizeinpercent{topic=\"t\",partition=\"0\"}", 0.0),
+        ("kafka_network_requestmetrics_responsesendtimems_count{request=\"Produce\"}", 2.0),
+        ("kafka_server_brokermetadatametrics_last_applied_record_lag_ms", 0.0),
+        ("kafka_server_brokermetadatametrics_metadata_load_error_count", 0.0),
         ("kafka_controller_kafkacontroller_activecontrollercount", 1.0),
         ("kafka_controller_kafkacontroller_globaltopiccount", 1.0),
         ("kafka_controller_kafkacontroller_offlinepartitionscount", 0.0),
@@ -302,6 +316,15 @@ async fn what_clients_do_is_counted() {
         assert_eq!(before.value(series), value, "{series}");
     }
     assert!(before.value("process_resident_memory_bytes") > 0.0);
+    assert!(before.value("kafka_server_raftmetrics_commit_latency_max") > 0.0);
+    assert!(before.value("kafka_server_raftmetrics_election_latency_avg") > 0.0);
+    assert_eq!(
+        before.value("kafka_server_raftmetrics_log_end_epoch"),
+        before.value("kafka_server_raftmetrics_current_epoch")
+    );
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as f64;
+    let applied = before.value("kafka_server_brokermetadatametrics_last_applied_record_timestamp");
+    assert!((now - 60_000.0..=now).contains(&applied), "{applied}");
     assert!(before.value("kafka_log_log_size{topic=\"t\",partition=\"0\"}") > 60.0);
 
     let request = DeleteTopicsRequest {
@@ -314,6 +337,124 @@ async fn what_clients_do_is_counted() {
     let left: Vec<&String> = after.series.keys().filter(|series| series.contains("topic=\"t\"")).collect();
     assert!(left.is_empty(), "{left:?}");
     assert_eq!(after.value("kafka_server_brokertopicmetrics_messagesin_total"), 3.0);
+    broker.shutdown().await;
+}
+
+/// One member of a classic group joins, syncs and commits two offsets.
+async fn live_in_a_classic_group(client: &mut Client) {
+    let find =
+        FindCoordinatorRequest { coordinator_keys: vec!["g".into()], ..FindCoordinatorRequest::default() };
+    assert_eq!(client.ask(&find, 4).await.coordinators[0].error_code, 0);
+    let join = JoinGroupRequest {
+        group_id: "g".into(),
+        session_timeout_ms: 30_000,
+        rebalance_timeout_ms: 30_000,
+        protocol_type: "consumer".into(),
+        protocols: vec![JoinGroupRequestProtocol {
+            name: "range".into(),
+            ..JoinGroupRequestProtocol::default()
+        }],
+        ..JoinGroupRequest::default()
+    };
+    let joined = loop {
+        let joined = client.ask(&join, 3).await;
+        match ErrorCode::from_code(joined.error_code) {
+            ErrorCode::NONE => break joined,
+            ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_LOAD_IN_PROGRESS => {}
+            code => panic!("{code}"),
+        }
+    };
+    let sync = SyncGroupRequest {
+        group_id: "g".into(),
+        generation_id: joined.generation_id,
+        member_id: joined.member_id.clone(),
+        ..SyncGroupRequest::default()
+    };
+    assert_eq!(client.ask(&sync, 3).await.error_code, 0);
+    let partitions = [0, 1].map(|partition_index| OffsetCommitRequestPartition {
+        partition_index,
+        committed_offset: 7,
+        ..OffsetCommitRequestPartition::default()
+    });
+    let topic = OffsetCommitRequestTopic {
+        name: "t".into(),
+        partitions: partitions.into(),
+        ..OffsetCommitRequestTopic::default()
+    };
+    let commit = OffsetCommitRequest {
+        group_id: "g".into(),
+        generation_id_or_member_epoch: joined.generation_id,
+        member_id: joined.member_id,
+        topics: vec![topic],
+        ..OffsetCommitRequest::default()
+    };
+    assert_eq!(client.ask(&commit, 8).await.topics[0].partitions[1].error_code, 0);
+}
+
+#[tokio::test]
+async fn what_groups_do_is_counted() {
+    let broker = with_http()
+        .set("offsets.topic.num.partitions", "1")
+        .set("group.initial.rebalance.delay.ms", "0")
+        .start()
+        .await
+        .unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    client.create_topic("t", 2).await;
+    live_in_a_classic_group(&mut client).await;
+    let beat = ConsumerGroupHeartbeatRequest {
+        group_id: "next".into(),
+        member_id: "AAAAAAAAAAAAAAAAAAAAAQ".into(),
+        rebalance_timeout_ms: 30_000,
+        subscribed_topic_names: Some(vec!["t".into()]),
+        topic_partitions: Some(Vec::new()),
+        ..ConsumerGroupHeartbeatRequest::default()
+    };
+    assert_eq!(client.ask(&beat, 1).await.error_code, 0);
+    let page = page(&broker).await;
+    let prefix = "kafka_server_group_coordinator_metrics";
+    for (series, value) in [
+        ("offset_commit_count", 2.0),
+        ("offset_count", 2.0),
+        ("group_completed_rebalance_count", 1.0),
+        ("consumer_group_rebalance_count", 1.0),
+        ("group_count{protocol=\"classic\"}", 1.0),
+        ("group_count{protocol=\"consumer\"}", 1.0),
+        ("classic_group_count{state=\"Stable\"}", 1.0),
+        ("classic_group_count{state=\"Empty\"}", 0.0),
+        ("num_partitions{state=\"active\"}", 1.0),
+    ] {
+        assert_eq!(page.value(&format!("{prefix}_{series}")), value, "{series}");
+    }
+    let states =
+        page.series.iter().filter(|(name, _)| name.starts_with(&format!("{prefix}_consumer_group_count")));
+    assert_eq!(states.map(|(_, count)| count).sum::<f64>(), 1.0);
+    let (mean, max) = ("partition_load_time_avg", "partition_load_time_max");
+    assert!(page.value(&format!("{prefix}_{mean}")) <= page.value(&format!("{prefix}_{max}")));
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_reply_that_its_client_does_not_take_shows_as_time_to_send() {
+    let broker = with_http().start().await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    client.create_topic("t", 1).await;
+    let megabyte = "x".repeat(1_000_000);
+    for _ in 0..16 {
+        assert_eq!(client.produce("t", &[&megabyte]).await.error_code, 0);
+    }
+    // More than the buffers of both sides hold.
+    let mut fetch = fetch_request("t", 0, 0);
+    fetch.topics[0].partitions[0].partition_max_bytes = 50 << 20;
+    client.send(&fetch, FETCH).await;
+    let series = "kafka_network_requestmetrics_requests_total{request=\"FetchConsumer\",version=\"12\"}";
+    while page(&broker).await.series.get(series).copied() != Some(1.0) {}
+    client.receive::<FetchRequest>(FETCH).await;
+    client.create_topic("u", 1).await;
+    let page = page(&broker).await;
+    let sent = "kafka_network_requestmetrics_responsesendtimems_sum";
+    assert!(page.value(&format!("{sent}{{request=\"Fetch\"}}")) > 0.0);
+    assert_eq!(page.value(&format!("{sent}{{request=\"Produce\"}}")), 0.0);
     broker.shutdown().await;
 }
 

@@ -244,4 +244,6 @@ pub struct ListedGroup {
     pub state: &'static str,
     /// Its type, as Kafka names it: `classic` or `consumer`.
     pub group_type: &'static str,
+    /// How many offsets it has committed.
+    pub offsets: usize,
 }

@@ -43,6 +43,7 @@ impl GroupCoordinator {
                 protocol_type: Arc::from(CONSUMER_PROTOCOL_TYPE),
                 state,
                 group_type: CONSUMER,
+                offsets: self.offsets.count_of(id),
             }));
         }
         if !passes(&filter.types, CLASSIC) {
@@ -58,6 +59,7 @@ impl GroupCoordinator {
             protocol_type: group.protocol_type.clone().unwrap_or_else(|| Arc::from("")),
             state: group.state.name(),
             group_type: CLASSIC,
+            offsets: self.offsets.count_of(id),
         }));
         Decision::answer(GroupAnswer::ListGroups(listed))
     }

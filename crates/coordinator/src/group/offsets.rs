@@ -51,6 +51,11 @@ impl Offsets {
         })
     }
 
+    /// How many offsets a group has.
+    pub(super) fn count_of(&self, group: &GroupId) -> usize {
+        self.committed.get(group).into_iter().flat_map(BTreeMap::values).map(BTreeMap::len).sum()
+    }
+
     /// The groups that have an offset, or would have one if an open transaction committed.
     pub(super) fn groups(&self) -> BTreeSet<&GroupId> {
         self.committed.keys().chain(self.pending.keys().map(|key| &key.group)).collect()

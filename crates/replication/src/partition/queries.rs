@@ -222,6 +222,12 @@ impl Partition {
         Ok(shared.state.start)
     }
 
+    /// How many producers are remembered.
+    #[must_use]
+    pub fn producer_count(&self) -> usize {
+        self.shared.lock().state.producers.iter().count()
+    }
+
     /// Every producer that is remembered, in the order of their ids (DescribeProducers).
     #[must_use]
     pub fn producers(&self) -> Vec<(ProducerId, ProducerState)> {

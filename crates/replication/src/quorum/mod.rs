@@ -65,7 +65,7 @@ use types::{Types, VoterId};
 
 pub use control::KRAFT_VERSION;
 pub use files::{MemoryFiles, QuorumFiles};
-pub use status::{QuorumReplica, QuorumStatus};
+pub use status::{Latency, QuorumReplica, QuorumStatus};
 
 /// How often a leader says that it lives. A lone voter says it to nobody.
 const HEARTBEAT_MS: u64 = 500;
@@ -249,6 +249,7 @@ impl Quorum {
     pub fn status(&self) -> QuorumStatus {
         let marks = *self.projected.watch.borrow();
         let leader = self.raft.metrics().borrow().current_leader;
+        let snapshot = self.projected.checkpoints.newest();
         let now = self.settings.clock.wall();
         let myself = QuorumReplica {
             id: self.id.node,
@@ -264,6 +265,9 @@ impl Quorum {
             high_watermark: marks.high,
             voters: vec![myself],
             observers: Vec::new(),
+            commits: *self.placing.commits.lock(),
+            elections: *self.placing.elections.lock(),
+            snapshot: snapshot.map(|checkpoint| (checkpoint.timestamp, checkpoint.bytes)),
         }
     }
 

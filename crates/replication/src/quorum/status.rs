@@ -1,5 +1,7 @@
 //! What the quorum says of itself (DescribeQuorum).
 
+use std::time::Duration;
+
 use vltava_core::id::{BrokerId, DirectoryId, LeaderEpoch, Offset, Timestamp};
 use vltava_core::image::Endpoint;
 
@@ -16,6 +18,38 @@ pub struct QuorumStatus {
     pub voters: Vec<QuorumReplica>,
     /// The nodes that follow the metadata log and do not vote.
     pub observers: Vec<QuorumReplica>,
+    /// From the proposal of records until they were committed.
+    pub commits: Latency,
+    /// From the end of one leadership, or the start, until this node led.
+    pub elections: Latency,
+    /// The newest snapshot: when it was taken, and its size in bytes.
+    pub snapshot: Option<(Timestamp, u64)>,
+}
+
+/// How long something took, since the start of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// How often it happened.
+    pub count: u32,
+    /// How long it took, all together.
+    pub sum: Duration,
+    /// How long it took at most.
+    pub max: Duration,
+}
+
+impl Latency {
+    /// It happened once more.
+    pub(super) fn record(&mut self, took: Duration) {
+        self.count = self.count.saturating_add(1);
+        self.sum += took;
+        self.max = self.max.max(took);
+    }
+
+    /// How long it took on average; nothing before it has happened.
+    #[must_use]
+    pub fn mean(&self) -> Option<Duration> {
+        self.sum.checked_div(self.count)
+    }
 }
 
 /// A node that follows the metadata log.

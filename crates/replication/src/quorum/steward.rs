@@ -5,7 +5,7 @@ use std::sync::Arc;
 use openraft::{Raft, ServerState};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
-use vltava_core::clock::Clock;
+use vltava_core::clock::{Clock, Moment};
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{LeaderEpoch, Offset};
 use vltava_core::image::Endpoint;
@@ -14,6 +14,7 @@ use vltava_core::replicated::PlaceError;
 
 use super::control::Control;
 use super::projection::Projected;
+use super::status::Latency;
 use super::types::{Proposal, Types, VoterId, epoch_of};
 
 /// Batches that are placed and not yet proposed.
@@ -26,6 +27,8 @@ const PROPOSAL_BYTES_MAX: usize = 1 << 20;
 pub(super) struct Placing {
     sender: mpsc::Sender<Batch>,
     term: Mutex<Option<Term>>,
+    pub(super) commits: Mutex<Latency>,
+    pub(super) elections: Mutex<Latency>,
 }
 
 /// A term in which this node leads.
@@ -39,7 +42,15 @@ pub(super) struct Term {
 impl Placing {
     pub(super) fn new() -> (Placing, mpsc::Receiver<Batch>) {
         let (sender, receiver) = mpsc::channel(PLACED_MAX);
-        (Placing { sender, term: Mutex::new(None) }, receiver)
+        (
+            Placing {
+                sender,
+                term: Mutex::default(),
+                commits: Mutex::default(),
+                elections: Mutex::default(),
+            },
+            receiver,
+        )
     }
 
     /// The term that batches may be placed in, when there is room for them.
@@ -93,6 +104,7 @@ impl Steward {
     /// Runs until the quorum is shut down or fails.
     pub(super) async fn run(mut self) {
         let mut metrics = self.raft.metrics();
+        let mut since = self.clock.now();
         loop {
             let state = metrics.borrow_and_update().clone();
             if let Err(fatal) = &state.running_state {
@@ -103,7 +115,8 @@ impl Steward {
             // With an entry of this term applied, everything of earlier terms is.
             let applied = state.last_applied.is_some_and(|id| id.leader_id.term == term);
             if state.state == ServerState::Leader && state.current_leader == Some(self.id) && applied {
-                self.lead(term).await;
+                self.lead(term, since).await;
+                since = self.clock.now();
                 self.step_down(epoch_of(term));
             } else {
                 self.projected.lead(epoch_of(term), false);
@@ -115,8 +128,8 @@ impl Steward {
         }
     }
 
-    /// Leads until the term is over.
-    async fn lead(&mut self, term: u64) {
+    /// Leads until the term is over. There was no leadership `since`.
+    async fn lead(&mut self, term: u64, since: Moment) {
         let epoch = epoch_of(term);
         while self.placed.try_recv().is_ok() {
             // Placed in an earlier term, and failed with it.
@@ -127,6 +140,7 @@ impl Steward {
         }
         *self.placing.term.lock() = Some(Term { epoch, next: self.projected.end() });
         self.projected.lead(epoch, true);
+        self.placing.elections.lock().record(self.clock.now().since(since));
         tracing::info!(%epoch, end = %self.projected.end(), "this node leads the metadata log");
         let mut metrics = self.raft.metrics();
         loop {
@@ -176,7 +190,9 @@ impl Steward {
     }
 
     async fn write(&self, batches: Vec<Batch>) -> Result<(), String> {
+        let begun = self.clock.now();
         let written = self.raft.client_write(Proposal { batches }).await;
+        self.placing.commits.lock().record(self.clock.now().since(begun));
         written.map(drop).map_err(|error| error.to_string())
     }
 

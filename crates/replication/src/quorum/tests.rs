@@ -341,6 +341,7 @@ async fn a_machine_over_the_quorum_keeps_what_it_has_answered() {
             surroundings,
             limits: Limits::default(),
             effects,
+            witness: Arc::new(()),
         };
         let (handle, task) = shard.start();
         tokio::spawn(task);

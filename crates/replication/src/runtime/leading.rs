@@ -262,7 +262,7 @@ impl<M: StateMachine> Leading<M> {
         let wall = turn.shard.surroundings.clock.wall();
         let transaction = decision.transaction.and_then(|write| write.within());
         self.make_room(turn, &encoded, transaction.is_some())?;
-        self.apply(&decision, &encoded, wall);
+        self.apply(turn, &decision, &encoded, wall);
         self.write(turn, encoded, transaction, wall)?;
         self.reply(turn, decision, responder);
         Ok(true)
@@ -283,11 +283,12 @@ impl<M: StateMachine> Leading<M> {
         Ok(())
     }
 
-    fn apply(&mut self, decision: &Decision<M>, encoded: &[Encoded], wall: Timestamp) {
+    fn apply(&mut self, turn: &Turn<'_, M>, decision: &Decision<M>, encoded: &[Encoded], wall: Timestamp) {
         let transaction = decision.transaction.and_then(|write| write.within());
         for (event, offset) in decision.events.iter().zip(batch::offsets(encoded, self.end)) {
             let place = Place { offset, timestamp: wall, transaction };
             self.machine.apply(event, place);
+            turn.shard.witness.applied(event);
         }
     }
 

@@ -43,7 +43,7 @@ pub use replay::ReplayError;
 pub(crate) use replay::gather;
 pub use replica::{Applied, Replica};
 pub use settings::{Entropy, Limits, Surroundings};
-pub use shard::{Committed, Phase, Shard, ShardHandle};
+pub use shard::{Committed, Phase, Shard, ShardHandle, Witness};
 pub use shards::{Shards, Start};
 pub use snapshot::{MachineSnapshot, NewSnapshot, Snapshots};
 

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -37,6 +38,21 @@ pub struct Shard<M: StateMachine> {
     pub limits: Limits,
     /// Where committed effects go. The bound is the caller's; a full channel holds the shard's commands back.
     pub effects: mpsc::Sender<Committed<M::Effect>>,
+    /// Who is told what the machine goes through; `()` is nobody.
+    pub witness: Arc<dyn Witness<M>>,
+}
+
+/// Is told what a machine goes through, for the figures of a coordinator. Called on the shard's thread: must not block.
+pub trait Witness<M: StateMachine>: Send + Sync {
+    /// The log was replayed, in so much time.
+    fn loaded(&self, took: Duration);
+    /// The machine leads and applies an event. Those of a replay are not told.
+    fn applied(&self, event: &M::Event);
+}
+
+impl<M: StateMachine> Witness<M> for () {
+    fn loaded(&self, _: Duration) {}
+    fn applied(&self, _: &M::Event) {}
 }
 
 /// Something that a machine wants done, and whose reason is committed.
@@ -183,8 +199,10 @@ impl<M: StateMachine> Task<M> {
     async fn serve_once(&mut self) -> End {
         let Some(marks) = self.wait_for_leadership().await else { return End::Closed };
         self.phase.send_replace(Phase::Loading);
+        let begun = self.shard.surroundings.clock.now();
         match self.load(marks).await {
             Ok(Loaded::Ready(machine, position)) => {
+                self.shard.witness.loaded(self.shard.surroundings.clock.now().since(begun));
                 self.phase.send_replace(Phase::Leading(marks.epoch));
                 let mut leading = Leading::new(*machine, marks.epoch, position.next, &self.shard);
                 let end = leading.lead(self).await;

@@ -11,7 +11,7 @@ use vltava_core::id::PartitionIndex;
 use vltava_core::machine::StateMachine;
 use vltava_core::replicated::ReplicatedLog;
 
-use super::{AskError, Committed, Limits, Shard, ShardHandle, Surroundings};
+use super::{AskError, Committed, Limits, Shard, ShardHandle, Surroundings, Witness};
 
 /// How the shards of a coordinator are started.
 pub struct Start<M: StateMachine> {
@@ -23,6 +23,8 @@ pub struct Start<M: StateMachine> {
     pub limits: Limits,
     /// Where committed effects go.
     pub effects: mpsc::Sender<Committed<M::Effect>>,
+    /// Who is told what the machines go through; `()` is nobody.
+    pub witness: Arc<dyn Witness<M>>,
     /// Which threads the shards run on.
     pub runtime: tokio::runtime::Handle,
 }
@@ -66,6 +68,7 @@ impl<M: StateMachine> Shards<M> {
             surroundings: self.start.surroundings.clone(),
             limits: self.start.limits,
             effects: self.start.effects.clone(),
+            witness: self.start.witness.clone(),
         };
         let (handle, task) = shard.start();
         let task = self.start.runtime.spawn(task).abort_handle();

@@ -46,6 +46,7 @@ impl World {
                     surroundings: surroundings(&clock),
                     limits,
                     effects: sender.clone(),
+                    witness: Arc::new(()),
                 };
                 let (handle, task) = shard.start();
                 tokio::spawn(task);
@@ -442,6 +443,7 @@ async fn shards_open_and_close_with_leadership() {
         surroundings: surroundings(&clock),
         limits: Limits::default(),
         effects,
+        witness: Arc::new(()),
         runtime: tokio::runtime::Handle::current(),
     });
     let three = PartitionIndex(3);

@@ -127,6 +127,7 @@ impl World {
             },
             limits: Limits { retry_delay: Duration::from_millis(50), ..Limits::default() },
             effects: mpsc::channel(1).0,
+            witness: Arc::new(()),
         };
         let (handle, task) = shard.start();
         life.spawn(task);
