@@ -38,6 +38,11 @@ pub trait StateMachine: Sized + Send + 'static {
     /// What the broker has to do because of a decision, once it is committed.
     type Effect: Debug + Send + 'static;
 
+    /// Others write to its log as well, at any time. A decision is then placed before it is applied, each in a batch of its
+    /// own and only where the machine has seen the log end; what others have written first is applied, and the command
+    /// decided again. Such a machine takes no part in transactions.
+    const SHARED_LOG: bool = false;
+
     /// Reads the state and decides; changes nothing.
     fn decide(&self, context: &Context<'_>, command: Self::Command) -> Decision<Self>;
 

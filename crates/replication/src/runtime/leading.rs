@@ -8,7 +8,7 @@ use vltava_core::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp}
 use vltava_core::image::Image;
 use vltava_core::machine::{Decision, Encoded, Place, Reply, StateMachine, Timer, TransactionWrite};
 use vltava_core::record::{Batch, BatchBuilder, BatchHeader};
-use vltava_core::replicated::{Admission, Origin, PlaceError, PlaceTerms, Watermarks};
+use vltava_core::replicated::{Admission, Origin, PlaceError, PlaceTerms, Placed, Watermarks};
 
 use super::answers::{Answers, Responder};
 use super::replay::{Position, replay_to};
@@ -42,6 +42,16 @@ pub(super) struct Leading<M: StateMachine> {
 
 /// The log no longer takes what it has admitted: the machine may not be believed any more.
 struct Dropped;
+
+/// What became of a decision.
+enum Outcome<M: StateMachine> {
+    /// It is applied, and will be written.
+    Done,
+    /// The log does not take it. Nothing has changed, and who asked has been told.
+    Refused,
+    /// Others have written to a shared log first, which ends here now. Nothing has changed, and who asked still waits.
+    Moved(Offset, Option<Responder<M>>),
+}
 
 impl<M: StateMachine> Leading<M> {
     pub(super) fn new(machine: M, epoch: LeaderEpoch, end: Offset, shard: &Shard<M>) -> Leading<M> {
@@ -169,7 +179,7 @@ impl<M: StateMachine> Leading<M> {
         self.fire_timers(&turn, now)?;
         if self.accepts(task) {
             for ask in task.ready.drain(..) {
-                self.answer(&turn, ask)?;
+                self.answer(&turn, ask).await?;
             }
         }
         self.place_open(&turn)
@@ -178,7 +188,7 @@ impl<M: StateMachine> Leading<M> {
     /// Carries out what loading has left to do: timers and effects among it, so that it is tried until the log takes it.
     fn start(&mut self, turn: &Turn<'_, M>, now: Moment) -> Result<(), Dropped> {
         let decision = self.machine.loaded(&turn.shard.surroundings.context(turn.image));
-        self.started = self.carry_out(turn, decision, None)?;
+        self.started = matches!(self.carry_out(turn, decision, None)?, Outcome::Done);
         self.start_again_at = (!self.started).then(|| now + turn.shard.limits.retry_delay);
         Ok(())
     }
@@ -219,7 +229,7 @@ impl<M: StateMachine> Leading<M> {
             let Some((key, command)) = self.timers.pop(now) else { break };
             let context = turn.shard.surroundings.context(turn.image);
             let decision = self.machine.decide(&context, command.clone());
-            if !self.carry_out(turn, decision, None)? {
+            if !matches!(self.carry_out(turn, decision, None)?, Outcome::Done) {
                 // Nothing has changed, so it stays due; the log may take it once it is allowed larger batches.
                 self.timers.set(key, now + turn.shard.limits.retry_delay, command);
             }
@@ -227,23 +237,31 @@ impl<M: StateMachine> Leading<M> {
         Ok(())
     }
 
-    fn answer(&mut self, turn: &Turn<'_, M>, ask: Ask<M>) -> Result<(), Dropped> {
+    async fn answer(&mut self, turn: &Turn<'_, M>, mut ask: Ask<M>) -> Result<(), Dropped> {
         if self.answers.parked() >= turn.shard.limits.parked_max {
             refuse(ask, AskError::Overloaded);
             return Ok(());
         }
-        let context = turn.shard.surroundings.context(turn.image);
-        let decision = self.machine.decide(&context, ask.command);
-        self.carry_out(turn, decision, ask.responder).map(drop)
+        for _ in 0..turn.shard.limits.decisions_max {
+            let context = turn.shard.surroundings.context(turn.image);
+            let decision = self.machine.decide(&context, ask.command.clone());
+            let Outcome::Moved(end, responder) = self.carry_out(turn, decision, ask.responder.take())? else {
+                return Ok(());
+            };
+            ask.responder = responder;
+            self.catch_up(turn.shard, end).await?;
+        }
+        refuse(ask, AskError::Overloaded);
+        Ok(())
     }
 
-    /// Encodes, admits, applies, and sees to who waits. Returns whether the log has admitted it; if not, nothing changed.
+    /// Encodes, admits, applies, and sees to who waits.
     fn carry_out(
         &mut self,
         turn: &Turn<'_, M>,
         decision: Decision<M>,
         responder: Option<Responder<M>>,
-    ) -> Result<bool, Dropped> {
+    ) -> Result<Outcome<M>, Dropped> {
         let encoded: Vec<_> =
             decision.events.iter().map(|event| self.machine.encode(event, turn.image)).collect();
         if let Err(error) = turn.admits(&encoded, decision.transaction.as_ref()) {
@@ -257,15 +275,51 @@ impl<M: StateMachine> Leading<M> {
                     }
                 }
             }
-            return Ok(false);
+            return Ok(Outcome::Refused);
         }
         let wall = turn.shard.surroundings.clock.wall();
+        if M::SHARED_LOG {
+            if let Some(end) = self.place_first(turn, &encoded, wall)? {
+                return Ok(Outcome::Moved(end, responder));
+            }
+            self.apply(&decision, &encoded, wall);
+            self.end = self.placed;
+            self.reply(turn, decision, responder);
+            return Ok(Outcome::Done);
+        }
         let transaction = decision.transaction.and_then(|write| write.within());
         self.make_room(turn, &encoded, transaction.is_some())?;
         self.apply(turn, &decision, &encoded, wall);
         self.write(turn, encoded, transaction, wall)?;
         self.reply(turn, decision, responder);
-        Ok(true)
+        Ok(Outcome::Done)
+    }
+
+    /// Places the records of a decision on a shared log, before they are applied. `Some` is where the log ends instead.
+    fn place_first(
+        &mut self,
+        turn: &Turn<'_, M>,
+        encoded: &[Encoded],
+        wall: Timestamp,
+    ) -> Result<Option<Offset>, Dropped> {
+        let mut batch = batch::open();
+        for record in encoded {
+            if let Encoded::Record { key, value } = record {
+                batch.append(wall, key.as_deref(), value.as_deref(), &[]);
+            }
+        }
+        if batch::size_max(encoded) == 0 {
+            return Ok(None);
+        }
+        let batch = batch.build().map_err(|error| dropped(turn, &error))?;
+        match turn.shard.log.place(batch, self.terms()) {
+            Ok(placed) => {
+                self.note_placed(placed);
+                Ok(None)
+            }
+            Err(PlaceError::EndMoved { actual, .. }) => Ok(Some(actual)),
+            Err(error) => Err(dropped(turn, &error)),
+        }
     }
 
     /// Places the open batch when these records do not belong into it.
@@ -351,19 +405,26 @@ impl<M: StateMachine> Leading<M> {
     }
 
     fn place(&mut self, turn: &Turn<'_, M>, batch: Batch) -> Result<(), Dropped> {
-        // What belongs to a transaction was judged when it was admitted.
-        let terms = PlaceTerms {
+        let placed = turn.shard.log.place(batch, self.terms()).map_err(|error| dropped(turn, &error))?;
+        self.note_placed(placed);
+        Ok(())
+    }
+
+    /// What belongs to a transaction was judged when it was admitted.
+    fn terms(&self) -> PlaceTerms {
+        PlaceTerms {
             expected_end: Some(self.placed),
             expected_epoch: Some(self.epoch),
             require_min_insync: false,
             ..PlaceTerms::by(Origin::Coordinator)
-        };
-        let placed = turn.shard.log.place(batch, terms).map_err(|error| dropped(turn, &error))?;
+        }
+    }
+
+    fn note_placed(&mut self, placed: Placed) {
         self.placed = placed.end;
         if placed.sync {
             self.durable_until = placed.end;
         }
-        Ok(())
     }
 }
 
@@ -403,6 +464,14 @@ impl<M: StateMachine> Turn<'_, M> {
         let size = batch::size_max(encoded);
         if size == 0 {
             return Ok(());
+        }
+        let ends = encoded.iter().any(|record| matches!(record, Encoded::End(_)));
+        if M::SHARED_LOG && (transaction.is_some() || ends) {
+            return Err(PlaceError::Refused {
+                code: ErrorCode::INVALID_TXN_STATE,
+                message: "a log that others write to as well takes no transactions of its machine".to_owned(),
+                records: Vec::new(),
+            });
         }
         let admission = self.admission.as_ref().map_err(Clone::clone)?;
         if let Some(write) = transaction {

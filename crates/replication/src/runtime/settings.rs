@@ -46,6 +46,9 @@ impl fmt::Debug for Surroundings {
 pub struct Limits {
     /// Commands that may wait for the machine; more are refused as [`super::AskError::Overloaded`].
     pub commands_waiting_max: usize,
+    /// How often one command is decided, at most, when others keep writing to a shared log first; then it is refused as
+    /// [`super::AskError::Overloaded`].
+    pub decisions_max: usize,
     /// Commands taken in one wake-up, and so decided before the next append.
     pub commands_per_turn_max: usize,
     /// Timers fired in one wake-up.
@@ -67,6 +70,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             commands_waiting_max: 4096,
+            decisions_max: 100,
             commands_per_turn_max: 512,
             timers_per_turn_max: 512,
             uncommitted_max: 65_536,

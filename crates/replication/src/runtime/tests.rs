@@ -17,6 +17,7 @@ use super::*;
 use ledger::{Answer, Command, EXPIRED, LOADED, Ledger, WAIT};
 
 pub(crate) mod ledger;
+mod shared;
 
 type Asked = JoinHandle<Result<Answer, AskError>>;
 
