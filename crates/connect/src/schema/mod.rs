@@ -4,6 +4,7 @@
 //! and turns values into bytes and back.
 
 mod format;
+pub mod registry;
 
 pub mod avro;
 pub mod protobuf;

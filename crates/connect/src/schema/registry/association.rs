@@ -1,0 +1,45 @@
+//! Associations: which subjects belong to a resource, such as a topic, and in which role.
+
+use serde::{Deserialize, Serialize};
+
+/// Names an association.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AssociationKey {
+    /// The resource, such as the name of a topic.
+    pub resource_name: String,
+    /// Where that name counts, such as a cluster.
+    pub resource_namespace: String,
+    /// What it is: `topic`.
+    pub resource_type: String,
+    /// The role of the subject: `key` or `value`.
+    pub association_type: String,
+    /// The subject.
+    pub subject: String,
+}
+
+/// How firmly a subject belongs to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Lifecycle {
+    /// It is the resource's own, and ends with it.
+    Strong,
+    /// It may be shared.
+    Weak,
+}
+
+/// An association as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Association {
+    /// Its own identity.
+    pub guid: String,
+    /// The identity of the resource, which outlives its name.
+    pub resource_id: String,
+    /// How firmly.
+    pub lifecycle: Lifecycle,
+    /// It does not change.
+    pub frozen: bool,
+    /// When it was made, in milliseconds.
+    pub created: i64,
+    /// When it was changed last, in milliseconds.
+    pub updated: i64,
+}
