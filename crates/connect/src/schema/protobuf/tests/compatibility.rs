@@ -25,7 +25,10 @@ fn changes(before: &Arc<dyn Schema>, after: &Arc<dyn Schema>) -> Vec<String> {
         .incompatibilities(&**before, Direction::NewReadsOld, CompatibilityPolicy::Strict)
         .into_iter()
         .map(|found| {
-            assert!(found.message.contains("new schema") && found.message.contains("old schema"), "{found:?}");
+            assert!(
+                found.message.contains("new schema") && found.message.contains("old schema"),
+                "{found:?}"
+            );
             (found.kind.to_owned(), found.path)
         })
         .collect();
@@ -40,7 +43,8 @@ fn changes(before: &Arc<dyn Schema>, after: &Arc<dyn Schema>) -> Vec<String> {
 
 const GOOGLE_HOME: &str = "syntax = \"proto3\"; package home; message GoogleHome { int32 id = 1; bool on = 2; } \
     message outer { message GoogleHome { int32 id = 1; Deep deep = 2; } message Deep { string s = 1; } }";
-const GOOGLE_HOME_OTHER_PACKAGE: &str = "syntax = \"proto3\"; package home2; message GoogleHome { int32 id = 1; bool on = 2; }";
+const GOOGLE_HOME_OTHER_PACKAGE: &str =
+    "syntax = \"proto3\"; package home2; message GoogleHome { int32 id = 1; bool on = 2; }";
 const GOOGLE_HOME_OTHER_TYPE: &str = "syntax = \"proto3\"; package home; message GoogleHome { string id = 1; bool on = 2; } \
     message outer { message GoogleHome { int32 id = 1; Deep deep = 2; } message Deep { int32 s = 1; } }";
 
@@ -52,7 +56,8 @@ fn check(case: &Case) {
         ("home3.proto", GOOGLE_HOME_OTHER_TYPE),
     ];
     let parse = |text: &str| {
-        let text = if text.starts_with("syntax") { text.to_owned() } else { format!("syntax = \"proto3\"; {text}") };
+        let text =
+            if text.starts_with("syntax") { text.to_owned() } else { format!("syntax = \"proto3\"; {text}") };
         parse_with(&text, &references).unwrap_or_else(|found| panic!("{}: {found}\n{text}", case.name))
     };
     let (before, after) = (parse(case.before), parse(case.after));
@@ -194,12 +199,19 @@ fn every_change_is_found_and_judged() {
 
 #[test]
 fn messages_name_the_schemas_of_their_direction() {
-    let (old, new) = (schema("message M { optional int32 a = 1; }"), schema("message M { optional string b = 1; }"));
+    let (old, new) =
+        (schema("message M { optional int32 a = 1; }"), schema("message M { optional string b = 1; }"));
     let found = new.incompatibilities(&*old, Direction::NewReadsOld, CompatibilityPolicy::Strict);
     let [found] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!(found.message, "field #/M/1 is written in another way in the new schema than in the old schema");
+    assert_eq!(
+        found.message,
+        "field #/M/1 is written in another way in the new schema than in the old schema"
+    );
     assert_eq!(found.detail, "int32 and string");
     let found = old.incompatibilities(&*new, Direction::OldReadsNew, CompatibilityPolicy::Strict);
     let [found] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!(found.message, "field #/M/1 is written in another way in the old schema than in the new schema");
+    assert_eq!(
+        found.message,
+        "field #/M/1 is written in another way in the old schema than in the new schema"
+    );
 }
