@@ -7,11 +7,8 @@ mod format;
 pub mod registry;
 
 pub mod avro;
+pub mod json;
 pub mod protobuf;
-
-pub mod serializer;
-pub mod subject;
-pub mod wire;
 
 pub use format::{
     CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, Position, Referenced,
