@@ -10,6 +10,10 @@ pub mod avro;
 pub mod json;
 pub mod protobuf;
 
+pub mod serializer;
+pub mod subject;
+pub mod wire;
+
 pub use format::{
     CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, Position, Referenced,
     RenderError, Schema, SchemaFormat, SchemaText, Validation,

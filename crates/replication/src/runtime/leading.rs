@@ -282,7 +282,7 @@ impl<M: StateMachine> Leading<M> {
             if let Some(end) = self.place_first(turn, &encoded, wall)? {
                 return Ok(Outcome::Moved(end, responder));
             }
-            self.apply(&decision, &encoded, wall);
+            self.apply(turn, &decision, &encoded, wall);
             self.end = self.placed;
             self.reply(turn, decision, responder);
             return Ok(Outcome::Done);

@@ -113,6 +113,7 @@ async fn numbers_beside(rivals: usize, decisions_max: usize) -> ShardHandle<Numb
         surroundings: surroundings(&ManualClock::default()),
         limits: Limits { decisions_max, ..Limits::default() },
         effects,
+        witness: Arc::new(()),
     };
     let (handle, task) = shard.start();
     tokio::spawn(task);
