@@ -14,6 +14,9 @@ pub mod serializer;
 pub mod subject;
 pub mod wire;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
 pub use format::{
     CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, Position, Referenced,
     RenderError, Schema, SchemaFormat, SchemaText, Validation,
