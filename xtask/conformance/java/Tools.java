@@ -15,6 +15,12 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
+import org.apache.kafka.clients.consumer.CloseOptions;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.serialization.StringDeserializer;
+import org.apache.kafka.common.serialization.StringSerializer;
 import org.apache.kafka.common.utils.Exit;
 
 /** Kafka's command line tools, run one after another in this process: starting a JVM for each would cost most of the time. */
@@ -55,6 +61,8 @@ public final class Tools {
         configChecks();
         recordChecks();
         groupChecks();
+        consumerGroupChecks();
+        transactionChecks();
         loadChecks();
         if (!Report.DATA.isEmpty()) {
             dumpChecks();
@@ -351,6 +359,102 @@ public final class Tools {
             Report.contains(ask("GroupsCommand", "--list", "--consumer").ok(), "^tools-listed\\s");
             Report.contains(ask("GroupsCommand", "--list", "--group-type", "classic", "--protocol", "consumer").ok(), "^tools-listed\\s");
         });
+    }
+
+    /** The same tool on a group of the consumer protocol. */
+    private static void consumerGroupChecks() {
+        String topic = "tools-next";
+        String[] group = {"--group", "tools-next-readers"};
+        Report.check("kafka-consumer-groups shows a group of the consumer protocol", () -> {
+            create(topic, 2);
+            produce(topic, numbers(0, 20));
+            try (var consumer = nextGeneration("tools-next-readers")) {
+                consumer.subscribe(List.of(topic));
+                int[] read = new int[1];
+                Report.eventually("all records", 30, () -> (read[0] += consumer.poll(java.time.Duration.ofMillis(100)).count()) == 20);
+                consumer.commitSync();
+                String state = ask(GROUPS, with(group, "--describe", "--state", "--verbose")).ok();
+                Report.contains(state, "^tools-next-readers\\s+" + Report.BOOTSTRAP + " +\\(1\\)\\s+uniform\\s+Stable\\s+\\d+\\s+\\d+\\s+1");
+                String members = ask(GROUPS, with(group, "--describe", "--members", "--verbose")).ok();
+                Report.contains(members, "^tools-next-readers\\s+\\S+\\s+tools-next-instance\\s+/127.0.0.1\\s+tools-next-client\\s+2\\s+\\d+\\s+tools-next:0,1\\s+\\d+\\s+tools-next:0,1");
+                Report.contains(ask(GROUPS, with(group, "--describe", "--offsets", "--verbose")).ok(), "^tools-next-readers\\s+tools-next\\s+0\\s+\\S+\\s+\\d+\\s+\\d+\\s+0\\s+");
+                Report.contains(ask(GROUPS, "--list", "--type", "consumer").ok(), "^tools-next-readers\\s+Consumer");
+                Report.holds("not among the others", !ask(GROUPS, "--list", "--type", "classic").ok().contains("tools-next-readers"));
+                Report.contains(ask(GROUPS, "--list", "--state", "stable").ok(), "^tools-next-readers\\s+Stable");
+                Report.contains(ask("GroupsCommand", "--list", "--group-type", "consumer").ok(), "^tools-next-readers\\s+Consumer\\s+consumer");
+                Report.contains(ask(GROUPS, with(group, "--reset-offsets", "--to-earliest", "--execute", "--topic", topic)).failed(), "inactive|Stable");
+                Report.contains(ask(GROUPS, with(group, "--delete-offsets", "--topic", topic)).text(), "subscribed|GroupSubscribedToTopic");
+                Report.contains(ask(GROUPS, with(group, "--delete")).failed(), "not empty|NonEmpty|GroupNotEmpty");
+                consumer.close(CloseOptions.groupMembershipOperation(CloseOptions.GroupMembershipOperation.LEAVE_GROUP));
+            }
+        });
+        Report.check("kafka-consumer-groups resets and deletes the offsets of such a group", () -> {
+            Report.eventually("it is empty", 20, () -> ask(GROUPS, with(group, "--describe", "--state")).ok().contains("Empty"));
+            String[] reset = with(group, "--reset-offsets", "--topic", topic, "--execute");
+            Report.contains(ask(GROUPS, with(reset, "--to-earliest")).ok(), "tools-next-readers\\s+tools-next\\s+0\\s+0");
+            Report.contains(ask(GROUPS, with(reset, "--to-offset", "5")).ok(), "tools-next-readers\\s+tools-next\\s+[01]\\s+5");
+            ask(GROUPS, with(reset, "--shift-by", "-2")).ok();
+            Report.contains(ask(GROUPS, with(group, "--describe", "--offsets")).ok(), "tools-next\\s+[01]\\s+\\S*\\s*3\\s+\\d+\\s+\\d+");
+            Report.contains(ask(GROUPS, with(group, "--delete-offsets", "--topic", topic)).ok(), "Request succeed");
+            Report.contains(ask(GROUPS, with(group, "--delete")).text(), "successful|tools-next-readers");
+            Report.contains(ask(GROUPS, with(group, "--describe")).failed(), "does not exist|not found");
+        });
+        Report.check("kafka-consumer-groups knows good and bad regular expressions", () -> {
+            ask(GROUPS, "--validate-regex", "tools-.*").ok();
+            Report.contains(ask(GROUPS, "--validate-regex", "tools-(").text(), "nvalid|not valid|missing");
+        });
+    }
+
+    private static KafkaConsumer<String, String> nextGeneration(String group) {
+        return new KafkaConsumer<>(java.util.Map.of("bootstrap.servers", Report.BOOTSTRAP, "group.id", group, "group.protocol", "consumer", "auto.offset.reset", "earliest",
+            "client.id", "tools-next-client", "group.instance.id", "tools-next-instance"), new StringDeserializer(), new StringDeserializer());
+    }
+
+    private static void transactionChecks() {
+        String topic = "tools-transactions";
+        String tool = "TransactionsCommand";
+        Report.check("kafka-transactions lists, describes and aborts", () -> {
+            create(topic, 1);
+            try (var producer = transactional("tools-open")) {
+                producer.initTransactions();
+                producer.beginTransaction();
+                producer.send(new ProducerRecord<>(topic, 0, null, "open")).get();
+                Report.contains(transactions("list"), "^tools-open\\s+\\d+\\s+\\d+\\s+Ongoing");
+                Report.contains(transactions("list", "--transactional-id-pattern", "tools-o.*"), "^tools-open\\s");
+                Report.holds("not by another name", !transactions("list", "--transactional-id-pattern", "other.*").contains("tools-open"));
+                Report.holds("not so old", !transactions("list", "--duration-filter", "3600000").contains("tools-open"));
+                Report.contains(transactions("describe", "--transactional-id", "tools-open"), "^\\d+\\s+tools-open\\s+\\d+\\s+\\d+\\s+Ongoing\\s+60000\\s+\\S+\\s+\\d+\\s+tools-transactions-0");
+                Report.contains(transactions("describe-producers", "--topic", topic, "--partition", "0"), "^\\d+\\s+\\d+\\s+\\S+\\s+0\\s+\\d+\\s+0\\s*$");
+                transactions("abort", "--topic", topic, "--partition", "0", "--start-offset", "0");
+                Report.contains(transactions("describe-producers", "--topic", topic, "--partition", "0"), "\\sNone\\s*$");
+                producer.close(java.time.Duration.ZERO);
+            }
+            transactions("forceTerminateTransaction", "--transactionalId", "tools-open");
+            Report.eventually("it is ended", 20, () -> Pattern.compile("\\s(CompleteAbort|Empty)\\s").matcher(transactions("describe", "--transactional-id", "tools-open")).find());
+            Report.contains(ask(tool, "describe", "--transactional-id", "tools-never").failed(), "TransactionalIdNotFound|could not be found|not found");
+        });
+        Report.check("kafka-transactions finds what hangs and nothing else", () -> {
+            create("tools-hanging", 1);
+            try (var producer = transactional("tools-slow")) {
+                producer.initTransactions();
+                producer.beginTransaction();
+                // So old that it is looked into; its coordinator knows of it.
+                producer.send(new ProducerRecord<>("tools-hanging", 0, System.currentTimeMillis() - 3_600_000, null, "slow")).get();
+                String[] find = {"find-hanging", "--topic", "tools-hanging", "--partition", "0", "--max-transaction-timeout", "1"};
+                Report.holds("an open transaction does not hang", !transactions(find).contains("tools-hanging"));
+                producer.commitTransaction();
+                Report.holds("a committed one does not", !transactions(find).contains("tools-hanging"));
+                Report.holds("nor on the whole broker", !transactions("find-hanging", "--broker-id", "1", "--max-transaction-timeout", "1").contains("tools-hanging"));
+            }
+        });
+    }
+
+    private static String transactions(String... arguments) throws Exception {
+        return tool("TransactionsCommand", with(arguments, "--bootstrap-server", Report.BOOTSTRAP)).ok();
+    }
+
+    private static KafkaProducer<String, String> transactional(String id) {
+        return new KafkaProducer<>(java.util.Map.of("bootstrap.servers", Report.BOOTSTRAP, "transactional.id", id, "max.block.ms", "20000"), new StringSerializer(), new StringSerializer());
     }
 
     private static void loadChecks() {
