@@ -37,7 +37,7 @@ import org.apache.kafka.common.serialization.StringSerializer;
 public final class Transform {
     private static final String IN = "eos-in";
     private static final String OUT = "eos-out";
-    private static final int PARTITIONS = 4;
+    private static final int PARTITIONS = 8;
     private static final String BOOTSTRAP = System.getenv("BOOTSTRAP");
     private static final int RECORDS_OF_TRANSACTION_MAX = 2;
     /** One in so many transactions is aborted on purpose. */
@@ -162,8 +162,8 @@ public final class Transform {
             // A member that waits for its transaction holds up a rebalance for so long.
             config.put("max.poll.interval.ms", 15_000);
             if (protocol.equals("classic")) {
-                config.put("session.timeout.ms", 3_000);
-                config.put("heartbeat.interval.ms", 500);
+                config.put("session.timeout.ms", 1_500);
+                config.put("heartbeat.interval.ms", 300);
             }
             consumer = new KafkaConsumer<>(config, new StringDeserializer(), new StringDeserializer());
         }

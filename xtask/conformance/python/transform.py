@@ -50,7 +50,7 @@ class Worker:
             "message.timeout.ms": 10_000, "linger.ms": 0})
         self.consumer = Consumer({
             **CLIENT, "group.id": "eos-group", "enable.auto.commit": False, "auto.offset.reset": "earliest",
-            "isolation.level": "read_committed", "session.timeout.ms": 3_000, "heartbeat.interval.ms": 500,
+            "isolation.level": "read_committed", "session.timeout.ms": 1_500, "heartbeat.interval.ms": 300,
             # A member that waits for its transaction holds up a rebalance for so long.
             "max.poll.interval.ms": 15_000})
 

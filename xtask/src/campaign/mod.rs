@@ -11,6 +11,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, ensure};
 
 use self::table::{CAMPAIGNS, Campaign};
+use crate::conformance::catalogue::Suite;
+use crate::conformance::{self, server};
 
 /// Where seeds stop, so that a test may multiply them.
 const SEED_MAX: u64 = 1 << 32;
@@ -27,6 +29,9 @@ pub struct Options {
     /// The first seed; taken from the time if not set
     #[arg(long)]
     seed: Option<u64>,
+    /// Also run the exactly-once workload of `conformance` against the release build; it needs what its clients need
+    #[arg(long)]
+    exactly_once: bool,
 }
 
 /// Builds the tests, then runs them in turn until the time is over. Fails when one of them does.
@@ -36,16 +41,50 @@ pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     build()?;
     let deadline = Instant::now() + Duration::from_secs(options.seconds);
     let mut failures = 0;
-    for campaign in CAMPAIGNS.iter().cycle() {
+    let workloads = conformance::workloads().filter(|_| options.exactly_once).map(Voyage::Workload);
+    let voyages: Vec<Voyage> = CAMPAIGNS.iter().map(Voyage::Test).chain(workloads).collect();
+    for voyage in voyages.iter().cycle() {
         if Instant::now() >= deadline {
             break;
         }
-        let to = seed.saturating_add(campaign.seeds);
-        failures += usize::from(!sail(campaign, seed, to)?);
+        let to = seed.saturating_add(voyage.seeds());
+        let kept = match voyage {
+            Voyage::Test(campaign) => sail(campaign, seed, to)?,
+            Voyage::Workload(suite) => work(suite, seed)?,
+        };
+        failures += usize::from(!kept);
         seed = to % SEED_MAX;
     }
     println!("{failures} failures");
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What a campaign does in turn.
+enum Voyage {
+    /// One test on the next seeds.
+    Test(&'static Campaign),
+    /// One run of the exactly-once workload.
+    Workload(&'static Suite),
+}
+
+impl Voyage {
+    fn seeds(&self) -> u64 {
+        match self {
+            Voyage::Test(campaign) => campaign.seeds,
+            Voyage::Workload(_) => 1,
+        }
+    }
+}
+
+/// Runs the exactly-once workload on one seed; returns whether nothing was wrong.
+fn work(suite: &'static Suite, seed: u64) -> anyhow::Result<bool> {
+    let options = conformance::Options::of_binary(server::built("release")?).of_seed(seed);
+    let tally = conformance::one(suite, &options)?;
+    let kept = tally.failed == 0 && tally.passed > 0;
+    if !kept {
+        println!("replay: cargo xtask conformance {} --seed {seed}", suite.name);
+    }
+    Ok(kept)
 }
 
 /// Runs one test on the seeds from `from` to before `to`; returns whether it passed.

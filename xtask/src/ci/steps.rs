@@ -72,7 +72,7 @@ pub fn all() -> anyhow::Result<Vec<Step>> {
         .after(BINARY),
         Step::cargo("campaign", &["xtask", "campaign", "--seconds", CAMPAIGN_SECONDS]),
     ];
-    for suite in SUITES.iter().filter(|suite| !suite.on_request) {
+    for suite in SUITES {
         let name = format!("conformance: {}", suite.name);
         let binary = server::built("release")?;
         let step = Step::new(&name, suite.share, move || {

@@ -36,8 +36,6 @@ pub struct Suite {
     pub program: Program,
     /// What its time in a whole run is taken from.
     pub share: Share,
-    /// Whether it runs only when it is named.
-    pub on_request: bool,
     /// Whether it restarts or kills the server under test.
     pub controls_server: bool,
     /// Whether an Apache Kafka runs first, whose folder the server under test takes over.
@@ -82,7 +80,6 @@ const fn suite(name: &'static str, about: &'static str, program: Program, check_
         about,
         program,
         share: Share::Clients,
-        on_request: false,
         controls_server: false,
         begins_with_kafka: false,
         needs_oracle: false,
@@ -185,6 +182,16 @@ pub const SUITES: &[Suite] = &[
         )
     },
     Suite {
+        share: Share::Groups,
+        controls_server: true,
+        ..suite(
+            "kill-groups",
+            "the broker killed in the middle of rebalances, commits and transactions, round after round",
+            Program::Python("kill_groups.py"),
+            60,
+        )
+    },
+    Suite {
         controls_server: true,
         takes_budget: true,
         ..suite(
@@ -206,7 +213,6 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         share: Share::Groups,
-        on_request: true,
         controls_server: true,
         ..suite(
             "eos-librdkafka",

@@ -32,7 +32,7 @@ use crate::ci::Tally;
 /// What `cargo xtask conformance` is asked to do.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Suites to run, in the order of `--list`; when none is named, all but those that run on request only.
+    /// Suites to run, in the order of `--list`; all when none is named.
     suites: Vec<String>,
 
     /// The server under test.
@@ -59,7 +59,7 @@ pub struct Options {
     #[arg(long, default_value_t = BUDGETS.0)]
     seconds: u64,
 
-    /// Rounds of the `kill` suite.
+    /// Rounds of the suites `kill` and `kill-groups`.
     #[arg(long, default_value_t = BUDGETS.1)]
     rounds: u64,
 
@@ -109,6 +109,16 @@ impl Options {
             keep: false,
         }
     }
+
+    /// The same, on a seed that is named.
+    pub fn of_seed(self, seed: u64) -> Options {
+        Options { seed: Some(seed), ..self }
+    }
+}
+
+/// The suites of the exactly-once workload.
+pub fn workloads() -> impl Iterator<Item = &'static Suite> {
+    SUITES.iter().filter(|suite| matches!(suite.program, Program::ExactlyOnce(_)))
 }
 
 /// Runs the suites that `options` name and prints one line per check. Fails if a check did.
@@ -137,10 +147,7 @@ fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Suite>> {
     if let Some(unknown) = names.iter().find(|name| SUITES.iter().all(|suite| suite.name != **name)) {
         bail!("there is no suite {unknown:?}; `cargo xtask conformance --list` shows all");
     }
-    let wanted = |suite: &&Suite| match names.is_empty() {
-        true => !suite.on_request,
-        false => names.iter().any(|name| name == suite.name),
-    };
+    let wanted = |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
     Ok(SUITES.iter().filter(wanted).collect())
 }
 

@@ -28,16 +28,16 @@ use crate::history::{Act, History, Outcome, Place, Reader};
 pub const IN: &str = "eos-in";
 pub const OUT: &str = "eos-out";
 const GROUP: &str = "eos-group";
-const PARTITIONS: i32 = 4;
-/// Worker processes, and the threads of each.
+const PARTITIONS: i32 = 8;
+/// Worker processes, and the threads of each: as many as there are partitions, so that each has one to move.
 const WORKERS: usize = 2;
-const SLOTS: usize = 2;
+const SLOTS: usize = 4;
 /// The most records of a transaction.
 const RECORDS_OF_TRANSACTION_MAX: usize = 2;
 /// How often the observer looks.
 const OBSERVED_EVERY: Duration = Duration::from_millis(100);
 /// How long a zombie is stalled: longer than its session and less than its transaction.
-const STALL: Duration = Duration::from_secs(4);
+const STALL: Duration = Duration::from_millis(2_500);
 /// Nothing may stand still for longer than this; restarts, sessions and transactions that time out pass in less.
 const STANDSTILL_MAX: Duration = Duration::from_secs(90);
 /// When the work is done, the last open transaction is aborted within its timeout of 10 s and 10 s more. Twice that is
