@@ -3,8 +3,6 @@
 //! Each life ends in the middle of what the client does. The next one has every record that was acknowledged, where it was
 //! acknowledged and once, and no offset that a group has committed goes back.
 
-#![allow(clippy::unwrap_used)]
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

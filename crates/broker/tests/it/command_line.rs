@@ -1,7 +1,5 @@
 //! The command line against a broker in this process: what people and scripts see.
 
-#![allow(clippy::unwrap_used)]
-
 use std::io::Write;
 use std::process::{Command, Stdio};
 

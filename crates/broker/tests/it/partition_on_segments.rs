@@ -1,7 +1,5 @@
 //! A partition on segment files: what clients were promised survives closing, crashes and lost power.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
