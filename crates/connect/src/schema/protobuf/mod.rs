@@ -23,7 +23,9 @@ use super::{
 use crate::value::Value;
 
 mod codec;
+mod descriptor;
 mod difference;
+mod imports;
 mod literal;
 mod normal;
 mod options;
@@ -36,12 +38,16 @@ mod well_known;
 #[cfg(test)]
 mod tests;
 
-/// Bytes of one text, with those of all that it refers to counted apart.
+/// Bytes of a new text, and of its canonical text; those of all that it refers to are counted apart.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
+/// Bytes of a text that a registry accepted before.
+pub const STORED_BYTES_MAX: usize = 16 << 20;
+/// Bytes of a name in full.
+pub const NAME_BYTES_MAX: usize = 1_024;
 /// Bytes of all texts that a text refers to.
 pub const REFERENCED_BYTES_MAX: usize = 8 << 20;
 /// Files that a text may refer to, also by way of others.
-pub const IMPORTS_MAX: usize = 1_000;
+pub const IMPORTS_MAX: usize = 500;
 /// Brackets that may be open at one place of a text.
 pub const NESTING_MAX: usize = 64;
 /// Reserved and extension ranges of one message, which every field of it is compared with.
@@ -52,6 +58,9 @@ pub const DATA_NESTING_MAX: usize = 100;
 pub const VALUES_MIN: usize = 1 << 20;
 /// Values that each byte of data may become: fields that are absent in the bytes are present in the value.
 pub const VALUES_PER_BYTE_MAX: usize = 8;
+
+/// What is said of a file with an edition.
+const EDITIONS: &str = "editions are not supported: write syntax = \"proto3\" or syntax = \"proto2\"";
 
 /// The form of a base64 `FileDescriptorProto`.
 const SERIALIZED: &str = "serialized";
@@ -90,9 +99,8 @@ pub struct ProtobufSchema {
 impl ProtobufSchema {
     /// Parses a text or a base64 descriptor.
     fn parse(text: SchemaText<'_>) -> Result<Self, ParseError> {
-        let parse::Parsed { written, file } = parse::parse(text)?;
+        let parse::Parsed { written, file, canonical } = parse::parse(text)?;
         let types = types::Types::new(&file);
-        let canonical = print::print(&written, print::Kept::Everything);
         Ok(ProtobufSchema { written, file, types, canonical })
     }
 }
@@ -103,13 +111,13 @@ impl Schema for ProtobufSchema {
     }
 
     fn normalized(&self) -> String {
-        print::print(&normal::normalized(&self.file), print::Kept::Everything)
+        print::print(&normal::normalized(&self.file, &self.written), print::Kept::Everything)
     }
 
     fn render(&self, form: &str) -> Result<String, RenderError> {
         match form {
             "" => Ok(self.canonical.clone()),
-            SERIALIZED => Ok(STANDARD.encode(self.file.encode_to_vec())),
+            SERIALIZED => Ok(STANDARD.encode(options::serialized(&self.file, &self.written))),
             IGNORE_EXTENSIONS => Ok(print::print(&self.written, print::Kept::NoExtensions)),
             NO_METADATA => Ok(print::print(&self.written, print::Kept::NoMetadata)),
             other => Err(RenderError { form: other.chars().take(64).collect(), known: FORMS }),

@@ -7,12 +7,14 @@ use prost_reflect::prost_types::{
 
 use super::options;
 
-/// What `file` says, in normal order.
+/// What `file` says, with the imports of `written`, in normal order.
 ///
-/// Messages, services and methods keep their order: the first are told apart by it in data, as are the values of a oneof of
-/// enums by the first one. The first constant of an enum stays the first: it is the default.
-pub(super) fn normalized(file: &FileDescriptor) -> FileDescriptorProto {
+/// Messages keep their order, since they are told apart by it in data, and so do services and their methods. The first constant of an enum stays the first: it is the default.
+pub(super) fn normalized(file: &FileDescriptor, written: &FileDescriptorProto) -> FileDescriptorProto {
     let mut proto = file.file_descriptor_proto().clone();
+    proto.dependency.clone_from(&written.dependency);
+    proto.public_dependency.clone_from(&written.public_dependency);
+    proto.weak_dependency.clone_from(&written.weak_dependency);
     options::spell_out(file, &mut proto);
     sort_imports(&mut proto);
     proto.message_type.iter_mut().for_each(normalize_message);
@@ -32,6 +34,7 @@ fn sort_imports(file: &mut FileDescriptorProto) {
         })
         .collect();
     imports.sort();
+    imports.dedup();
     let marks = |mark: fn(&(bool, bool, String)) -> bool| {
         let marked = imports.iter().enumerate().filter(|(_, import)| mark(import));
         marked.filter_map(|(index, _)| i32::try_from(index).ok()).collect()

@@ -3,6 +3,7 @@
 //! A resolved file has its options as fields of messages, those of custom options as extensions. Printing wants names and
 //! values, whether they come from a text, which keeps them as written, or from a descriptor.
 
+use prost_reflect::prost::Message;
 use prost_reflect::prost_types::uninterpreted_option::NamePart;
 use prost_reflect::prost_types::{
     DescriptorProto, EnumDescriptorProto, EnumOptions, EnumValueOptions, ExtensionRangeOptions,
@@ -22,6 +23,27 @@ pub(super) fn spell_out(resolved: &FileDescriptor, written: &mut FileDescriptorP
     if let Ok(file) = DynamicMessage::decode(schema, resolved.encode_to_vec().as_slice()) {
         spell_file(&Element(&file), written);
     }
+}
+
+/// The bytes of `resolved` with the imports of `written`, which the pool has seen in another way.
+pub(super) fn serialized(resolved: &FileDescriptor, written: &FileDescriptorProto) -> Vec<u8> {
+    let bytes = resolved.encode_to_vec();
+    match DynamicMessage::decode(FileDescriptorProto::default().descriptor(), bytes.as_slice()) {
+        Ok(mut message) => {
+            set_imports(&mut message, written);
+            message.encode_to_vec()
+        }
+        Err(_) => bytes,
+    }
+}
+
+/// Gives the descriptor `message` the imports of `file`.
+pub(super) fn set_imports(message: &mut DynamicMessage, file: &FileDescriptorProto) {
+    let list = |indexes: &[i32]| Value::List(indexes.iter().copied().map(Value::I32).collect());
+    let paths = file.dependency.iter().cloned().map(Value::String).collect();
+    message.set_field_by_name("dependency", Value::List(paths));
+    message.set_field_by_name("public_dependency", list(&file.public_dependency));
+    message.set_field_by_name("weak_dependency", list(&file.weak_dependency));
 }
 
 /// Removes custom options, so that a file can be used whose extensions are not there.
