@@ -1,5 +1,6 @@
 //! Parsing, printing and data. Compatibility has tests of its own.
 
+mod agreement;
 mod compatibility;
 mod suite;
 

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::value::Value;
 
+pub mod avro;
 mod damage;
 
 use damage::Damage;
