@@ -24,6 +24,8 @@ pub enum Program {
     ExactlyOnce(Workers),
     /// The comparison of message classes, which needs no server.
     Messages,
+    /// The comparison with Avro's own library, which needs none either.
+    Avro,
 }
 
 /// One program with checks, and what it needs.
@@ -63,7 +65,7 @@ const PROGRAM_LIMIT: Duration = Duration::from_secs(600);
 impl Suite {
     /// Whether it is run against a server.
     pub fn needs_server(&self) -> bool {
-        !matches!(self.program, Program::Messages)
+        !matches!(self.program, Program::Messages | Program::Avro)
     }
 
     /// The limits under the budgets of the command line.
@@ -244,6 +246,12 @@ pub const SUITES: &[Suite] = &[
         "messages",
         "Kafka's own message classes: every message and record in every version, both ways",
         Program::Messages,
+        0,
+    ),
+    suite(
+        "avro-compatibility",
+        "Avro's own library: compatibility, canonical texts and data of schemas",
+        Program::Avro,
         0,
     ),
 ];

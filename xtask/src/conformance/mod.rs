@@ -8,6 +8,7 @@
 //! The same suites run against Apache Kafka (`--against kafka`), which must pass all of them. That makes a check an
 //! oracle: what fails against Vltava and passes there is Vltava's fault.
 
+pub mod avro;
 pub mod cache;
 pub mod catalogue;
 mod clients;
@@ -125,7 +126,7 @@ pub fn workloads() -> impl Iterator<Item = &'static Suite> {
 pub fn run(options: &Options) -> anyhow::Result<ExitCode> {
     if options.list {
         for suite in SUITES {
-            println!("{:<9} {}", suite.name, suite.about);
+            println!("{:<18} {}", suite.name, suite.about);
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -158,6 +159,7 @@ fn watch(suite: &'static Suite, options: &Options, report: &mut Report) -> anyho
     report.suite(suite.name);
     let outcome = match suite.program {
         Program::Messages => messages::run(&cache, report, options.keep),
+        Program::Avro => avro::run(&cache, report, options.keep),
         Program::ExactlyOnce(_) if options.bootstrap.is_some() => {
             report.skip("it must restart the server, which --bootstrap does not allow");
             Ok(())

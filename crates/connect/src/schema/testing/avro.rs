@@ -73,7 +73,7 @@ impl Shapes {
             4 => Shape::Map(Box::new(self.nested(depth - 1))),
             5 => self.union(depth - 1),
             _ => {
-                let fields = (0..self.random.below(4)).map(|_| self.field(depth - 1)).collect();
+                let fields = (0..=self.random.below(3)).map(|_| self.field(depth - 1)).collect();
                 Shape::Record(self.name("n.R"), fields)
             }
         }
@@ -149,8 +149,10 @@ impl Shapes {
             }
             1 => branches.reverse(),
             _ => {
+                // With a field, since a value does not say either which of two records with the same fields it is.
                 let name = self.name("n.R");
-                branches.push(Shape::Record(name, Vec::new()));
+                let field = self.field(0);
+                branches.push(Shape::Record(name, vec![field]));
             }
         }
         Shape::Union(branches)
