@@ -132,6 +132,8 @@ class Mover(Actor):
         self.identity, self.number = None, 0
         self.committed, self.aborted, self.unknown = set(), set(), set()
         self.deciding = None
+        # What was answered to the steps of the transaction, for the report of a failure.
+        self.answers = {}
         super().__init__(name, world)
 
     def value(self, number):
@@ -171,6 +173,7 @@ class Mover(Actor):
         while code in PASSING:
             time.sleep(0.01)
             code = act()
+        self.answers.setdefault(self.number, []).append(code)
         # A transaction whose time was over while the broker was down.
         assert code in (0, 47, 48, 90, 120), f"{self.name}: {code}"
         return code == 0
@@ -181,6 +184,7 @@ class Mover(Actor):
         while answer["ErrorCode"] in PASSING:
             time.sleep(0.01)
             answer = transactions.end(self.side, 5, self.name, *self.identity, commits)
+        self.answers[self.number].append((commits, answer["ErrorCode"]))
         if answer["ErrorCode"] == 0:
             (self.committed if commits else self.aborted).add(self.deciding)
             self.identity = (answer["ProducerId"], answer["ProducerEpoch"])
@@ -297,7 +301,8 @@ class World:
         for mover in self.movers:
             own = {value for value in seen[0] if value.startswith(f"{mover.name}:")}
             report.equal(f"{mover.name}: committed and not there", set(), mover.committed - own)
-            report.equal(f"{mover.name}: there and not committed", set(), own - mover.committed - mover.unknown)
+            wrong = {value: mover.answers.get(int(value.split(":")[1])) for value in own - mover.committed - mover.unknown}
+            report.equal(f"{mover.name}: there and not committed", {}, wrong)
             last = max(int(value.split(":")[1]) for value in own)
             answer = self.side.ask("OffsetFetch", 7, {"GroupId": mover.name, "Topics": [{"Name": OUT, "PartitionIndexes": [0]}], "RequireStable": True})
             report.equal(f"{mover.name}: the offset of its last transaction", last, answer["Topics"][0]["Partitions"][0]["CommittedOffset"])

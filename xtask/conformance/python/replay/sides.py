@@ -119,7 +119,9 @@ class Side:
                 if key in value[0]:
                     if isinstance(value[0][key], str) and UUID.search(value[0][key]):
                         break  # ids sort differently on each broker
-                    value = sorted(value, key=lambda item: (item[key] is None, item[key]))
+                    # Ids that brokers make up come last.
+                    made_up = [key == "MemberId" and MEMBER_ID.fullmatch(item[key]) is not None for item in value]
+                    value = [item for *_, item in sorted(zip(made_up, value), key=lambda row: (row[0], row[1][key] is None, row[1][key]))]
                     break
         plain = [self.plain(item, name, api) for item in value]
         # What a member or a transaction has is a set.
