@@ -29,7 +29,7 @@ use super::pattern::Patterns;
 use crate::schema::CompatibilityPolicy;
 
 /// How many pairs of schemas one comparison may look at, all rounds together.
-pub(super) const PAIRS_MAX: usize = 250_000;
+pub(super) const PAIRS_MAX: usize = 100_000;
 
 /// How many rounds recursion may take to settle.
 pub(super) const ROUNDS_MAX: usize = 32;
@@ -62,12 +62,13 @@ pub(super) fn differences(
         models: [original, update],
         policy,
         keep,
-        patterns: Patterns::default(),
+        patterns: Patterns::new(original.patterns + update.patterns),
         found: HashMap::new(),
         open: HashSet::new(),
         refuted: HashMap::new(),
         assumed: false,
         exhausted: false,
+        limited: false,
         pairs: 0,
         depth: 0,
     };
@@ -109,6 +110,8 @@ pub(super) struct Comparison<'a> {
     /// Whether an open pair was taken as compatible in this round.
     assumed: bool,
     exhausted: bool,
+    /// Whether a limit decided about a pair.
+    limited: bool,
     pairs: usize,
     depth: usize,
 }
@@ -126,12 +129,17 @@ impl<'a> Comparison<'a> {
                 || (refuted.len() == self.refuted.len()
                     && refuted.keys().all(|pair| self.refuted.contains_key(pair)));
             if settled || self.exhausted {
-                return verdict.differences.clone();
+                let mut differences = verdict.differences.clone();
+                let told =
+                    differences.iter().any(|difference| difference.kind == D::COMPARISON_LIMIT_EXCEEDED);
+                if self.limited && verdict.incompatible && !told {
+                    differences.push(limit_exceeded());
+                }
+                return differences;
             }
             self.refuted = refuted;
         }
-        let limit = D::COMPARISON_LIMIT_EXCEEDED;
-        vec![Difference { kind: limit, pointer: String::new(), detail: String::new() }]
+        vec![limit_exceeded()]
     }
 
     fn schema(&self, side: Side) -> &'a Schema {
@@ -158,6 +166,7 @@ impl<'a> Comparison<'a> {
         if self.exhausted || self.pairs > PAIRS_MAX || self.depth >= DEPTH_MAX {
             // Once a limit is hit, nothing more can be proven: the rest is cut short.
             self.exhausted |= self.pairs > PAIRS_MAX;
+            self.limited = true;
             let mut report = Report::new(self);
             report.add(D::COMPARISON_LIMIT_EXCEEDED, "");
             return Rc::new(report.verdict);
@@ -348,9 +357,25 @@ impl<'a> Comparison<'a> {
         after: &[Part],
     ) -> Vec<Vec<(usize, Rc<Verdict>)>> {
         let mut edges = Vec::with_capacity(before.len());
+        // Mostly parts are appended: when each has a counterpart at its own place, no other need be tried.
+        for (right, (left, part)) in before.iter().zip(after).enumerate() {
+            let verdict = self.pair(side(original, left.schema), side(update, part.schema));
+            if verdict.incompatible {
+                break;
+            }
+            edges.push(vec![(right, verdict)]);
+        }
+        if edges.len() == before.len().min(after.len()) {
+            edges.resize(before.len(), Vec::new());
+            return edges;
+        }
+        edges.clear();
         for left in before {
             let mut row = Vec::new();
             for (right, part) in after.iter().enumerate() {
+                if self.exhausted {
+                    return vec![Vec::new(); before.len()];
+                }
                 let verdict = self.pair(side(original, left.schema), side(update, part.schema));
                 if !verdict.incompatible {
                     row.push((right, verdict));
@@ -360,6 +385,10 @@ impl<'a> Comparison<'a> {
         }
         edges
     }
+}
+
+fn limit_exceeded() -> Difference {
+    Difference { kind: D::COMPARISON_LIMIT_EXCEEDED, pointer: String::new(), detail: String::new() }
 }
 
 pub(super) fn side(owner: Side, id: Id) -> Side {

@@ -465,11 +465,10 @@ impl Comparison<'_> {
                     report.add(D::TYPE_CHANGED, "/contains");
                 }
             }
-            (original, update) => {
-                if min_before.is_none() && min_after.is_none() {
-                    self.optional(report, "/contains", original, update);
-                }
-            }
+            // Even a schema that accepts everything wants one item now.
+            (None, Some(_)) if min_after.is_none() => report.add(D::SCHEMA_ADDED, "/contains"),
+            (Some(_), None) if min_before.is_none() => report.add(D::SCHEMA_REMOVED, "/contains"),
+            _ => {}
         }
         report.limit(
             "maxContains",

@@ -3,6 +3,8 @@
 //! Bytes are text in base64, maps and structs are objects. Reading gives the widest types: whole numbers are `Int64`, others
 //! `Float64`; a number that neither holds exactly is an error, since a value must not change on its way.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -23,8 +25,8 @@ pub(super) fn write(value: &Value) -> Result<(Bytes, Json), DataError> {
 
 struct Writer<'a> {
     text: String,
-    /// The names on the way, for errors.
-    path: Vec<&'a str>,
+    /// The names and places on the way, for errors.
+    path: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Writer<'a> {
@@ -75,14 +77,14 @@ impl<'a> Writer<'a> {
     fn array(&mut self, values: &'a [Value]) -> Result<Json, DataError> {
         let mut items = Vec::with_capacity(values.len());
         self.text.push('[');
-        self.path.push("");
         for (index, value) in values.iter().enumerate() {
             if index > 0 {
                 self.text.push(',');
             }
+            self.path.push(Cow::Owned(index.to_string()));
             items.push(self.value(value)?);
+            self.path.pop();
         }
-        self.path.pop();
         self.text.push(']');
         Ok(Json::Array(items))
     }
@@ -108,7 +110,7 @@ impl<'a> Writer<'a> {
             }
             write_string(&mut self.text, name);
             self.text.push(':');
-            self.path.push(name);
+            self.path.push(Cow::Borrowed(name));
             let json = self.value(value)?;
             self.path.pop();
             members.insert(name.to_owned(), json);

@@ -4,6 +4,7 @@
 //! * `document` settles what a `$ref` means, among the texts that were handed in.
 //! * `validation` checks the schema against its draft, and data against the schema.
 //! * `model` is the schema as the rules see it; `compare` and `content` are the rules, `difference` their words.
+//! * `effort` knows beforehand what validating costs.
 //! * `data` writes and reads values.
 //!
 //! What this format leaves out, and why: `format` is an annotation, as in the current draft, so changing it is compatible;
@@ -14,6 +15,7 @@ mod content;
 mod data;
 mod difference;
 mod document;
+mod effort;
 mod matching;
 mod model;
 mod number;
@@ -64,7 +66,7 @@ impl SchemaFormat for JsonFormat {
         let (model, resolved) = Loader::load(&documents, &texts)?;
         let validator = OnceLock::new();
         if text.validation == Validation::New {
-            let built = validation::validator(&documents, &resolved, text.text)?;
+            let built = validation::validator(&documents, &resolved, model.patterns, text.text)?;
             let _ = validator.set(Ok(built));
         }
         Ok(Arc::new(JsonSchema {
@@ -136,8 +138,8 @@ impl JsonSchema {
         let documents = Documents::new(&item, &references);
         let mut texts = vec![self.canonical.as_str()];
         texts.extend(self.references.iter().map(|reference| reference.text.as_str()));
-        let (_, resolved) = Loader::load(&documents, &texts)?;
-        validation::validator(&documents, &resolved, &self.canonical)
+        let (model, resolved) = Loader::load(&documents, &texts)?;
+        validation::validator(&documents, &resolved, model.patterns, &self.canonical)
     }
 }
 
@@ -183,13 +185,13 @@ impl Schema for JsonSchema {
 
     fn encode(&self, _type_name: Option<&str>, value: &Value) -> Result<Encoded, DataError> {
         let (payload, json) = data::write(value)?;
-        validation::check(self.validator()?, &json)?;
+        validation::check(self.validator()?, &self.model, &json)?;
         Ok(Encoded { selector: Bytes::new(), payload })
     }
 
     fn decode(&self, _writer: &dyn Schema, bytes: Bytes) -> Result<Value, DataError> {
         let (value, json) = data::read(&bytes)?;
-        validation::check(self.validator()?, &json)?;
+        validation::check(self.validator()?, &self.model, &json)?;
         Ok(value)
     }
 }

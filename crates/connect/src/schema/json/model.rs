@@ -19,6 +19,15 @@ pub(super) const DEPTH_MAX: usize = 160;
 /// How many schemas may judge the same piece of data on behalf of each other: `$ref` to `$ref`, `allOf` within `anyOf`.
 pub(super) const IN_PLACE_MAX: usize = 40;
 
+/// How often schemas may judge the same piece of data on behalf of one.
+pub(super) const EVALUATIONS_MAX: usize = 50_000;
+
+/// From how many judgements of the same data on the effort is worth estimating.
+const EVALUATIONS_LIGHT: usize = 200;
+
+/// How many regular expressions there may be in one schema.
+pub(super) const PATTERNS_MAX: usize = 2_000;
+
 /// How many schemas there may be in one.
 pub(super) const SCHEMAS_MAX: usize = 100_000;
 
@@ -31,6 +40,9 @@ pub(super) struct Id(u32);
 pub(super) struct Model {
     schemas: Vec<Schema>,
     pub(super) root: Id,
+    /// How many regular expressions there are.
+    pub(super) patterns: usize,
+    multiplies: bool,
 }
 
 /// A schema: what it says of itself, and what it demands.
@@ -197,8 +209,31 @@ impl Model {
         matches!(self.kind(self.resolve(id)), Kind::Never)
     }
 
+    /// Whether a value may be judged much more often than once.
+    pub(super) fn multiplies(&self) -> bool {
+        self.multiplies
+    }
+
+    /// By how many schemas at most a member or item is judged because of this one alone.
+    fn fan_out(&self, id: Id) -> usize {
+        match self.kind(id) {
+            Kind::Object(rules) => {
+                let named = !rules.properties.is_empty()
+                    || rules.additional != Rest::Open
+                    || rules.unevaluated.is_some();
+                usize::from(named) + rules.patterns.len()
+            }
+            Kind::Array(rules) => {
+                let items =
+                    !rules.prefix.is_empty() || rules.items.is_some() || rules.additional != Rest::Open;
+                usize::from(items || rules.unevaluated.is_some()) + usize::from(rules.contains.is_some())
+            }
+            _ => 0,
+        }
+    }
+
     /// The schemas that judge the same piece of data on behalf of this one.
-    fn in_place(&self, id: Id) -> Vec<Id> {
+    pub(super) fn in_place(&self, id: Id) -> Vec<Id> {
         match self.kind(id) {
             Kind::Reference(target) => vec![*target],
             Kind::Not(schema) => vec![*schema],
@@ -225,6 +260,7 @@ pub(super) struct Loader<'a> {
     known: HashMap<*const Item, Id>,
     references: References,
     depth: usize,
+    patterns: usize,
 }
 
 impl<'a> Loader<'a> {
@@ -241,11 +277,17 @@ impl<'a> Loader<'a> {
             known: HashMap::new(),
             references: HashMap::new(),
             depth: 0,
+            patterns: 0,
         };
         let root = loader.schema(documents.root(0), &documents.scope())?;
-        let Loader { schemas, origins, references, .. } = loader;
-        let model = Model { schemas, root };
-        refuse_endless(&model, &origins, texts)?;
+        let Loader { schemas, origins, references, patterns, .. } = loader;
+        if patterns > PATTERNS_MAX {
+            let message =
+                format!("the schema has {patterns} regular expressions; at most {PATTERNS_MAX} are taken");
+            return Err(ParseError { message, position: None });
+        }
+        let mut model = Model { schemas, root, patterns, multiplies: false };
+        model.multiplies = weigh(&model, &origins, texts)?;
         Ok((model, references))
     }
 
@@ -470,12 +512,12 @@ impl<'a> Loader<'a> {
         draft: Draft,
     ) -> Result<Kind, ParseError> {
         Ok(match group {
-            Group::String => Kind::String(StringRules {
-                demanded,
-                length_min: count(item, "minLength"),
-                length_max: count(item, "maxLength"),
-                pattern: item.get("pattern").and_then(Item::string).map(str::to_owned),
-            }),
+            Group::String => {
+                let pattern = item.get("pattern").and_then(Item::string).map(str::to_owned);
+                self.patterns += usize::from(pattern.is_some());
+                let (length_min, length_max) = (count(item, "minLength"), count(item, "maxLength"));
+                Kind::String(StringRules { demanded, length_min, length_max, pattern })
+            }
             Group::Number => Kind::Number(number_rules(item, demanded)),
             Group::Object => Kind::Object(Box::new(self.object_rules(item, demanded, scope, draft)?)),
             Group::Array => Kind::Array(Box::new(self.array_rules(item, demanded, scope, draft)?)),
@@ -499,6 +541,7 @@ impl<'a> Loader<'a> {
             additional: self.rest(item, "additionalProperties", scope)?,
             ..ObjectRules::default()
         };
+        self.patterns += rules.patterns.len();
         if draft >= Draft::Six {
             rules.names = self.optional(item, "propertyNames", scope)?;
         }
@@ -707,42 +750,68 @@ fn fault(texts: &[&str], document: usize, at: usize, message: String) -> ParseEr
     ParseError { message, position }
 }
 
-/// Refuses schemas that judge data by way of themselves, and those where too many judge the same data.
-fn refuse_endless(model: &Model, origins: &[(usize, usize)], texts: &[&str]) -> Result<(), ParseError> {
-    let mut depths: Vec<Option<usize>> = vec![None; model.schemas.len()];
+/// What a schema comes to together with those that judge the same data on its behalf.
+#[derive(Clone, Copy)]
+struct Weight {
+    depth: usize,
+    evaluations: usize,
+    fan_out: usize,
+}
+
+/// Refuses schemas that judge data by way of themselves, and those where too many judge the same data; tells whether values
+/// may be judged much more often than once.
+fn weigh(model: &Model, origins: &[(usize, usize)], texts: &[&str]) -> Result<bool, ParseError> {
+    let mut weights: Vec<Option<Weight>> = vec![None; model.schemas.len()];
     let mut open = vec![false; model.schemas.len()];
+    let refuse = |schema: usize, message: String| {
+        let (document, at) = origins[schema];
+        Err(fault(texts, document, at, message))
+    };
     for start in 0..model.schemas.len() {
         // Each entry: a schema, those that it leads to, and how many of them are done.
         let mut stack = vec![(start, model.in_place(Id(start as u32)), 0)];
-        open[start] = depths[start].is_none();
+        open[start] = true;
         while let Some((schema, targets, done)) = stack.last_mut() {
             let schema = *schema;
             if let Some(target) = targets.get(*done).map(|target| target.0 as usize) {
                 *done += 1;
-                if depths[target].is_some() {
+                if weights[target].is_some() {
                     continue;
                 }
-                let (document, at) = origins[schema];
                 if open[target] {
                     let message = "the schema refers to itself without going into the data; put the reference under \
                                    properties or items";
-                    return Err(fault(texts, document, at, message.to_owned()));
+                    return refuse(schema, message.to_owned());
                 }
                 open[target] = true;
                 stack.push((target, model.in_place(Id(target as u32)), 0));
                 continue;
             }
-            let depth = 1 + targets.iter().filter_map(|target| depths[target.0 as usize]).max().unwrap_or(0);
-            if depth > IN_PLACE_MAX {
-                let (document, at) = origins[schema];
+            let own = Weight { depth: 1, evaluations: 1, fan_out: model.fan_out(Id(schema as u32)) };
+            let weight =
+                targets.iter().filter_map(|target| weights[target.0 as usize]).fold(own, |sum, target| {
+                    Weight {
+                        depth: sum.depth.max(target.depth + 1),
+                        evaluations: sum.evaluations.saturating_add(target.evaluations),
+                        fan_out: sum.fan_out.saturating_add(target.fan_out),
+                    }
+                });
+            if weight.depth > IN_PLACE_MAX {
                 let message =
                     format!("more than {IN_PLACE_MAX} schemas judge the same data, one by way of another");
-                return Err(fault(texts, document, at, message));
+                return refuse(schema, message);
             }
-            depths[schema] = Some(depth);
+            if weight.evaluations > EVALUATIONS_MAX {
+                let message = format!(
+                    "schemas judge the same data more than {EVALUATIONS_MAX} times because of this one"
+                );
+                return refuse(schema, message);
+            }
+            weights[schema] = Some(weight);
             open[schema] = false;
             stack.pop();
         }
     }
-    Ok(())
+    let heavy = |weight: &Weight| weight.fan_out > 1 || weight.evaluations > EVALUATIONS_LIGHT;
+    Ok(weights.iter().flatten().any(heavy))
 }

@@ -5,7 +5,8 @@ use jsonschema::{Registry, ValidationError, Validator};
 use serde_json::Value;
 
 use super::document::{Documents, Draft};
-use super::model::{References, document_uri};
+use super::effort;
+use super::model::{Model, References, document_uri};
 use super::pattern;
 use super::tree::{Item, Node, echo, number_to_serde, position};
 use crate::schema::{DataError, ParseError};
@@ -17,6 +18,7 @@ const MESSAGE_MAX: usize = 300;
 pub(super) fn validator(
     documents: &Documents<'_>,
     references: &References,
+    patterns: usize,
     text: &str,
 ) -> Result<Validator, ParseError> {
     let values: Vec<Value> =
@@ -34,7 +36,7 @@ pub(super) fn validator(
         .with_draft(library_draft(documents.draft(0)))
         .with_base_uri(document_uri(0))
         .with_registry(&registry)
-        .with_pattern_options(pattern::options())
+        .with_pattern_options(pattern::options(patterns))
         .should_validate_formats(false)
         .offline()
         .build(schema)
@@ -51,7 +53,10 @@ fn refused(error: &ValidationError<'_>, root: &Item, text: &str) -> ParseError {
         item = next;
     }
     let place = if path.is_empty() { "the schema".to_owned() } else { format!("'#{}'", echo(&path)) };
-    let message = shorten(&error.masked_with("the value").to_string());
+    let mut message = shorten(&error.masked_with("the value").to_string());
+    if message.ends_with("is not a \"regex\"") {
+        message = "the value is no regular expression, or one that is too large when compiled".to_owned();
+    }
     ParseError {
         message: format!("{place} is not valid: {message}"),
         position: Some(position(text, item.at)),
@@ -59,7 +64,8 @@ fn refused(error: &ValidationError<'_>, root: &Item, text: &str) -> ParseError {
 }
 
 /// Checks a value of the data.
-pub(super) fn check(validator: &Validator, value: &Value) -> Result<(), DataError> {
+pub(super) fn check(validator: &Validator, model: &Model, value: &Value) -> Result<(), DataError> {
+    effort::check(model, value)?;
     validator.validate(value).map_err(|error| {
         let message = shorten(&error.masked_with("the value").to_string());
         DataError { message, path: error.instance_path().to_string() }

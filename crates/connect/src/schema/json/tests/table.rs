@@ -636,6 +636,12 @@ const CASES: &[Case] = &[
         &["+SCHEMA_REMOVED #/contains"],
     ),
     (
+        r##"{"type":"array"}"##,
+        r##"{"type":"array","contains":true}"##,
+        &["-SCHEMA_ADDED #/contains"],
+        &["+SCHEMA_REMOVED #/contains"],
+    ),
+    (
         r##"{"contains":{"type":"integer"}}"##,
         r##"{"contains":{"type":"number"}}"##,
         &["+TYPE_EXTENDED #/contains"],
