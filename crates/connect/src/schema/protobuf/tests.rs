@@ -9,6 +9,7 @@ mod compatibility;
 mod data;
 mod evolution;
 mod hostile;
+mod suite;
 mod text;
 
 /// Parses a text without references.

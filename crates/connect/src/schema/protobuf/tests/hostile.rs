@@ -252,7 +252,7 @@ fn check_sound(parsed: &dyn Schema) {
 #[test]
 fn mutated_texts_are_refused_or_sound() {
     let mut sound = 0;
-    for seed in 0..3_000 {
+    for seed in 0..1_500 {
         let mut random = Random(seed);
         let mut bytes = random.pick(CORPUS).as_bytes().to_vec();
         mutate(&mut bytes, WORDS, &mut random);
@@ -261,7 +261,7 @@ fn mutated_texts_are_refused_or_sound() {
             check_sound(&*parsed);
         }
     }
-    assert!(sound > 30, "only {sound} texts were schemas");
+    assert!(sound > 50, "only {sound} texts were schemas");
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn mutated_descriptors_are_refused_or_sound() {
     };
     let corpus: Vec<Vec<u8>> = CORPUS.iter().map(serialized).collect();
     let mut sound = 0;
-    for seed in 0..3_000 {
+    for seed in 0..1_500 {
         let mut random = Random(seed);
         let mut bytes = corpus[random.below(corpus.len())].clone();
         if random.one_in(4) {
@@ -288,7 +288,7 @@ fn mutated_descriptors_are_refused_or_sound() {
             check_sound(&*parsed);
         }
     }
-    assert!(sound > 200, "only {sound} descriptors were schemas");
+    assert!(sound > 50, "only {sound} descriptors were schemas");
 }
 
 #[test]
