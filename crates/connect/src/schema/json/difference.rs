@@ -188,7 +188,7 @@ fn message(kind: Kind, path: &str, reader: &str, writer: &str) -> String {
         }
         NOT_TYPE_EXTENDED => says(&format!("the {reader} schema excludes more than the {writer} schema")),
         COMPARISON_LIMIT_EXCEEDED => says(
-            "the schemas are too large or too deeply entangled to compare; simplify oneOf, anyOf and $ref",
+            "the new and the old schema are too large or too deeply entangled to compare; simplify oneOf, anyOf and $ref",
         ),
         PATTERN_CHANGED | MULTIPLE_OF_CHANGED | DEPENDENCY_ARRAY_CHANGED => {
             says(&format!("the {reader} schema demands something else than the {writer} schema"))

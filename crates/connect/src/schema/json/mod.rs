@@ -171,7 +171,7 @@ impl Schema for JsonSchema {
     ) -> Vec<Incompatibility> {
         let writer: &dyn Any = writer;
         let Some(writer) = writer.downcast_ref::<JsonSchema>() else {
-            let message = "One of the schemas is no JSON Schema".to_owned();
+            let message = "The new or the old schema is no JSON Schema".to_owned();
             return vec![Incompatibility {
                 kind: "TYPE_CHANGED",
                 path: "#/".to_owned(),
@@ -189,7 +189,13 @@ impl Schema for JsonSchema {
         Ok(Encoded { selector: Bytes::new(), payload })
     }
 
-    fn decode(&self, _writer: &dyn Schema, bytes: Bytes) -> Result<Value, DataError> {
+    /// JSON says itself what it is, so only the reader judges it; a writer of another format wrote something else.
+    fn decode(&self, writer: &dyn Schema, bytes: Bytes) -> Result<Value, DataError> {
+        let writer: &dyn Any = writer;
+        if !writer.is::<JsonSchema>() {
+            let message = "the data was written with a schema that is no JSON Schema".to_owned();
+            return Err(DataError { message, path: String::new() });
+        }
         let (value, json) = data::read(&bytes)?;
         validation::check(self.validator()?, &self.model, &json)?;
         Ok(value)

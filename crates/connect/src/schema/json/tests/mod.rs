@@ -2,6 +2,7 @@
 
 mod hostile;
 mod random;
+mod suite;
 mod table;
 
 use super::*;
