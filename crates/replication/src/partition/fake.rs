@@ -17,6 +17,17 @@ use vltava_core::record::Batch;
 #[derive(Debug, Default)]
 pub(super) struct FakeLog {
     inner: Mutex<Inner>,
+    beside_cuts: Mutex<BesideCuts>,
+}
+
+/// What happens while the log is trimmed or rolled.
+#[derive(Default)]
+struct BesideCuts(Option<Box<dyn Fn() + Send>>);
+
+impl std::fmt::Debug for BesideCuts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BesideCuts({})", self.0.is_some())
+    }
 }
 
 #[derive(Debug)]
@@ -48,6 +59,17 @@ impl Default for Inner {
 impl FakeLog {
     pub(super) fn fail_next(&self) {
         self.inner.lock().failing = true;
+    }
+
+    /// Has this done at the beginning of each trim and roll.
+    pub(super) fn beside_cuts(&self, act: impl Fn() + Send + 'static) {
+        self.beside_cuts.lock().0 = Some(Box::new(act));
+    }
+
+    fn cutting(&self) {
+        if let Some(act) = &self.beside_cuts.lock().0 {
+            act();
+        }
     }
 
     /// Loses the batches at or above `kept`, but none that was flushed; returns the end.
@@ -193,6 +215,7 @@ impl Log for FakeLog {
     }
 
     fn trim(&self, start: Offset) -> Result<(), LogError> {
+        self.cutting();
         let mut inner = self.inner.lock();
         if start <= inner.bounds.start {
             return Ok(());
@@ -208,6 +231,7 @@ impl Log for FakeLog {
     }
 
     fn roll(&self) -> Result<(), LogError> {
+        self.cutting();
         let mut inner = self.inner.lock();
         if inner.in_last_span() > 0 {
             let base = inner.bounds.end;

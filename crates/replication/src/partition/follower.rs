@@ -95,6 +95,7 @@ impl Partition {
         asked: &FetchPosition,
         fetched: &FetchedRecords,
     ) -> Result<Followed, FollowError> {
+        let _turn = self.cutting.lock();
         let mut shared = self.shared.lock();
         if shared.state.leading || shared.state.position() != *asked {
             return Ok(Followed::Outdated);
@@ -134,6 +135,7 @@ impl Partition {
     /// # Errors
     /// [`FollowError::Log`].
     pub fn reset(&self, asked: &FetchPosition, start: Offset, end: Offset) -> Result<Followed, FollowError> {
+        let _turn = self.cutting.lock();
         let mut shared = self.shared.lock();
         if shared.state.leading || shared.state.position() != *asked {
             return Ok(Followed::Outdated);

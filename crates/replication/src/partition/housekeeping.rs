@@ -59,30 +59,34 @@ impl Partition {
     pub fn apply_retention(&self) -> Result<Offset, LogError> {
         let settings = self.settings();
         let now = self.clock.wall();
+        let _turn = self.cutting.lock();
         let spans = self.log.spans();
         let Watermarks { start, high, .. } = self.watermarks();
         let Some(trim) = retention::decide(&spans, start, high, &settings.retention, now) else {
             return Ok(start);
         };
-        let mut shared = self.shared.lock();
-        if trim.roll {
-            // What was appended since the decision is young; it stays with the new span.
-            let end = shared.state.end;
-            self.log.roll()?;
-            shared.state.save_producers();
-            if end > trim.start {
-                return Ok(shared.state.start);
-            }
+        if trim.roll && !self.roll_at(trim.start)? {
+            return Ok(start);
         }
-        self.trim_locked(&mut shared, trim.start)?;
-        Ok(shared.state.start)
+        self.trim(trim.start)
     }
 
-    pub(super) fn trim_locked(&self, shared: &mut Shared, start: Offset) -> Result<(), LogError> {
+    /// Seals the span that is written to. Returns whether it ends at `end`: what was appended meanwhile is young, and stays
+    /// with the span.
+    fn roll_at(&self, end: Offset) -> Result<bool, LogError> {
+        self.log.roll()?;
+        self.shared.lock().state.save_producers();
+        Ok(self.log.spans().iter().any(|span| span.base == end))
+    }
+
+    /// Moves the start of the log. With the lock of cuts held, and not that of what is shared: appends go on beside the
+    /// removal of files.
+    pub(super) fn trim(&self, start: Offset) -> Result<Offset, LogError> {
         self.log.trim(start)?;
+        let mut shared = self.shared.lock();
         shared.state.trimmed(start);
         shared.publish();
-        Ok(())
+        Ok(shared.state.start)
     }
 
     pub(super) fn write_sidecars(&self) -> Result<(), LogError> {

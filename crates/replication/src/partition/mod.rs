@@ -145,6 +145,9 @@ pub struct Partition {
     background: Background,
     settings: RwLock<Arc<PartitionSettings>>,
     shared: Mutex<Shared>,
+    /// Held while the log is cut at its beginning or its end, from the decision on. Taken before `shared`, which need not be
+    /// held for the work on files.
+    cutting: Mutex<()>,
     /// Held while sidecars are written, so that an older content cannot overtake a newer one.
     sidecars: Mutex<()>,
     myself: Weak<Self>,
@@ -199,6 +202,7 @@ impl Partition {
             background,
             settings: RwLock::new(Arc::new(settings)),
             shared: Mutex::new(shared),
+            cutting: Mutex::new(()),
             sidecars: Mutex::new(()),
             myself: myself.clone(),
         }))

@@ -205,21 +205,20 @@ impl Partition {
     /// [`DeleteRecordsError`].
     pub fn delete_records(&self, before: Option<Offset>) -> Result<Offset, DeleteRecordsError> {
         let settings = self.settings();
-        let mut shared = self.shared.lock();
-        let state = &shared.state;
-        state.check_reader(LeaderEpoch::NONE)?;
+        let _turn = self.cutting.lock();
+        let (start, high) = {
+            let state = &self.shared.lock().state;
+            state.check_reader(LeaderEpoch::NONE)?;
+            (state.start, state.high)
+        };
         if !settings.retention.delete {
             return Err(DeleteRecordsError::Policy);
         }
-        let high = state.high;
         let given = before.unwrap_or(high);
         if given.0 < 0 || given > high {
             return Err(DeleteRecordsError::OutOfRange { given, high });
         }
-        if given > state.start {
-            self.trim_locked(&mut shared, given)?;
-        }
-        Ok(shared.state.start)
+        if given > start { Ok(self.trim(given)?) } else { Ok(start) }
     }
 
     /// How many producers are remembered.

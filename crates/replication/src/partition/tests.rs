@@ -293,6 +293,31 @@ fn old_spans_go_and_the_last_one_is_rolled_first() {
     assert_eq!(bench.place(plain(&["b"])).unwrap().base, Offset(6));
 }
 
+#[test]
+fn batches_are_placed_while_the_log_is_cut() {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let bench = Bench::new(PartitionSettings::default());
+    for _ in 0..6 {
+        bench.place(plain(&["a"])).unwrap();
+    }
+    let partition = bench.partition.clone();
+    bench.log.beside_cuts(move || {
+        let partition = partition.clone();
+        let (done, placed) = std::sync::mpsc::sync_channel(1);
+        std::thread::spawn(move || {
+            let _ = done.send(partition.place(plain(&["b"]), terms(Origin::Client)).is_ok());
+        });
+        assert_eq!(placed.recv_timeout(PATIENCE), Ok(true), "a batch waited for the cut");
+    });
+    assert_eq!(bench.partition.delete_records(Some(Offset(5))).unwrap(), Offset(5));
+    assert_eq!(bench.partition.watermarks().end, Offset(7));
+    bench.clock.set_wall(NOW.plus(8 * 24 * 3_600_000));
+    let kept = bench.partition.apply_retention().unwrap();
+    assert_eq!(kept, Offset(5), "what was placed beside the roll stays with its span");
+    assert_eq!(bench.partition.watermarks().end, Offset(8));
+    assert_eq!(bench.partition.apply_retention().unwrap(), Offset(8), "and goes with it");
+}
+
 #[tokio::test]
 async fn with_flush_messages_a_batch_waits_until_it_is_durable() {
     let bench = Bench::new(PartitionSettings { flush_records: 2, ..PartitionSettings::default() });

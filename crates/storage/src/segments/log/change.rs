@@ -37,17 +37,26 @@ impl SegmentLog {
 
     pub(super) fn trim_prefix(&self, start: Offset) -> Result<(), LogError> {
         let _turn = self.upkeep.lock();
-        let mut state = self.state.lock();
-        let state = &mut *state;
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
         self.check_writable(state)?;
         if start <= state.start {
             return Ok(());
         }
         self.generation.fetch_add(1, Ordering::AcqRel);
-        let trimmed =
-            if start > state.end { self.restart_at(state, start) } else { self.drop_below(state, start) };
+        if start > state.end {
+            let trimmed = self.restart_at(state, start);
+            self.generation.fetch_add(1, Ordering::AcqRel);
+            return self.watch(state, trimmed);
+        }
+        let dead = self.drop_below(state, start);
         self.generation.fetch_add(1, Ordering::AcqRel);
-        self.watch(state, trimmed)
+        let (dead, first) = (self.watch(state, dead)?, state.base_of(0));
+        let delay_ms = state.settings.delete_delay_ms;
+        // Nobody finds them any more, so that appends need not wait for their files.
+        drop(guard);
+        let discarded = self.discard_below(&dead, first, delay_ms);
+        self.watch(&mut self.state.lock(), discarded)
     }
 
     /// Makes sure, on disk, that nothing is said of offsets above `end`: that they are synced, below the start, compacted.
@@ -145,22 +154,25 @@ impl SegmentLog {
             .map_err(|error| failed("truncate", &segment.path(names::LOG), error))
     }
 
-    /// Gives up the segments that lie wholly below `start`.
-    fn drop_below(&self, state: &mut State, start: Offset) -> Result<(), LogError> {
+    /// Gives up the segments that lie wholly below `start`, and returns them.
+    fn drop_below(&self, state: &mut State, start: Offset) -> Result<VecDeque<Sealed>, LogError> {
         if start == state.end && state.active.size > 0 {
             self.start_segment(state, state.active.end)?;
         }
-        let dead: VecDeque<Sealed> = {
-            let kept = state.number_of(start);
-            let rest = state.sealed.split_off(kept);
-            std::mem::replace(&mut state.sealed, rest)
-        };
+        let kept = state.number_of(start);
+        let rest = state.sealed.split_off(kept);
+        let dead = std::mem::replace(&mut state.sealed, rest);
         state.start = start;
         let first = state.base_of(0);
         state.unsynced.retain(|segment| segment.base >= first);
         state.unsynced_indexes.retain(|segment| segment.base >= first);
-        for sealed in &dead {
-            self.discard(&sealed.segment, state.settings.delete_delay_ms)?;
+        Ok(dead)
+    }
+
+    /// Discards the files of segments that were given up, and what lay beside them. With the upkeep lock held.
+    fn discard_below(&self, dead: &VecDeque<Sealed>, first: Offset, delay_ms: i64) -> Result<(), LogError> {
+        for sealed in dead {
+            self.discard(&sealed.segment, delay_ms)?;
         }
         if dead.is_empty() {
             return Ok(());

@@ -108,8 +108,9 @@ impl SegmentLog {
             work.names = true;
             state.dirty_bytes = 0;
         }
+        drop(state);
         let prepared = self.sidecars.prepare(&work.sidecars);
-        self.watch(&mut state, prepared)?;
+        self.watch(&mut self.state.lock(), prepared)?;
         Ok(work)
     }
 
