@@ -51,6 +51,8 @@ pub(super) struct SegmentLog {
     upkeep: Mutex<()>,
     /// Grows when bytes that readers may know of go away: a read that saw it change looks again.
     generation: AtomicU64,
+    /// Where readers will go on.
+    continuations: Mutex<read::Continuations>,
     /// Below this everything is durable, the indexes too.
     recovery_point: AtomicI64,
     sidecars: SidecarFolder,

@@ -104,6 +104,7 @@ impl SegmentLog {
             state: Mutex::new(state),
             upkeep: Mutex::default(),
             generation: AtomicU64::new(0),
+            continuations: Mutex::default(),
             rewriting: AtomicBool::new(false),
             myself: myself.clone(),
         }))

@@ -6,7 +6,11 @@
 //!
 //! Why a later read brings the range into the page cache and hands it out, instead of its bytes: what slow readers have
 //! not taken yet would be memory of the process, as much as they like to ask for.
+//!
+//! Why the places behind batches that were read are remembered: a reader of one batch at a time goes on exactly there, and
+//! the search in the index is half a dozen reads.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -51,6 +55,33 @@ enum Place {
     /// The index file knows.
     Indexed,
 }
+
+/// Bytes to return.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    position: u64,
+    length: usize,
+    /// The header of the first batch, when it was read on the way: then the beginning is in memory.
+    first: Option<BatchHeader>,
+}
+
+/// Where readers are expected to go on, which holds only in one generation of the log.
+#[derive(Debug, Default)]
+pub(super) struct Continuations {
+    generation: u64,
+    places: VecDeque<Continuation>,
+}
+
+/// That the first batch that ends at or after an offset starts there, in the segment with that base.
+#[derive(Clone, Copy, Debug)]
+struct Continuation {
+    base: Offset,
+    offset: Offset,
+    position: u64,
+}
+
+/// How many readers are followed, with 24 bytes each.
+const CONTINUATIONS_MAX: usize = 32;
 
 /// Why a look at a segment has to be taken again.
 enum Miss {
@@ -114,11 +145,22 @@ impl SegmentLog {
         while attempts < ATTEMPTS_MAX {
             let generation = self.generation.load(Ordering::Acquire);
             let number = next.filter(|(found_in, _)| *found_in == generation).map(|(_, number)| number);
-            let Some((number, view)) = self.view(from, limit.below, number, patience)? else {
+            let Some((number, mut view)) = self.view(from, limit.below, number, patience)? else {
                 return Ok(Found::Data(LogData::empty()));
             };
+            if !matches!(view.from, Place::At(_))
+                && let Some(known) = self.continuations.lock().find(generation, view.segment.base, from)
+            {
+                view.from = Place::At(known);
+            }
             let range = view.range(from, limit);
-            let found = range.map(|range| range.map(|(position, length)| view.data(position, length)));
+            if let Ok(Some(range)) = &range
+                && let Some((offset, position)) = range.continuation()
+            {
+                let place = Continuation { base: view.segment.base, offset, position };
+                self.continuations.lock().note(generation, place);
+            }
+            let found = range.map(|range| range.map(|range| view.data(range)));
             // The data is taken before the second look: a truncation that begins meanwhile finds the file lent, or is
             // seen here.
             fence(Ordering::SeqCst);
@@ -351,6 +393,35 @@ impl SegmentLog {
     }
 }
 
+impl Range {
+    /// Where its reader will go on, as far as that is known: behind the first batch, when no second one fits.
+    fn continuation(&self) -> Option<(Offset, u64)> {
+        let header = self.first.filter(|header| self.length < 2 * header.size())?;
+        Some((header.next_offset(), self.position + header.size() as u64))
+    }
+}
+
+impl Continuations {
+    fn find(&self, generation: u64, base: Offset, offset: Offset) -> Option<u64> {
+        let mut places = self.places.iter().filter(|_| self.generation == generation);
+        places.find(|place| (place.base, place.offset) == (base, offset)).map(|place| place.position)
+    }
+
+    fn note(&mut self, generation: u64, place: Continuation) {
+        if self.generation != generation {
+            self.places.clear();
+            self.generation = generation;
+        }
+        if self.places.iter().any(|known| (known.base, known.offset) == (place.base, place.offset)) {
+            return;
+        }
+        if self.places.len() == CONTINUATIONS_MAX {
+            self.places.pop_front();
+        }
+        self.places.push_back(place);
+    }
+}
+
 impl State {
     /// The number of the segment that holds an offset: its place in `sealed`, or the length of that for the active one.
     pub(super) fn number_of(&self, offset: Offset) -> usize {
@@ -412,9 +483,9 @@ impl Active {
 }
 
 impl View {
-    /// The bytes to return: position and length. `None` when no batch of this segment is wanted.
-    fn range(&self, from: Offset, limit: ReadLimit) -> Result<Option<(u64, usize)>, Miss> {
-        let (position, first) = match self.from {
+    /// The bytes to return. `None` when no batch of this segment is wanted.
+    fn range(&self, from: Offset, limit: ReadLimit) -> Result<Option<Range>, Miss> {
+        let (position, mut first) = match self.from {
             Place::At(position) => (position, None),
             place => match self.scan(place, from, |header| header.last_offset() >= from)? {
                 Some((position, header)) => (position, Some(header)),
@@ -433,9 +504,10 @@ impl View {
                 None => self.header_at(position)?,
             };
             length = length.max(header.size() as u64);
+            first = Some(header);
         }
         let length = usize::try_from(length.min(available)).unwrap_or(usize::MAX);
-        Ok(Some((position, length)))
+        Ok(Some(Range { position, length, first }))
     }
 
     /// The end of what may be read. Not looked for further than the byte limit reaches.
@@ -496,16 +568,15 @@ impl View {
     }
 
     /// The bytes at a range, once they are in memory; [`Found::OnDisk`] where they are not and nobody waits.
-    fn data(&self, position: u64, length: usize) -> Result<Found, LogError> {
+    fn data(&self, range: Range) -> Result<Found, LogError> {
+        let Range { position, length, .. } = range;
         if length == 0 {
             return Ok(Found::Data(LogData::empty()));
         }
         // Taken before anything is read: a truncation that begins meanwhile must find the file lent.
         let lent = self.file.system_file().map(Arc::clone);
         let data = match lent {
-            Some(file) => {
-                self.bring(position, length).map(|()| LogData::File(FileRange { file, position, length }))
-            }
+            Some(file) => self.bring(range).map(|()| LogData::File(FileRange { file, position, length })),
             None => self.bytes(position, length),
         };
         match data {
@@ -518,7 +589,7 @@ impl View {
     }
 
     /// Brings a range into memory, or looks whether samples of it are there.
-    fn bring(&self, position: u64, length: usize) -> io::Result<()> {
+    fn bring(&self, Range { position, length, first }: Range) -> io::Result<()> {
         let end = position + length as u64;
         if self.recent {
             return Ok(());
@@ -535,7 +606,8 @@ impl View {
             return Ok(());
         }
         let mut byte = [0];
-        let samples = (position..end - 1).step_by(SAMPLE_BYTES).chain([end - 1]);
+        let samples = (position..end - 1).step_by(SAMPLE_BYTES).skip(usize::from(first.is_some()));
+        let samples = samples.chain([end - 1]);
         for at in samples {
             self.patience.read(&*self.file, &mut byte, at)?;
         }
