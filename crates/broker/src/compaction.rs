@@ -2,7 +2,8 @@
 //!
 //! One task looks which logs are due (`storage::compaction` says so) and lets at most `log.cleaner.threads` rounds run on
 //! threads that may block. Their maps share `log.cleaner.dedupe.buffer.size` and live only as long as a round; all rounds
-//! together keep to `log.cleaner.io.max.bytes.per.second`. What is dynamic among these settings holds from the next look on.
+//! together keep to `log.cleaner.io.max.bytes.per.second`. When what is dynamic among these settings changes, it looks at
+//! once, as Kafka does: the pause of the settings before may be long.
 //!
 //! A log that cannot be read rests until the broker restarts, as in Kafka; one that changed beside its round, or whose disk
 //! failed it, until the next look.
@@ -14,12 +15,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 use vltava_core::clock::{Clock, Moment};
 use vltava_core::config::{BrokerConfig, CleanerSettings};
 use vltava_core::id::{Offset, ProducerId};
+use vltava_core::image::Image;
 use vltava_core::log::{LogError, LogId, Rewrite};
 use vltava_replication::partition::{Partition, PartitionSettings};
 use vltava_storage::compaction::{
@@ -44,8 +47,10 @@ pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
         busy: HashSet::new(),
         resting: HashMap::new(),
     };
+    let node = cleaner.node.clone();
+    let mut images = node.images.subscribe();
     loop {
-        let settings = cleaner.settings();
+        let settings = settings(&node);
         cleaner.throttle.limit(settings.io_bytes_per_second_max);
         cleaner.start_rounds(&settings).await;
         let backoff = Duration::from_millis(u64::try_from(settings.backoff_ms).unwrap_or(0)).max(BACKOFF_MIN);
@@ -56,7 +61,8 @@ pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
                 Ok(round) => cleaner.finish(round, next_look),
                 Err(error) => error!(%error, "a round of compaction has failed"),
             },
-            () = cleaner.node.clock.sleep_until(next_look) => {}
+            () = changed(&node, &mut images, &settings) => {}
+            () = node.clock.sleep_until(next_look) => {}
         }
     }
     // They are told to stop, too.
@@ -65,6 +71,28 @@ pub(crate) async fn run(node: Arc<Node>, stop: CancellationToken) {
 
 /// However small `log.cleaner.backoff.ms` is, looking takes its time.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
+
+/// The settings in force.
+fn settings(node: &Node) -> CleanerSettings {
+    let image = node.view.load().image.clone();
+    match BrokerConfig::resolve(node.layers(&image)) {
+        Ok(config) => config.cleaner,
+        Err(_) => node.config.cleaner,
+    }
+}
+
+/// Resolves when other settings than these are in force.
+async fn changed(node: &Node, images: &mut watch::Receiver<Arc<Image>>, known: &CleanerSettings) {
+    let mut configs = images.borrow_and_update().configs.clone();
+    while settings(node) == *known {
+        let other = |image: &Arc<Image>| !Arc::ptr_eq(&image.configs, &configs);
+        match images.wait_for(other).await.map(|image| image.configs.clone()) {
+            Ok(now) => configs = now,
+            // The broker ends.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
 
 struct Cleaner {
     node: Arc<Node>,
@@ -95,15 +123,6 @@ struct Round {
 }
 
 impl Cleaner {
-    /// The settings in force.
-    fn settings(&self) -> CleanerSettings {
-        let image = self.node.view.load().image.clone();
-        match BrokerConfig::resolve(self.node.layers(&image)) {
-            Ok(config) => config.cleaner,
-            Err(_) => self.node.config.cleaner,
-        }
-    }
-
     /// Starts rounds on the dirtiest logs, as many as may run.
     async fn start_rounds(&mut self, settings: &CleanerSettings) {
         let threads = usize::try_from(settings.threads).unwrap_or(1).max(1);

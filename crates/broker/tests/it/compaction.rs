@@ -21,6 +21,7 @@ use vltava_protocol::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetch
 
 use crate::client::{Client, FETCH, PRODUCE, fetch_request, produce_bytes};
 use crate::http::get;
+use crate::lifecycle::alter;
 
 /// Long enough for the slowest machine; no test waits for it unless it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -164,6 +165,22 @@ async fn a_compacted_topic_keeps_the_last_value_of_each_key_over_a_restart() {
     let mut client = Client::connect(broker.address()).await;
     let (left, end) = batches(&mut client, "t").await;
     assert_eq!((replayed(&left).1, end), (expected, 400));
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_shorter_pause_ends_the_longer_one_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let an_hour = builder().set("log.cleaner.backoff.ms", "3600000");
+    let broker = an_hour.directory(folder.path()).start().await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    create(&mut client, "t", COMPACTED).await;
+    for _ in 0..200 {
+        produce(&mut client, "t", keyed(&[("key", Some("value"))])).await;
+    }
+    alter(&mut client, "", "log.cleaner.backoff.ms", "20").await;
+    let found = until_compacted(&mut client, "t", 60).await;
+    assert_eq!(found, BTreeMap::from([("key".to_owned(), Some("value".to_owned()))]));
     broker.shutdown().await;
 }
 
