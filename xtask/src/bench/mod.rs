@@ -52,6 +52,11 @@ pub struct Options {
     #[arg(long)]
     quick: bool,
 
+    /// Neither wait for a quiet machine nor try a disturbed repetition again, where no quiet is to be had: only ratios of
+    /// CPU time within one rotation mean anything then.
+    #[arg(long)]
+    disturbed: bool,
+
     /// Print a JSON object for each contestant of a scenario.
     #[arg(long)]
     json: bool,
@@ -90,6 +95,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     if cfg!(debug_assertions) {
         println!(
             "note: this xtask is a debug build: floors and load cost too much (cargo run --release -p xtask)"
+        );
+    }
+    if options.disturbed {
+        println!(
+            "note: --disturbed: no repetition waits for a quiet machine, or is tried again when it had none"
         );
     }
     server::raise_descriptor_limit();
@@ -131,6 +141,17 @@ fn judge(options: &Options, measured: &[Results]) -> anyhow::Result<()> {
     }
     println!("\nevery ratio is within its bound");
     Ok(())
+}
+
+impl Options {
+    /// How often a disturbed repetition is tried, and for how long quiet is waited for before.
+    fn care(&self) -> (usize, Duration) {
+        match (self.disturbed, self.gate) {
+            (true, _) => (1, Duration::ZERO),
+            (false, true) => (1, QUIET_PATIENCE_GATE),
+            (false, false) => (2, QUIET_PATIENCE),
+        }
+    }
 }
 
 struct Bench<'a> {
@@ -191,8 +212,8 @@ impl Bench<'_> {
     /// Tries once more when the first try was disturbed, and keeps the one that was disturbed less.
     fn repetition(&mut self, work: &Work, row: &mut Row) -> anyhow::Result<()> {
         let mut best: Option<(f64, Figures)> = None;
-        for _ in 0..if self.options.gate { 1 } else { 2 } {
-            let patience = if self.options.gate { QUIET_PATIENCE_GATE } else { QUIET_PATIENCE };
+        let (tries, patience) = self.options.care();
+        for _ in 0..tries {
             machine::wait_until_quiet(patience)?;
             let figures = self.work(work, row.contestant)?;
             let others =

@@ -4,7 +4,7 @@ use super::floor::Floor;
 use super::load::commits;
 use super::load::compaction::Compaction;
 use super::load::fetch::Fetch;
-use super::load::group::Group;
+use super::load::group::{Group, Protocol};
 use super::load::guarded::{Guarantee, Guarded};
 use super::load::latency::Latency;
 use super::load::produce::Produce;
@@ -110,8 +110,8 @@ impl Work {
             Work::Connections(count) => Work::Connections(count / 10),
             Work::Partitions(count) => Work::Partitions(count / 10),
             Work::LoadOffsets(groups) => Work::LoadOffsets(groups / 10),
-            Work::Group(Group { members, partitions }) => {
-                Work::Group(Group { members: members / 10, partitions: partitions / 10 })
+            Work::Group(Group { protocol, members, partitions }) => {
+                Work::Group(Group { protocol, members: members / 10, partitions: partitions / 10 })
             }
             load => load,
         }
@@ -157,6 +157,8 @@ const COMPACTION: Compaction = Compaction {
     keys: 256 << 10,
     segment_bytes: 64 << 20,
 };
+
+const GROUP: Group = Group { protocol: Protocol::Consumer, members: 1_000, partitions: 10_000 };
 
 const CPU_PER_GIGABYTE: &str = "server CPU-s/GB";
 const CPU_PER_REQUEST: &str = "server µs/request";
@@ -230,7 +232,8 @@ pub const SCENARIOS: &[Scenario] = &[
         Work::Transactions(Guarded { guarantee: Guarantee::Transactional(1), batch_records: 100, ..GUARDED }),
         "server µs/transaction",
     ),
-    alone("group", Work::Group(Group { members: 1_000, partitions: 10_000 }), "server CPU s"),
+    alone("group", Work::Group(Group { protocol: Protocol::Classic, ..GROUP }), "server CPU s"),
+    alone("group-consumer", Work::Group(GROUP), "server CPU s"),
     alone("offset-commits", Work::Commits(5_000), "server % of a core"),
     alone("load-offsets", Work::LoadOffsets(1_000), "loaded ms"),
 ];

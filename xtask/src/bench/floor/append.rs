@@ -185,8 +185,25 @@ impl Log {
     }
 }
 
-/// Head and records in two calls that the kernel puts into one stream of full packets.
+/// What `sendfile` passes on at a time, and up to where a copy is cheaper when that is not enough.
+const AT_ONCE_BYTES: u64 = 16 * 4096;
+const COPIED_BYTES_MAX: usize = 256 << 10;
+
+/// Head and records: in one call with a copy when they would arrive in pieces otherwise, else in two that the kernel puts
+/// into one stream of full packets.
 fn send(stream: &TcpStream, head: &[u8], file: &File, position: u64, bytes: usize) -> anyhow::Result<()> {
+    let in_pieces = position % 4096 + bytes as u64 > AT_ONCE_BYTES;
+    if in_pieces && bytes <= COPIED_BYTES_MAX {
+        let mut whole = Vec::with_capacity(head.len() + bytes);
+        whole.extend_from_slice(head);
+        while whole.len() < head.len() + bytes {
+            let position = position + (whole.len() - head.len()) as u64;
+            let read = rustix::io::pread(file, rustix::buffer::spare_capacity(&mut whole), position)?;
+            anyhow::ensure!(read > 0, "a file is too short");
+        }
+        let mut stream = stream;
+        return Ok(stream.write_all(whole.get(..head.len() + bytes).context("just read")?)?);
+    }
     let sent = rustix::net::send(stream, head, SendFlags::MORE)?;
     anyhow::ensure!(sent == head.len(), "a head did not fit into the socket");
     let (mut position, end) = (position, position + bytes as u64);

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
-use super::{Figures, connect};
+use super::{Figures, OF_BROKER, OF_TOPIC, connect, set};
 use crate::bench::machine::{Usage, resident_bytes};
-use crate::bench::wire::{self, Reader, Writer, ask, check_produced, request, seal};
+use crate::bench::wire::{self, Writer, ask, check_produced, request, seal};
 
 /// What is compacted.
 #[derive(Clone, Copy)]
@@ -48,9 +48,6 @@ const PARTITION: &str = "bench-compacted 0 ";
 const DONE_WITHIN: Duration = Duration::from_secs(120);
 /// How often it is looked whether the round is over.
 const LOOK: Duration = Duration::from_millis(20);
-/// The kinds of resources in IncrementalAlterConfigs.
-const OF_TOPIC: i8 = 2;
-const OF_BROKER: i8 = 4;
 
 /// Fills a log, lets the server compact it, and reports what that took.
 pub fn run(load: &Compaction, address: &str, server: u32, folder: &Path) -> anyhow::Result<Figures> {
@@ -151,19 +148,6 @@ fn batch(load: &Compaction, noise: &mut u64) -> Vec<u8> {
     }
     seal(&mut writer.0);
     writer.0
-}
-
-/// IncrementalAlterConfigs version 0, of one key.
-fn set(address: &str, kind: i8, resource: &str, key: &str, value: &str) -> anyhow::Result<()> {
-    let asked = request(44, 0, |body| {
-        body.i32(1).i8(kind).text(resource).i32(1).text(key).i8(0).text(value).i8(0);
-    });
-    let answer = ask(&mut connect(address)?, &asked)?;
-    let mut answer = Reader(&answer);
-    answer.take(8)?;
-    let code = answer.i16()?;
-    ensure!(code == 0, "{key} was not set: error {code}");
-    Ok(())
 }
 
 /// Up to where the log is compacted, says the checkpoint, wherever below `folder` it lies.

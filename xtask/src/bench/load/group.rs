@@ -1,7 +1,12 @@
 //! A big group: so many members, one connection each, that join, heartbeat, and follow its generations.
 //!
-//! The first member that a generation names as its leader shares the partitions out, as clients do. The topic need not
-//! exist: to the coordinator of a classic group an assignment is bytes.
+//! In a classic group the first member that a generation names as its leader shares the partitions out, as clients do; the
+//! topic need not exist, because to the coordinator an assignment is bytes. A cooperative group takes two generations when a
+//! member comes: those who have to give something up join once more after they have. In a group of the consumer protocol the
+//! coordinator shares out, and members take and give up at once what they are told to.
+
+mod classic;
+mod consumer;
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -12,7 +17,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use rustix::event::{Timespec, epoll};
 
-use super::{Figures, connect};
+use self::classic::ClassicMember;
+use self::consumer::ConsumerMember;
+use super::{Figures, OF_GROUP, connect, create_topic, set};
 use crate::bench::machine::Usage;
 use crate::bench::wire;
 
@@ -21,19 +28,27 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 const SESSION: Duration = Duration::from_secs(6);
 /// The longest that a change may take.
 const CHANGE_MAX: Duration = Duration::from_secs(120);
-/// What a member says of its subscription, and what it is given for each partition: bytes of the usual sizes.
-const SUBSCRIPTION_BYTES: usize = 40;
-const PARTITION_BYTES: usize = 4;
+/// New partitions leave files to be written, which is no work of a coordinator.
+const SETTLE: Duration = Duration::from_secs(5);
 const GROUP: &str = "bench-big";
+const TOPIC: &str = "bench-big";
 
-/// The group's members must join anew.
-const REBALANCE_IN_PROGRESS: i16 = 27;
 /// The coordinator is not there yet.
 const NOT_YET: [i16; 3] = [14, 15, 16];
+
+/// Which protocol the members speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// JoinGroup and SyncGroup.
+    Classic,
+    /// ConsumerGroupHeartbeat (KIP-848).
+    Consumer,
+}
 
 /// How big the group is.
 #[derive(Clone, Copy, Debug)]
 pub struct Group {
+    pub protocol: Protocol,
     pub members: usize,
     pub partitions: usize,
 }
@@ -41,9 +56,17 @@ pub struct Group {
 impl Group {
     /// What its figures depend on.
     pub fn conditions(&self) -> String {
+        let protocol = match self.protocol {
+            Protocol::Classic => {
+                "a classic group, JoinGroup v3, cooperative (one that joins takes two generations)"
+            }
+            Protocol::Consumer => {
+                "a group of the consumer protocol, ConsumerGroupHeartbeat v1, assignor uniform"
+            }
+        };
         format!(
-            "a classic group of {} members over {} partitions, JoinGroup v3, one connection each, heartbeats each {} ms, \
-             session {} s, no initial delay: all join, one more joins, one dies (counted from when its session expires)",
+            "{protocol}; {} members over {} partitions, one connection each, heartbeats each {} ms, session {} s, no initial \
+             delay: all join, one more joins, one dies (counted from when its session expires)",
             self.members,
             self.partitions,
             HEARTBEAT.as_millis(),
@@ -52,10 +75,51 @@ impl Group {
     }
 }
 
+/// What a member does, by its protocol. Requests are whole, with their length.
+trait Member {
+    fn new(number: usize, load: &Group) -> Self;
+
+    /// What it says to join, for the first time or once more.
+    fn join(&mut self) -> Vec<u8>;
+
+    /// What it says when its heartbeat is due.
+    fn heartbeat(&mut self) -> Vec<u8>;
+
+    /// Takes an answer, without length and correlation id; what it says to that, if anything.
+    fn answered(&mut self, answer: &[u8]) -> anyhow::Result<Option<Vec<u8>>>;
+
+    /// The generation, or epoch, that it is in.
+    fn generation(&self) -> i32;
+
+    /// Whether it has what that generation gives to it.
+    fn is_settled(&self) -> bool;
+
+    /// How many partitions it has.
+    fn partitions(&self) -> usize;
+}
+
 /// Runs the three changes one after the other.
 pub fn run(load: &Group, address: &str, server: u32) -> anyhow::Result<Figures> {
+    match load.protocol {
+        Protocol::Classic => changes::<ClassicMember>(load, address, server),
+        Protocol::Consumer => {
+            create_topic(address, TOPIC, i32::try_from(load.partitions)?)?;
+            std::thread::sleep(SETTLE);
+            for (key, value) in [
+                ("consumer.heartbeat.interval.ms", HEARTBEAT.as_millis()),
+                ("consumer.session.timeout.ms", SESSION.as_millis()),
+                ("consumer.assignment.interval.ms", 0),
+            ] {
+                set(address, OF_GROUP, GROUP, key, &value.to_string())?;
+            }
+            changes::<ConsumerMember>(load, address, server)
+        }
+    }
+}
+
+fn changes<M: Member>(load: &Group, address: &str, server: u32) -> anyhow::Result<Figures> {
     wait_for_coordinator(address)?;
-    let mut crowd = Crowd::new(load)?;
+    let mut crowd: Crowd<M> = Crowd::new(load)?;
     let usage = Usage::begin(server)?;
     let begun = Instant::now();
     for _ in 0..load.members {
@@ -64,7 +128,11 @@ pub fn run(load: &Group, address: &str, server: u32) -> anyhow::Result<Figures> 
     let joined = crowd.settle(begun)?;
     let begun = Instant::now();
     crowd.join(address)?;
-    let added = crowd.settle(begun)?;
+    let mut added = crowd.settle(begun)?;
+    if load.protocol == Protocol::Classic {
+        crowd.join_again()?;
+        added = crowd.settle(begun)?;
+    }
     let last_heard = crowd.lose_one()?;
     let killed = crowd.settle(last_heard + SESSION)?;
     let used = usage.end()?;
@@ -73,6 +141,7 @@ pub fn run(load: &Group, address: &str, server: u32) -> anyhow::Result<Figures> 
         ("join all s", joined.as_secs_f64()),
         ("add one s", added.as_secs_f64()),
         ("lose one s", killed.as_secs_f64()),
+        ("heartbeats", crowd.heartbeats as f64),
         ("client CPU s", used.client),
         ("others cores", used.others),
     ])
@@ -92,37 +161,28 @@ fn wait_for_coordinator(address: &str) -> anyhow::Result<()> {
     }
 }
 
-/// What a member waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waits {
-    Join,
-    Sync,
-    Heartbeat,
-    Nothing,
-}
-
-struct Member {
+struct Connection<M> {
     stream: TcpStream,
-    id: String,
-    generation: i32,
-    waits: Waits,
-    stable: bool,
+    member: M,
+    /// An answer is awaited.
+    waits: bool,
     heard: Instant,
     buffer: Vec<u8>,
 }
 
-struct Crowd {
-    members: Vec<Option<Member>>,
+struct Crowd<M> {
+    load: Group,
+    members: Vec<Option<Connection<M>>>,
     poll: OwnedFd,
-    partitions: usize,
     /// Members in the order in which their heartbeats are due.
     due: VecDeque<(Instant, usize)>,
+    heartbeats: u64,
 }
 
-impl Crowd {
-    fn new(load: &Group) -> anyhow::Result<Crowd> {
+impl<M: Member> Crowd<M> {
+    fn new(load: &Group) -> anyhow::Result<Crowd<M>> {
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Crowd { members: Vec::new(), poll, partitions: load.partitions, due: VecDeque::new() })
+        Ok(Crowd { load: *load, members: Vec::new(), poll, due: VecDeque::new(), heartbeats: 0 })
     }
 
     fn join(&mut self, address: &str) -> anyhow::Result<()> {
@@ -130,21 +190,25 @@ impl Crowd {
         let number = self.members.len();
         let data = epoll::EventData::new_u64(number as u64);
         epoll::add(&self.poll, &stream, data, epoll::EventFlags::IN)?;
-        let now = Instant::now();
-        let mut member = Member {
-            stream,
-            id: String::new(),
-            generation: -1,
-            waits: Waits::Nothing,
-            stable: false,
-            heard: now,
-            buffer: Vec::new(),
-        };
-        member.rejoin()?;
-        self.members.push(Some(member));
-        self.due.push_back((now + HEARTBEAT, number));
+        let (member, heard) = (M::new(number, &self.load), Instant::now());
+        let mut connection = Connection { stream, member, waits: false, heard, buffer: Vec::new() };
+        let request = connection.member.join();
+        connection.ask(&request)?;
+        self.members.push(Some(connection));
+        self.due.push_back((heard + HEARTBEAT, number));
         // Those who joined before must be heard meanwhile.
         self.turn(Duration::ZERO)
+    }
+
+    /// Has the first member whose last question was answered join once more.
+    fn join_again(&mut self) -> anyhow::Result<()> {
+        loop {
+            if let Some(idle) = self.members.iter_mut().flatten().find(|member| !member.waits) {
+                let request = idle.member.join();
+                return idle.ask(&request);
+            }
+            self.turn(HEARTBEAT / 50)?;
+        }
     }
 
     /// Closes one member's connection without a word; when it was heard last.
@@ -158,28 +222,37 @@ impl Crowd {
         let deadline = since.max(Instant::now()) + CHANGE_MAX;
         // A change is over when there is a generation of exactly those who live.
         let before = self.generation();
-        loop {
+        while self.generation() <= before || !self.is_settled() {
             self.turn(HEARTBEAT / 50)?;
-            let live = self.members.iter().flatten();
-            let generation = self.generation();
-            if generation > before
-                && live.clone().all(|member| member.stable && member.generation == generation)
-            {
-                return Ok(Instant::now().saturating_duration_since(since));
-            }
             ensure!(Instant::now() < deadline, "the group does not come to rest");
         }
+        Ok(Instant::now().saturating_duration_since(since))
+    }
+
+    fn live(&self) -> impl Iterator<Item = &M> {
+        self.members.iter().flatten().map(|connection| &connection.member)
     }
 
     fn generation(&self) -> i32 {
-        self.members.iter().flatten().map(|member| member.generation).max().unwrap_or(-1)
+        self.live().map(Member::generation).max().unwrap_or(-1)
+    }
+
+    /// Whether all are in the same generation and every partition belongs to somebody.
+    fn is_settled(&self) -> bool {
+        let generation = self.generation();
+        self.live().all(|member| member.is_settled() && member.generation() == generation)
+            && self.live().map(Member::partitions).sum::<usize>() >= self.load.partitions
     }
 
     /// Sends what is due and takes what has come, within a time.
     fn turn(&mut self, patience: Duration) -> anyhow::Result<()> {
         while let Some((_, number)) = self.due.pop_front_if(|(due, _)| *due <= Instant::now()) {
-            let Some(member) = self.members.get_mut(number).and_then(Option::as_mut) else { continue };
-            member.heartbeat()?;
+            let Some(connection) = self.members.get_mut(number).and_then(Option::as_mut) else { continue };
+            if !connection.waits {
+                let request = connection.member.heartbeat();
+                connection.ask(&request)?;
+                self.heartbeats += 1;
+            }
             self.due.push_back((Instant::now() + HEARTBEAT, number));
         }
         let mut events = Vec::with_capacity(256);
@@ -190,38 +263,23 @@ impl Crowd {
         }
         for event in events {
             let number = usize::try_from(event.data.u64())?;
-            if let Some(member) = self.members.get_mut(number).and_then(Option::as_mut) {
-                member.take(self.partitions)?;
+            if let Some(connection) = self.members.get_mut(number).and_then(Option::as_mut) {
+                connection.take()?;
             }
         }
         Ok(())
     }
 }
 
-impl Member {
-    fn ask(&mut self, request: &[u8], waits: Waits) -> anyhow::Result<()> {
+impl<M: Member> Connection<M> {
+    fn ask(&mut self, request: &[u8]) -> anyhow::Result<()> {
         self.stream.write_all(request)?;
-        (self.waits, self.heard) = (waits, Instant::now());
+        (self.waits, self.heard) = (true, Instant::now());
         Ok(())
     }
 
-    fn rejoin(&mut self) -> anyhow::Result<()> {
-        self.stable = false;
-        let session = i32::try_from(SESSION.as_millis())?;
-        let request = wire::join_group(GROUP, session, &self.id, &[0; SUBSCRIPTION_BYTES]);
-        self.ask(&request, Waits::Join)
-    }
-
-    fn heartbeat(&mut self) -> anyhow::Result<()> {
-        if self.waits != Waits::Nothing {
-            return Ok(());
-        }
-        let request = wire::heartbeat(GROUP, self.generation, &self.id);
-        self.ask(&request, Waits::Heartbeat)
-    }
-
-    /// Reads what has come; answers a whole response.
-    fn take(&mut self, partitions: usize) -> anyhow::Result<()> {
+    /// Reads what has come; says what the member has to say to a whole answer.
+    fn take(&mut self) -> anyhow::Result<()> {
         let mut piece = [0; 16 << 10];
         let read = match self.stream.read(&mut piece) {
             Ok(0) => anyhow::bail!("the server closed a member's connection"),
@@ -236,38 +294,11 @@ impl Member {
         if self.buffer.len() < 4 + length {
             return Ok(());
         }
+        ensure!(std::mem::replace(&mut self.waits, false), "an answer without a request");
         let answer = std::mem::take(&mut self.buffer);
-        let answer = answer.get(8..).context("a short answer")?;
-        match std::mem::replace(&mut self.waits, Waits::Nothing) {
-            Waits::Join => self.joined(answer, partitions),
-            Waits::Sync => self.synced(answer),
-            Waits::Heartbeat => match wire::ended_error(answer)? {
-                0 => Ok(()),
-                REBALANCE_IN_PROGRESS => self.rejoin(),
-                code => anyhow::bail!("a heartbeat was refused with error {code}"),
-            },
-            Waits::Nothing => anyhow::bail!("an answer without a request"),
-        }
-    }
-
-    fn joined(&mut self, answer: &[u8], partitions: usize) -> anyhow::Result<()> {
-        let joined = wire::joined(answer)?;
-        ensure!(joined.code == 0, "a member could not join: error {}", joined.code);
-        self.id = joined.member;
-        self.generation = joined.generation;
-        let share = partitions.div_ceil(joined.members.len().max(1)) * PARTITION_BYTES;
-        let request = wire::sync_group(GROUP, self.generation, &self.id, &joined.members, &vec![0; share]);
-        self.ask(&request, Waits::Sync)
-    }
-
-    fn synced(&mut self, answer: &[u8]) -> anyhow::Result<()> {
-        match wire::ended_error(answer)? {
-            0 => {
-                self.stable = true;
-                Ok(())
-            }
-            REBALANCE_IN_PROGRESS => self.rejoin(),
-            code => anyhow::bail!("a member was not given its share: error {code}"),
+        match self.member.answered(answer.get(8..).context("a short answer")?)? {
+            Some(request) => self.ask(&request),
+            None => Ok(()),
         }
     }
 }

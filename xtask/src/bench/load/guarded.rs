@@ -1,4 +1,4 @@
-//! What idempotence and transactions cost a producer's broker: the same batches without and with them, one after the other.
+//! What idempotence and transactions cost a producer's broker: the same batches without and with them, in turns.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -37,10 +37,10 @@ impl Guarded {
     pub fn conditions(&self) -> String {
         let promise = match self.guarantee {
             Guarantee::Plain => "plain".to_owned(),
-            Guarantee::Idempotent => "idempotent, after the same without".to_owned(),
+            Guarantee::Idempotent => "idempotent, in turns with the same without".to_owned(),
             Guarantee::Transactional(1) => "a transaction for each batch".to_owned(),
             Guarantee::Transactional(batches) => {
-                format!("a transaction for each {batches} batches, after the same without")
+                format!("a transaction for each {batches} batches, in turns with the same without")
             }
         };
         format!(
@@ -55,24 +55,58 @@ impl Guarded {
     }
 }
 
+/// How often a load without a guarantee and one with it take turns: what disturbs one disturbs the other.
+const TURNS: u32 = 4;
 /// The transactional id of every measurement.
 const NAME: &str = "bench";
 /// An earlier transaction is still being completed.
 const CONCURRENT_TRANSACTIONS: i16 = 51;
 
-/// Runs the load without its guarantee, then with it.
+/// Runs the load without its guarantee and with it, in turns.
 pub fn beside_plain(load: &Guarded, address: &str, server: u32, topic: &str) -> anyhow::Result<Figures> {
-    let plain = measure(&Guarded { guarantee: Guarantee::Plain, ..*load }, address, server, topic)?;
-    let guarded = measure(load, address, server, topic)?;
+    let turn = Guarded {
+        bytes_max: load.bytes_max / u64::from(TURNS),
+        seconds_max: load.seconds_max / f64::from(TURNS),
+        ..*load
+    };
+    let (mut plain, mut guarded) = (Sum::default(), Sum::default());
+    for _ in 0..TURNS {
+        let without = Guarded { guarantee: Guarantee::Plain, ..turn };
+        plain.add(&measure(&without, address, server, topic)?);
+        guarded.add(&measure(&turn, address, server, topic)?);
+    }
     let (cost, plain_cost) = (guarded.cost(), plain.cost());
     Ok(vec![
         ("x plain", cost / plain_cost),
         ("server CPU-s/GB", cost),
         ("plain CPU-s/GB", plain_cost),
-        ("MB/s", guarded.gigabytes() * 1e3 / guarded.used.seconds),
-        ("plain MB/s", plain.gigabytes() * 1e3 / plain.used.seconds),
-        ("others cores", guarded.used.others.max(plain.used.others)),
+        ("MB/s", guarded.gigabytes * 1e3 / guarded.seconds),
+        ("plain MB/s", plain.gigabytes * 1e3 / plain.seconds),
+        ("others cores", guarded.others.max(plain.others)),
     ])
+}
+
+/// What several turns have shown together.
+#[derive(Default)]
+struct Sum {
+    server: f64,
+    gigabytes: f64,
+    seconds: f64,
+    /// The most that others took in one turn.
+    others: f64,
+}
+
+impl Sum {
+    fn add(&mut self, measured: &Measured) {
+        self.server += measured.used.server;
+        self.gigabytes += measured.bytes as f64 / 1e9;
+        self.seconds += measured.used.seconds;
+        self.others = self.others.max(measured.used.others);
+    }
+
+    fn cost(&self) -> f64 {
+        self.server / self.gigabytes
+    }
 }
 
 /// Runs transactions one after the other.
@@ -94,16 +128,6 @@ struct Measured {
     bytes: u64,
     /// How long each commit took to be answered.
     commits: Vec<u32>,
-}
-
-impl Measured {
-    fn gigabytes(&self) -> f64 {
-        self.bytes as f64 / 1e9
-    }
-
-    fn cost(&self) -> f64 {
-        self.used.server / self.gigabytes()
-    }
 }
 
 fn measure(load: &Guarded, address: &str, server: u32, topic: &str) -> anyhow::Result<Measured> {
@@ -164,10 +188,14 @@ impl<'a> Producer<'a> {
         while self.waiting.len() >= in_flight {
             self.receive()?;
         }
-        if let Some(identity) = self.identity {
-            wire::identify(&mut self.batch, identity, self.sequence, self.transactional);
-            // The sequence goes on from 0 behind the greatest number.
-            self.sequence = self.sequence.wrapping_add(self.batch_records) & i32::MAX;
+        match self.identity {
+            Some(identity) => {
+                wire::identify(&mut self.batch, identity, self.sequence, self.transactional);
+                // The sequence goes on from 0 behind the greatest number.
+                self.sequence = self.sequence.wrapping_add(self.batch_records) & i32::MAX;
+            }
+            // As much work, so that the requests come at the same pace and the server is woken as often.
+            None => wire::identify(&mut self.batch, Identity::NOBODY, -1, false),
         }
         let name = self.transactional.then_some(NAME);
         self.stream.write_all(&wire::produce_as(name, -1, self.topic, 0, &self.batch))?;

@@ -25,6 +25,11 @@ const LEADERS_WITHIN: Duration = Duration::from_secs(300);
 /// A request may not make more than 10,000 metadata records.
 const PARTITIONS_OF_REQUEST_MAX: i32 = 5_000;
 
+/// The kinds of resources in IncrementalAlterConfigs.
+pub const OF_TOPIC: i8 = 2;
+pub const OF_BROKER: i8 = 4;
+pub const OF_GROUP: i8 = 32;
+
 /// What one repetition has shown, by name; the name holds the unit.
 pub type Figures = Vec<(&'static str, f64)>;
 
@@ -59,6 +64,19 @@ pub fn wait_for_leaders(stream: &mut TcpStream, topic: &str, partitions: i32) ->
         ensure!(begun.elapsed() < LEADERS_WITHIN, "the partitions of {topic} got no leaders");
         std::thread::sleep(Duration::from_millis(20));
     }
+    Ok(())
+}
+
+/// IncrementalAlterConfigs version 0, of one key.
+pub fn set(address: &str, kind: i8, resource: &str, key: &str, value: &str) -> anyhow::Result<()> {
+    let asked = wire::request(44, 0, |body| {
+        body.i32(1).i8(kind).text(resource).i32(1).text(key).i8(0).text(value).i8(0);
+    });
+    let answer = wire::ask(&mut connect(address)?, &asked)?;
+    let mut answer = wire::Reader(&answer);
+    answer.take(8)?;
+    let code = answer.i16()?;
+    ensure!(code == 0, "{key} was not set: error {code}");
     Ok(())
 }
 

@@ -19,6 +19,11 @@ pub struct Identity {
     pub epoch: i16,
 }
 
+impl Identity {
+    /// That of a producer without guarantees.
+    pub const NOBODY: Identity = Identity { id: -1, epoch: -1 };
+}
+
 /// InitProducerId version 0, asked until the coordinator is there.
 pub fn identity(stream: &mut TcpStream, name: Option<&str>) -> anyhow::Result<Identity> {
     let request = request(22, 0, |body| {

@@ -17,7 +17,10 @@ pub use self::coordinators::{
     Identity, add_partition, added_error, commit, commit_answer_bytes, commit_error, end_transaction,
     ended_error, fetch_offset, fetched_offset, find_coordinator, identify, identity,
 };
-pub use self::group::{heartbeat, join_group, joined, sync_group};
+pub use self::group::{
+    ConsumerHeartbeat, Share, consumer_heartbeat, consumer_told, heartbeat, join_group, joined, sync_group,
+    synced,
+};
 
 /// What every request says of who sent it.
 const CLIENT: &str = "bench";
@@ -66,7 +69,11 @@ impl Writer {
     }
 
     pub fn varint(&mut self, value: i64) -> &mut Self {
-        let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
+        self.unsigned(((value << 1) ^ (value >> 63)).cast_unsigned())
+    }
+
+    pub fn unsigned(&mut self, value: u64) -> &mut Self {
+        let mut rest = value;
         while rest >= 0x80 {
             self.0.push((rest & 0x7f) as u8 | 0x80);
             rest >>= 7;
@@ -105,6 +112,23 @@ impl<'a> Reader<'a> {
     pub fn text(&mut self) -> anyhow::Result<String> {
         let length = self.i16()?;
         Ok(String::from_utf8_lossy(self.take(usize::try_from(length)?)?).into_owned())
+    }
+
+    pub fn unsigned(&mut self) -> anyhow::Result<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let [byte] = self.array()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        bail!("a number has too many bytes")
+    }
+
+    pub fn skip_compact(&mut self) -> anyhow::Result<()> {
+        let length = self.unsigned()?.saturating_sub(1);
+        self.take(usize::try_from(length)?).map(drop)
     }
 
     pub fn skip_text(&mut self) -> anyhow::Result<()> {
