@@ -3,7 +3,7 @@
 import os
 
 import report
-from replay import allowed, cluster, consumers, corpus, groups, records, topics, transactions  # noqa: F401  (the areas add their cases)
+from replay import absent, allowed, cluster, consumers, corpus, groups, records, topics, transactions  # noqa: F401  (the areas add their cases)
 from replay.sides import Pair
 
 DIFFERENCES_SHOWN = 40

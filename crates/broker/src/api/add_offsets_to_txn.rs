@@ -5,11 +5,14 @@ use std::collections::BTreeSet;
 use vltava_coordinator::transaction::command::AddPartitions;
 use vltava_coordinator::transaction::{TransactionAnswer, TransactionCommand, TransactionVersion};
 use vltava_core::error::ErrorCode;
-use vltava_core::id::{GROUP_OFFSETS_TOPIC, ProducerEpoch, ProducerId, TopicName, TopicPartition};
+use vltava_core::id::{
+    GROUP_OFFSETS_TOPIC, ProducerEpoch, ProducerId, TRANSACTION_STATE_TOPIC, TopicName, TopicPartition,
+};
 use vltava_protocol::messages::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
 
 use super::{Call, Capability};
 use crate::authorizer::{Operation, Resource};
+use crate::auto_create;
 use crate::transactions::fencing_code;
 
 /// The client knows PRODUCER_FENCED.
@@ -27,12 +30,16 @@ async fn add(call: &Call<AddOffsetsToTxnRequest>) -> Result<(), ErrorCode> {
     if request.transactional_id.is_empty() {
         return Err(ErrorCode::INVALID_REQUEST);
     }
-    // Without that topic the client has not looked for the group's coordinator; it will come again.
+    call.node.coordinator_partition(TRANSACTION_STATE_TOPIC, &request.transactional_id)?;
+    // A client looks for the coordinator of the group only when this has been answered.
+    let topic = TopicName::new(GROUP_OFFSETS_TOPIC).map_err(|error| error.code())?;
+    if call.node.lookup_name(&topic).is_err() {
+        auto_create::create(&call.node, &BTreeSet::from([topic.clone()])).await;
+    }
     let partition = call
         .node
-        .coordinator_partition(GROUP_OFFSETS_TOPIC, &request.group_id)
+        .coordinator_partition(&topic, &request.group_id)
         .map_err(|_| ErrorCode::COORDINATOR_NOT_AVAILABLE)?;
-    let topic = TopicName::new(GROUP_OFFSETS_TOPIC).map_err(|error| error.code())?;
     let command = TransactionCommand::AddPartitions(AddPartitions {
         id: request.transactional_id.as_str().into(),
         producer: ProducerId(request.producer_id),
