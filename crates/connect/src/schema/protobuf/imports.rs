@@ -54,7 +54,7 @@ pub(super) fn add_all(
 fn add(pool: &mut DescriptorPool, mut file: FileDescriptorProto) -> Result<(), ParseError> {
     file.source_code_info = None;
     let name = file.name().to_owned();
-    pool.add_file_descriptor_proto(file).map_err(|found| within(&name, &name_error("", &found)))
+    pool.add_file_descriptor_proto(file).map_err(|found| within(&name, &name_error("", &[], &found)))
 }
 
 /// Files by what their imports make visible.

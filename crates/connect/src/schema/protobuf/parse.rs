@@ -76,30 +76,22 @@ pub(super) fn descriptor_bytes(text: &str) -> Option<Vec<u8>> {
 fn parse_text(SchemaText { text, references, validation }: SchemaText<'_>) -> Result<Parsed, ParseError> {
     let mut written = file_of(&main_name(references), text)?;
     let (mut pool, mut resolvable) = imports::add_all(&written, text, references)?;
-    let places = written.source_code_info.take();
+    let places = written.source_code_info.take().map(|places| places.location).unwrap_or_default();
+    // The library would look for the place of each of its errors, which takes a time that grows with the square of the text.
     resolvable.source_code_info = None;
-    if places.iter().flat_map(|places| &places.location).any(|place| place.path == SYNTAX_PATH) {
+    if places.iter().any(|place| place.path == SYNTAX_PATH) {
         written.syntax.get_or_insert_with(|| "proto2".into());
     }
     let mut added = pool.add_file_descriptor_proto(resolvable.clone());
     if added.is_err() && validation == Validation::Stored {
         options::remove_custom(&mut resolvable);
-        added = pool.add_file_descriptor_proto(resolvable.clone());
+        added = pool.add_file_descriptor_proto(resolvable);
     }
-    match pool.get_file_by_name(written.name()).filter(|_| added.is_ok()) {
-        Some(file) => {
-            let canonical = print::print(&written, print::Kept::Everything);
-            check_sizes(&SchemaText { text: &canonical, references, validation })?;
-            Ok(Parsed { written, file, canonical })
-        }
-        // Once more with places, which cost time that grows with the square of the text when all is well.
-        None => match pool
-            .add_file_descriptor_proto(FileDescriptorProto { source_code_info: places, ..resolvable })
-        {
-            Err(found) => Err(name_error(text, &found)),
-            Ok(()) => Err(error("the file is not valid")),
-        },
-    }
+    added.map_err(|found| name_error(text, &places, &found))?;
+    let file = pool.get_file_by_name(written.name()).ok_or_else(|| error("the file is not valid"))?;
+    let canonical = print::print(&written, print::Kept::Everything);
+    check_sizes(&SchemaText { text: &canonical, references, validation })?;
+    Ok(Parsed { written, file, canonical })
 }
 
 fn main_name(references: &[Referenced]) -> String {

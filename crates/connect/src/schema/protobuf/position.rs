@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use prost_reflect::DescriptorError;
+use prost_reflect::prost_types::source_code_info::Location;
 
 use crate::schema::{ParseError, Position};
 
@@ -25,11 +26,14 @@ pub(super) fn syntax_error(text: &str, found: &protox_parse::ParseError) -> Pars
     error_at(text, span.start, found.to_string())
 }
 
-/// What the resolution of names and options says of `text`.
-pub(super) fn name_error(text: &str, found: &DescriptorError) -> ParseError {
-    let position = found.line().zip(found.column()).map(|(line, column)| Position {
-        line: line + 1,
-        column: text.lines().nth(line).map_or(0, |line| characters(line, column)) + 1,
+/// What the resolution of names and options says of `text`, whose parts have these places.
+pub(super) fn name_error(text: &str, places: &[Location], found: &DescriptorError) -> ParseError {
+    let place = found.path().and_then(|path| places.iter().find(|place| place.path == path));
+    let position = place.and_then(|place| {
+        let [line, column, ..] = place.span.as_slice() else { return None };
+        let (line, column) = (usize::try_from(*line).ok()?, usize::try_from(*column).ok()?);
+        let text = text.lines().nth(line)?;
+        Some(Position { line: line + 1, column: characters(text, column) + 1 })
     });
     ParseError { message: cut(found.to_string()), position }
 }

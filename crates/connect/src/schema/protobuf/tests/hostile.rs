@@ -151,6 +151,20 @@ fn compared(a: &dyn Schema, b: &dyn Schema) -> bool {
     a.incompatibilities(b, Direction::NewReadsOld, CompatibilityPolicy::Strict).is_empty()
 }
 
+#[test]
+fn many_errors_take_bounded_time() {
+    let start = Instant::now();
+    let mut text = "message M {".to_owned();
+    for n in 1.. {
+        text.push_str(&format!("optional X f{n} = {n} [x = 1];"));
+        if text.len() > TEXT_BYTES_MAX - 100 {
+            break;
+        }
+    }
+    check_refused(&(text + "}"), "'X' is not defined");
+    assert!(start.elapsed() < HUGE_TEXT_TIME_MAX, "{:?}", start.elapsed());
+}
+
 const CORPUS: &[&str] = &[
     r#"syntax = "proto3"; package a.b; import "google/protobuf/timestamp.proto"; import "confluent/meta.proto";
     option (confluent.file_meta).doc = "d"; option java_package = "x";
