@@ -344,8 +344,46 @@ impl<'a> Comparison<'a> {
             }
         }
         if matching.iter().flatten().count() < before.len().min(after.len()) {
-            report.add(D::COMBINED_TYPE_SUBSCHEMAS_CHANGED, "");
+            let detail = self.unmatched((original, before), (update, after), &matching);
+            report.add_with(D::COMBINED_TYPE_SUBSCHEMAS_CHANGED, "", detail);
         }
+    }
+
+    /// For each part of the original without a counterpart, what keeps the nearest free one from being it.
+    fn unmatched(
+        &mut self,
+        before: (Side, &[Part]),
+        after: (Side, &[Part]),
+        matching: &[Option<usize>],
+    ) -> String {
+        let taken: HashSet<usize> = matching.iter().flatten().copied().collect();
+        let free: Vec<Id> = after
+            .1
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !taken.contains(at))
+            .map(|(_, part)| part.schema)
+            .collect();
+        let mut details = Vec::new();
+        for (part, _) in before.1.iter().zip(matching).filter(|(_, right)| right.is_none()).take(DETAILS_MAX)
+        {
+            let candidates = free.iter().take(DETAILS_MAX);
+            let verdicts = candidates.map(|id| self.pair(side(before.0, part.schema), side(after.0, *id)));
+            let nearest = verdicts.min_by_key(|verdict| verdict.differences.len());
+            for difference in nearest
+                .iter()
+                .flat_map(|verdict| &verdict.differences)
+                .take(DETAILS_MAX - details.len().min(DETAILS_MAX))
+            {
+                details.push(format!(
+                    "part {}: {} at {}",
+                    part.index,
+                    difference.kind.name(),
+                    difference.path()
+                ));
+            }
+        }
+        details.join(", ")
     }
 
     /// For each part of the original, the parts of the update that read it.

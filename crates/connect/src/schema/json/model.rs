@@ -444,8 +444,10 @@ impl<'a> Loader<'a> {
         let mut seen = BTreeSet::new();
         let mut parts = Vec::new();
         for (index, item) in items.iter().enumerate() {
+            // Equal ones are read all the same: the validator needs to know where their references lead.
+            let schema = self.schema(item, scope)?;
             if seen.insert(item.normalized()) {
-                parts.push(Part { index, schema: self.schema(item, scope)? });
+                parts.push(Part { index, schema });
             }
         }
         Ok(parts)

@@ -238,6 +238,20 @@ fn messages_name_who_reads_and_forms_are_refused() {
     );
     let found = new.incompatibilities(&*old, Direction::OldReadsNew, CompatibilityPolicy::Strict);
     assert_eq!(found[0].message, "At '#/enum', the old schema lacks values that the new schema lists");
+    let (old, new) =
+        (parse(r#"{"type":"string","enum":["a","b"]}"#), parse(r#"{"type":"string","enum":["a"]}"#));
+    let found = new.incompatibilities(&*old, Direction::NewReadsOld, CompatibilityPolicy::Strict);
+    assert_eq!(found[0].kind, "COMBINED_TYPE_SUBSCHEMAS_CHANGED");
+    assert_eq!(found[0].detail, "part 0: ENUM_ARRAY_NARROWED at #/enum");
     assert_eq!(new.render(""), Ok(new.canonical().to_owned()));
     assert!(new.render("resolved").is_err());
+}
+
+#[test]
+fn references_in_equal_parts_lead_where_they_lead_in_the_first() {
+    let part = r##"{"not":{"$ref":"#/definitions/number"}}"##;
+    let schema =
+        parse(&format!(r#"{{"allOf":[{part},{part}],"definitions":{{"number":{{"type":"number"}}}}}}"#));
+    assert!(schema.decode(&*schema, Bytes::from_static(b"false")).is_ok());
+    assert!(schema.decode(&*schema, Bytes::from_static(b"5")).is_err());
 }
