@@ -1,7 +1,6 @@
 """Groups of the consumer protocol (KIP-848), what classic members may do in them, and every way to be refused."""
 
-from . import wire
-from .corpus import at_least, below, case, coordinator, topic
+from .corpus import at_least, case, coordinator, topic
 from .groups import commit, describe, fetch_offsets, heartbeat, join, join_body, leave, stable, sync
 from .sides import UNKNOWN_ID, until
 from .transactions import add_offsets, commit_in, end, identity

@@ -2,7 +2,7 @@
 
 from . import batch
 from .corpus import at_least, below, case, coordinator, end_offset, produce, topic
-from .groups import commit, describe, fetch_offsets, heartbeat, join, leave, stable
+from .groups import commit, describe, fetch_offsets, leave, stable
 from .sides import UNKNOWN_ID, until
 
 # A coordinator that is not there yet, loads, or ends the last transaction.
