@@ -1,6 +1,7 @@
 //! What is a schema, and the texts that stand for it.
 
-use super::{Position, parse, parse_with, schema};
+use super::{Position, ProtobufFormat, parse, parse_with, schema};
+use crate::schema::{SchemaFormat, SchemaText, Validation};
 
 /// Checks the canonical text, and that it stands for itself.
 #[track_caller]
@@ -146,4 +147,88 @@ fn errors_have_a_place() {
     assert_eq!(at("syntax = \"proto3\";\nimport \"x.proto\";\n"), Some((2, 1)));
     assert_eq!(at("syntax = \"proto3\";\nmessage M {"), Some((2, 12)));
     assert_eq!(at("\n  edition = \"2023\";"), Some((2, 3)));
+}
+
+const FORMS: &str = r#"syntax = "proto3";
+package p;
+
+import "google/protobuf/descriptor.proto";
+import "confluent/meta.proto";
+
+message M {
+  option (confluent.message_meta).doc = "d";
+  option (note) = "n";
+
+  N b = 2 [(confluent.field_meta) = {
+    tags: "PII"
+  }];
+  int32 a = 1 [json_name = "a"];
+
+  message N {}
+}
+
+extend google.protobuf.MessageOptions {
+  string note = 50001;
+}
+"#;
+
+#[test]
+fn forms_leave_out_what_they_say() {
+    let parsed = schema(FORMS);
+    assert_eq!(parsed.canonical(), FORMS);
+    let without_note = FORMS.replace("  option (note) = \"n\";\n", "");
+    let (without_extensions, _) = without_note.split_once("\nextend").expect("an extension");
+    assert_eq!(parsed.render("ignore_extensions").as_deref(), Ok(without_extensions));
+    let without_metadata = FORMS
+        .replace("  option (confluent.message_meta).doc = \"d\";\n", "")
+        .replace(" [(confluent.field_meta) = {\n    tags: \"PII\"\n  }]", "");
+    assert_eq!(parsed.render("no-metadata").as_deref(), Ok(without_metadata.as_str()));
+    assert!(parsed.render("avro").is_err());
+}
+
+#[test]
+fn a_normalized_text_has_full_names_and_the_order_of_numbers() {
+    let normalized = r#"syntax = "proto3";
+package p;
+
+import "confluent/meta.proto";
+import "google/protobuf/descriptor.proto";
+
+message M {
+  option (confluent.message_meta) = {
+    doc: "d"
+  };
+  option (p.note) = "n";
+
+  int32 a = 1;
+  .p.M.N b = 2 [(confluent.field_meta) = {
+    tags: "PII"
+  }];
+
+  message N {}
+}
+
+extend .google.protobuf.MessageOptions {
+  string note = 50001;
+}
+"#;
+    assert_eq!(schema(FORMS).normalized(), normalized);
+}
+
+#[test]
+fn stored_texts_may_have_options_that_nobody_knows() {
+    let text = "message M {\n  option (unknown) = 1;\n}\n";
+    let parse = |validation| ProtobufFormat.parse(SchemaText { text, references: &[], validation });
+    assert!(parse(Validation::New).is_err());
+    assert_eq!(parse(Validation::Stored).expect("a stored text").canonical(), text);
+}
+
+#[test]
+fn entries_of_maps_that_registries_print_are_maps() {
+    check_canonical(
+        "message M { repeated .M.AEntry a = 1; message AEntry { option map_entry = true; \
+         optional string key = 1; optional int32 value = 2; } }",
+        &[],
+        "message M {\n  map<string, int32> a = 1;\n}\n",
+    );
 }
