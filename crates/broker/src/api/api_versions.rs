@@ -1,6 +1,6 @@
 //! ApiVersions: what this broker can be asked, and the feature levels of the cluster (KIP-35, KIP-511, KIP-584).
 
-use vltava_coordinator::cluster::supported_features;
+use vltava_coordinator::cluster::{KRAFT_VERSION as KRAFT_VERSION_FEATURE, supported_features};
 use vltava_core::error::ErrorCode;
 use vltava_core::id::BrokerId;
 use vltava_core::wire::WireStr;
@@ -17,8 +17,6 @@ const CLIENT_SOFTWARE: Capability = Capability::since(3);
 const EXPECTED_NODE: Capability = Capability::since(5);
 /// A supported feature may have the minimum level 0.
 const ZERO_MINIMUM: Capability = Capability::since(4);
-/// The feature of the quorum itself, whose level stands in a control record of the metadata log (KIP-853).
-const KRAFT_VERSION_FEATURE: &str = "kraft.version";
 
 pub(crate) async fn handle(call: Call<ApiVersionsRequest>) -> ApiVersionsResponse {
     let request = &call.request;

@@ -18,7 +18,11 @@ const ONE_RESULT: Capability = Capability::since(2);
 
 pub(crate) async fn handle(call: Call<UpdateFeaturesRequest>) -> UpdateFeaturesResponse {
     match update(&call).await {
-        Ok(()) => UpdateFeaturesResponse { results: results(&call, ErrorCode::NONE), ..Default::default() },
+        Ok(()) => UpdateFeaturesResponse {
+            error_message: None,
+            results: results(&call, ErrorCode::NONE),
+            ..UpdateFeaturesResponse::default()
+        },
         Err((code, message)) => UpdateFeaturesResponse {
             error_code: code.code(),
             error_message: Some(WireStr::from(message)),
@@ -59,7 +63,7 @@ fn results(call: &Call<UpdateFeaturesRequest>, code: ErrorCode) -> Vec<Updatable
     let result = |update: &FeatureUpdateKey| UpdatableFeatureResult {
         feature: update.feature.clone(),
         error_code: code.code(),
-        error_message: None,
+        error_message: Some(WireStr::new()),
     };
     call.request.feature_updates.iter().map(result).collect()
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use vltava_core::config::alter::{BrokerScope, alter, check_broker, check_topic};
 use vltava_core::config::{
-    BrokerLayers, ConfigError, ConfigTable, Properties, broker_keys, check_group, client_metrics_keys,
-    group_keys, topic_keys,
+    BrokerConfig, BrokerLayers, ConfigError, ConfigTable, Properties, broker_keys, check_group,
+    client_metrics_keys, group_keys, topic_keys,
 };
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{BrokerId, NameError, TopicName};
@@ -228,7 +228,7 @@ impl Cluster {
                 let known = self.image.topics.by_name(name).is_some();
                 if known { Ok(()) } else { Err(ConfigChangeError::UnknownTopic(name.to_owned())) }
             }
-            ConfigKind::Broker => self.check_node_config(name, new),
+            ConfigKind::Broker => self.check_node_config(name, new, layers),
             ConfigKind::Group if name.is_empty() => Err(ConfigChangeError::DefaultResource("group")),
             ConfigKind::Group => Ok(check_group(new, layers).map(drop)?),
             ConfigKind::ClientMetrics if name.is_empty() => Err(ConfigChangeError::SubscriptionName),
@@ -237,15 +237,24 @@ impl Cluster {
         }
     }
 
-    fn check_node_config(&self, name: &str, new: &Properties) -> Result<(), ConfigChangeError> {
+    fn check_node_config(
+        &self,
+        name: &str,
+        new: &Properties,
+        layers: &BrokerLayers,
+    ) -> Result<(), ConfigChangeError> {
         if name.is_empty() {
-            return check_broker(new, BrokerScope::Cluster).map_err(ConfigChangeError::Broker);
+            check_broker(new, BrokerScope::Cluster).map_err(ConfigChangeError::Broker)?;
+            return check_together(layers, BrokerLayers { cluster: new.clone(), ..layers.clone() });
         }
         let node = BrokerId(name.parse().map_err(|_| ConfigChangeError::BrokerName(name.to_owned()))?);
         if node.0 < 0 {
             return Err(ConfigChangeError::NegativeBroker);
         }
         check_broker(new, BrokerScope::Broker).map_err(ConfigChangeError::Broker)?;
+        if node == self.options.node {
+            check_together(layers, BrokerLayers { broker: new.clone(), ..layers.clone() })?;
+        }
         let image = &self.image;
         let known = image.brokers.contains_key(&node)
             || image.controllers.contains_key(&node)
@@ -262,6 +271,15 @@ impl Cluster {
             cluster: of(ConfigResource::brokers()),
             file: self.options.file.clone(),
         }
+    }
+}
+
+/// Refuses settings that do not go together, which this node could not start with again. Where that was so before, each
+/// change is welcome.
+fn check_together(old: &BrokerLayers, new: BrokerLayers) -> Result<(), ConfigChangeError> {
+    match BrokerConfig::resolve(new) {
+        Err(error) if BrokerConfig::resolve(old.clone()).is_ok() => Err(ConfigChangeError::Broker(error)),
+        _ => Ok(()),
     }
 }
 

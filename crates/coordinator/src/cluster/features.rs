@@ -13,6 +13,13 @@ pub const METADATA_VERSION: &str = "metadata.version";
 /// The feature that says which protocols groups may speak: the consumer protocol from level 1 on (KIP-848).
 pub const GROUP_VERSION: &str = "group.version";
 
+/// The feature of the quorum itself, whose level stands in a control record of its log (KIP-853).
+pub const KRAFT_VERSION: &str = "kraft.version";
+
+/// Its level, which every quorum of ours has and keeps, and the range that there is.
+const KRAFT_LEVEL: i16 = 1;
+const KRAFT_LEVELS: FeatureRange = FeatureRange { min: 0, max: KRAFT_LEVEL };
+
 /// What a new cluster begins with, as in Kafka since 4.0.
 pub const GROUP_VERSION_LATEST: i16 = 1;
 
@@ -117,7 +124,7 @@ impl Cluster {
         let mut events = Vec::with_capacity(request.updates.len());
         for update in &request.updates {
             match self.update_feature(update) {
-                Ok(event) => events.push(event),
+                Ok(event) => events.extend(event),
                 Err(error) => return (Vec::new(), Err(error)),
             }
         }
@@ -127,7 +134,8 @@ impl Cluster {
         (events, Ok(()))
     }
 
-    fn update_feature(&self, update: &FeatureUpdate) -> Result<Event, FeatureError> {
+    /// The event of one update; none when it asks for what is so already and can be nothing else.
+    fn update_feature(&self, update: &FeatureUpdate) -> Result<Option<Event>, FeatureError> {
         let refuse = |why: &str| Err(FeatureError::invalid(update, why));
         let current = self.finalised(&update.name);
         if update.upgrade == UpgradeType::Unknown {
@@ -150,19 +158,35 @@ impl Cluster {
         if update.name == METADATA_VERSION {
             check_metadata_downgrade(current, update)?;
         }
-        Ok(Event::FeatureSet { name: update.name.clone(), level: update.level })
+        if update.name == KRAFT_VERSION {
+            return if update.level < current {
+                refuse("Can't downgrade the version of this feature.")
+            } else {
+                Ok(None)
+            };
+        }
+        Ok(Some(Event::FeatureSet { name: update.name.clone(), level: update.level }))
     }
 
     /// The finalised level of a feature.
     pub(super) fn finalised(&self, feature: &str) -> i16 {
         if feature == METADATA_VERSION {
             MetadataVersion::of(&self.image).0
+        } else if feature == KRAFT_VERSION {
+            KRAFT_LEVEL
         } else {
             self.image.feature(feature)
         }
     }
 
     fn who_does_not_support(&self, feature: &str, level: i16) -> Option<String> {
+        if feature == KRAFT_VERSION {
+            return not_supported(
+                level,
+                &format!("Local controller {}", self.options.node),
+                Some(&KRAFT_LEVELS),
+            );
+        }
         let local = self.options.features.get(feature);
         let brokers =
             self.image.brokers.values().map(|broker| ("Broker", broker.id, broker.features.get(feature)));

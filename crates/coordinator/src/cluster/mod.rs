@@ -43,7 +43,7 @@ mod tests;
 
 pub use command::{Answer, Command};
 pub use event::{Event, Kept, KeptKey};
-pub use features::{GROUP_VERSION, GROUP_VERSION_LATEST, METADATA_VERSION, MetadataVersion};
+pub use features::{GROUP_VERSION, GROUP_VERSION_LATEST, KRAFT_VERSION, METADATA_VERSION, MetadataVersion};
 
 use crate::transaction::{TRANSACTION_VERSION, TransactionVersion};
 use apply::Namesakes;

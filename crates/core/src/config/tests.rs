@@ -239,6 +239,8 @@ fn topic_settings_that_do_not_go_together_are_refused() {
         (&[on], &[], &tiered, "It is invalid to disable remote storage without deleting remote data"),
         (&[("vltava.storage", "memory")], &[("vltava.storage", "segments")], &[], "cannot change"),
         (&[], &[("leader.replication.throttled.replicas", "1")], &[], "must be the literal '*'"),
+        (&[], &[("leader.replication.throttled.replicas", "0:1, x")], &[], "Invalid value [0:1, x] for"),
+        (&[], &[("max.decompressed.message.bytes", "2147483640")], &[], "no more than 2147483639"),
     ] {
         let error =
             check_topic(&properties(existing), &properties(new), &BrokerLayers::of_file(properties(file)))

@@ -24,7 +24,7 @@ pub const TOPIC_KEYS: &[ConfigKey] = config_keys! {
     /// Largest record batch accepted, after compression. In bytes.
     "max.message.bytes": Int = "1048588", at_least(0), Medium, Resource, from [same("message.max.bytes")];
     /// Largest record accepted, after decompression. In bytes.
-    "max.decompressed.message.bytes": Int = "2147483639", at_least(1), Medium, Resource, from [same("max.decompressed.message.bytes")];
+    "max.decompressed.message.bytes": Int = "2147483639", between(1, 2_147_483_639), Medium, Resource, from [same("max.decompressed.message.bytes")];
     /// Bytes of log between two index entries.
     "index.interval.bytes": Int = "4096", at_least(0), Medium, Resource, from [same("log.index.interval.bytes")];
     /// How long a tombstone or control marker stays after compaction. In milliseconds.

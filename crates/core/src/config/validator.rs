@@ -264,7 +264,7 @@ fn throttled_replicas(key: &ConfigKey, entries: &[String]) -> Result<(), ConfigE
             "{} must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
             key.name
         );
-        invalid(key, entries.join(","), problem)
+        invalid(key, format!("[{}]", entries.join(", ")), problem)
     }
 }
 

@@ -107,7 +107,8 @@ def update_features(side, version):
         row = {"Feature": name, "MaxVersionLevel": level}
         row.update({"AllowDowngrade": kind != 1} if version == 0 else {"UpgradeType": kind})
         return side.ask("UpdateFeatures", version, {"TimeoutMs": 10000, "FeatureUpdates": [row]})
-    return [ask("no.such.feature", 1), ask("metadata.version", 999), ask("metadata.version", 1), ask("metadata.version", -1), ask("metadata.version", 1, 2)]
+    return [ask("no.such.feature", 1), ask("metadata.version", 999), ask("metadata.version", 1), ask("metadata.version", -1), ask("metadata.version", 1, 2),
+            ask("kraft.version", 1), ask("kraft.version", 0), ask("kraft.version", 0, 2), ask("kraft.version", 2)]
 
 
 @case("ListConfigResources", "client metrics only", versions=[0])

@@ -49,6 +49,8 @@ BAD_TOPICS = {
     "a null value": row("topics-bad", configs={"retention.ms": None}), "an unknown codec": row("topics-bad", configs={"compression.type": "rar"}),
     "a broker's key": row("topics-bad", configs={"log.retention.ms": "1"}), "a timestamp type that is none": row("topics-bad", configs={"message.timestamp.type": "Never"}),
     "an internal name": row("__consumer_offsets_not"),
+    "a decompressed size above the most": row("topics-bad", configs={"max.decompressed.message.bytes": "2147483640"}),
+    "replicas to throttle that are none": row("topics-bad", configs={"leader.replication.throttled.replicas": "0"}),
 }
 
 for _title, _row in BAD_TOPICS.items():
@@ -236,6 +238,8 @@ def change_broker(side, version):
         change(side, version, BROKER, "1", (SET, "node.id", "3")), change(side, version, BROKER, "1", (SET, "log.dirs", "x")),
         change(side, version, BROKER, "1", (SET, "no.such.key", "3"), validate=True), change(side, version, BROKER, "", (SET, "listeners", "x")),
         change(side, version, BROKER, "1", (SET, "log.cleaner.threads", "0"), validate=True),
+        change(side, version, BROKER, "1", (SET, "log.cleaner.dedupe.buffer.size", "7")), change(side, version, BROKER, "", (SET, "log.cleaner.dedupe.buffer.size", "7")),
+        change(side, version, BROKER, "", (SET, "group.consumer.assignment.interval.ms", "2147483647")), change(side, version, BROKER, "1", (SET, "listeners", "abc")),
     ]
     return answers
 

@@ -229,3 +229,38 @@ fn a_resource_is_named_once() {
         ])
     );
 }
+
+#[test]
+fn settings_that_a_node_could_not_start_with_are_refused() {
+    let check = |name: &str, text: &str, expected: Option<&str>| {
+        let mut options = ClusterOptions::new(BrokerId(1), CLUSTER);
+        let file = [
+            ("process.roles", "broker,controller"),
+            ("node.id", "1"),
+            ("listeners", "PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093"),
+            ("controller.listener.names", "CONTROLLER"),
+            ("controller.quorum.voters", "1@localhost:9093"),
+        ];
+        options.file = file.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let resource = ConfigResource::new(ConfigKind::Broker, name);
+        let request = ChangeConfigs { resources: vec![(resource, vec![change(text)])], validate_only: false };
+        let (events, results) = Cluster::new(options).change_configs(request);
+        let error = results[0].1.as_ref().err();
+        let told = error.map(|error| format!("{}: {error}", error.code().name()));
+        assert!(
+            told.as_deref().is_none_or(|told| expected.is_some_and(|expected| told.contains(expected))),
+            "{text}: {told:?}"
+        );
+        assert_eq!((told.is_some(), events.is_empty()), (expected.is_some(), expected.is_some()), "{text}");
+    };
+    for name in ["", "1"] {
+        check(name, "log.cleaner.dedupe.buffer.size=268435456", None);
+        check(
+            name,
+            "log.cleaner.dedupe.buffer.size=7",
+            Some("INVALID_REQUEST: log.cleaner.dedupe.buffer.size must"),
+        );
+    }
+    check("", "group.consumer.assignment.interval.ms=60000", Some("less than or equal to"));
+    check("1", "listeners=abc", Some("INVALID_REQUEST"));
+}

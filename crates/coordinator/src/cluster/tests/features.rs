@@ -14,7 +14,8 @@ fn check(level: i16, feature: &str, to: i16, upgrade: UpgradeType, expected: &st
     let prefix = "The update failed for all features since the following feature had an error: ";
     assert_eq!(outcome(&result, FeatureError::code).replace(prefix, ""), expected);
     let now = pair.leader.image().feature(METADATA_VERSION);
-    assert_eq!(now, if expected == "ok" { to } else { level });
+    assert_eq!(now, if expected == "ok" && feature == METADATA_VERSION { to } else { level });
+    assert_eq!(pair.leader.image().feature(KRAFT_VERSION), 0, "it stands in the quorum's own records");
 }
 
 #[test]
@@ -64,6 +65,21 @@ fn levels_change_as_far_as_everybody_supports_them() {
         1,
         Upgrade,
         "INVALID_UPDATE_VERSION: Invalid update version 1 for feature nope.version. Local controller 1 does not support this feature.",
+    );
+    check(33, KRAFT_VERSION, 1, Upgrade, "ok");
+    check(
+        33,
+        KRAFT_VERSION,
+        0,
+        UnsafeDowngrade,
+        "INVALID_UPDATE_VERSION: Invalid update version 0 for feature kraft.version. Can't downgrade the version of this feature.",
+    );
+    check(
+        33,
+        KRAFT_VERSION,
+        2,
+        Upgrade,
+        "INVALID_UPDATE_VERSION: Invalid update version 2 for feature kraft.version. Local controller 1 only supports versions 0-1",
     );
     check(
         33,

@@ -1,7 +1,7 @@
 //! Listeners, sockets and the limits of requests.
 
 use crate::config::key::{ConfigKey, config_keys};
-use crate::config::validator::{Validator, at_least, names, names_or_empty, one_of};
+use crate::config::validator::{Validator, at_least, between, names, names_or_empty, one_of};
 
 /// The keys of this area, as a node reads them.
 pub(super) const KEYS: &[ConfigKey] = config_keys! {
@@ -62,7 +62,7 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     /// Largest record batch accepted, after compression. In bytes.
     "message.max.bytes": Int = "1048588", at_least(0), High, ClusterWide;
     /// Largest record accepted, after decompression; the default of the topic key of the same name. In bytes.
-    "max.decompressed.message.bytes": Int = "2147483639", at_least(1), Medium, ClusterWide;
+    "max.decompressed.message.bytes": Int = "2147483639", between(1, 2_147_483_639), Medium, ClusterWide;
     /// Names of config providers for ${provider:path:key}.
     "config.providers": List = "", names_or_empty(), Low, ClusterWide, inert "configuration providers are not built in, so a value such as ${file:path:key} is taken as it stands";
 };
