@@ -3,7 +3,7 @@
 //! Invariants:
 //!
 //! 1. The coordinator is told that a transaction is complete only when every partition has answered that its marker is
-//!    committed, or is gone.
+//!    committed, or is gone. A marker that is refused because it was written before counts once that one is committed.
 //! 2. A marker is written in the coordinator's leader epoch, so that a former coordinator is fenced by the partitions.
 //! 3. Nothing is given up as long as this broker coordinates in that epoch; whoever coordinates next begins again from the
 //!    log. A marker that is written twice changes nothing.
@@ -259,13 +259,19 @@ pub(crate) async fn write_marker(
         .batch(end.producer, end.epoch, node.clock.wall())
         .map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)?;
     let terms = PlaceTerms { marker_epoch, ..PlaceTerms::by(Origin::Coordinator) };
-    let placed = match hosted.partition.place(batch, terms) {
-        Ok(placed) | Err(PlaceError::Duplicate(placed)) => placed,
+    let (placed, outcome) = match hosted.partition.place(batch, terms) {
+        Ok(placed) | Err(PlaceError::Duplicate(placed)) => (placed, Ok(())),
+        // The marker that has used up the epoch may not be committed yet, and is not there before that.
+        Err(error) if error.code() == ErrorCode::INVALID_PRODUCER_EPOCH => {
+            (hosted.partition.standing(), Err(error.code()))
+        }
         Err(error) => return Err(error.code()),
     };
     tokio::select! {
         biased;
-        committed = committed(hosted.partition.watch(), placed) => committed.map_err(|error| error.code()),
+        committed = committed(hosted.partition.watch(), placed) => {
+            committed.map_err(|error| error.code()).and(outcome)
+        }
         () = node.clock.sleep_until(node.clock.now() + COMMIT_TIMEOUT) => Err(ErrorCode::REQUEST_TIMED_OUT),
     }
 }

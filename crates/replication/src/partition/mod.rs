@@ -59,7 +59,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 use vltava_core::clock::Clock;
-use vltava_core::id::{LeaderEpoch, Offset, TopicPartition};
+use vltava_core::id::{LeaderEpoch, Offset, Timestamp, TopicPartition};
 use vltava_core::log::{Log, LogError, LogSettings, Span};
 use vltava_core::machine::TransactionWrite;
 use vltava_core::record::{Batch, ValidationRules};
@@ -281,6 +281,15 @@ impl Partition {
     #[must_use]
     pub fn watermarks(&self) -> Watermarks {
         self.shared.lock().state.watermarks()
+    }
+
+    /// Everything that stands in the log now, as if it was placed at once: to wait until what was decided upon it is
+    /// committed.
+    #[must_use]
+    pub fn standing(&self) -> Placed {
+        let Watermarks { epoch, start, end, .. } = self.watermarks();
+        let append_time = Timestamp::NONE;
+        Placed { epoch, base: end, end, append_time, log_start: start, sync: false }
     }
 
     /// The spans of its log.

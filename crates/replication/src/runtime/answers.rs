@@ -26,7 +26,7 @@ struct Uncommitted<M: StateMachine> {
     until: Offset,
     deadline: Moment,
     responder: Responder<M>,
-    answer: M::Answer,
+    answer: Result<M::Answer, AskError>,
 }
 
 impl<M: StateMachine> Answers<M> {
@@ -54,7 +54,7 @@ impl<M: StateMachine> Answers<M> {
         until: Offset,
         deadline: Moment,
         responder: Responder<M>,
-        answer: M::Answer,
+        answer: Result<M::Answer, AskError>,
     ) {
         self.uncommitted.push_back(Uncommitted { until, deadline, responder, answer });
     }
@@ -70,7 +70,7 @@ impl<M: StateMachine> Answers<M> {
     /// Releases a parked answer, which then waits for its commit. Nobody may be waiting: who asked has gone away.
     pub(super) fn release(&mut self, key: &M::Key, until: Offset, deadline: Moment, answer: M::Answer) {
         if let Some((_, responder)) = self.parked.remove(key) {
-            self.commit(until, deadline, responder, answer);
+            self.commit(until, deadline, responder, Ok(answer));
         }
     }
 
@@ -91,7 +91,7 @@ impl<M: StateMachine> Answers<M> {
         while self.uncommitted.front().is_some_and(|first| first.until <= committed) {
             if let Some(Uncommitted { responder, answer, .. }) = self.uncommitted.pop_front() {
                 // Who asked may have gone away; the command stands all the same.
-                let _ = responder.send(Ok(answer));
+                let _ = responder.send(answer);
             }
         }
     }

@@ -266,6 +266,12 @@ impl<M: StateMachine> Leading<M> {
             decision.events.iter().map(|event| self.machine.encode(event, turn.image)).collect();
         if let Err(error) = turn.admits(&encoded, decision.transaction.as_ref()) {
             match responder {
+                // What the log refuses because of what stands in it is said once that is committed: a marker that was
+                // written before is not there until then.
+                Some(responder) if turn.admission.is_ok() => {
+                    let deadline = turn.shard.surroundings.clock.now() + self.commit_timeout;
+                    self.answers.commit(self.end, deadline, responder, Err(AskError::Refused(error)));
+                }
                 Some(responder) => drop(responder.send(Err(AskError::Refused(error)))),
                 None => {
                     tracing::error!(partition = %turn.shard.partition, %error, "the log refuses what a timer or loading has decided");
@@ -391,7 +397,7 @@ impl<M: StateMachine> Leading<M> {
         }
         let Some(responder) = responder else { return };
         match decision.reply {
-            Reply::Committed(answer) => self.answers.commit(until, deadline, responder, answer),
+            Reply::Committed(answer) => self.answers.commit(until, deadline, responder, Ok(answer)),
             Reply::AtOnce(answer) => drop(responder.send(Ok(answer))),
             Reply::Parked(key) => self.answers.park(key, responder),
             Reply::Nobody => tracing::error!("a state machine has no answer for who asked"),

@@ -199,6 +199,18 @@ async fn a_refusal_answers_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_refusal_waits_for_what_it_was_decided_upon() {
+    let world = World::slow().await;
+    let written = world.ask(0, put("a", "1"));
+    let refused = world.ask(0, put("b", &"x".repeat(2 << 20)));
+    quiet().await;
+    assert!(!written.is_finished() && !refused.is_finished(), "nothing is committed");
+    world.cluster.settle();
+    assert_eq!(written.await.unwrap().unwrap(), Answer::Done);
+    assert_eq!(refused.await.unwrap().unwrap_err().code(), ErrorCode::MESSAGE_TOO_LARGE);
+}
+
+#[tokio::test]
 async fn what_no_record_can_hold_changes_nothing() {
     let world = World::prompt();
     world.until_leading(0).await;
