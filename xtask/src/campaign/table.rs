@@ -28,6 +28,22 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
         seeds: 1000,
     },
     Campaign {
+        name: "a group of the classic protocol",
+        package: "vltava-coordinator",
+        target: &["--lib"],
+        test: "group::tests::schedules::any_schedule_keeps_the_promises",
+        variable: "VLTAVA_CLASSIC_GROUP_SEEDS",
+        seeds: 10_000,
+    },
+    Campaign {
+        name: "transactions begin, end and are fenced",
+        package: "vltava-coordinator",
+        target: &["--lib"],
+        test: "transaction::tests::epochs_rise_and_outcomes_stay",
+        variable: "VLTAVA_TRANSACTION_SEEDS",
+        seeds: 2000,
+    },
+    Campaign {
         name: "a simulated server loses its power",
         package: "vltava-broker",
         target: &["--test", "sim"],

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use vltava_core::id::{Generation, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
 use vltava_core::image::Image;
-use vltava_core::testing::{Random, machine_suite};
+use vltava_core::testing::{Random, machine_suite, replay, seeds};
 
 use super::super::answer::{JoinAnswer, JoinedGroup};
 use super::super::command::*;
@@ -20,11 +20,12 @@ use super::super::{
 };
 use super::{Shard, Ticket, subscription};
 
+const SEEDS: &str = "VLTAVA_CLASSIC_GROUP_SEEDS";
 const STEPS: usize = 20;
 
 #[test]
 fn any_schedule_keeps_the_promises() {
-    check(0..20_000);
+    check(seeds(SEEDS, 0..20_000));
 }
 
 /// The suite that every machine passes, with commands that know nothing of each other.
@@ -43,7 +44,7 @@ fn check(seeds: Range<u64>) {
             }
             world.finish();
         });
-        assert!(outcome.is_ok(), "seed {seed} breaks a promise; replay it with check({seed}..{})", seed + 1);
+        assert!(outcome.is_ok(), "a promise is broken: {}", replay(SEEDS, seed));
     }
 }
 
