@@ -144,6 +144,13 @@ struct Totals {
     truncations: usize,
     refusals: usize,
     generations: usize,
+    strikes: usize,
+    disks: usize,
+    committed: usize,
+    aborted: usize,
+    fenced: usize,
+    shares: usize,
+    compacted: usize,
 }
 
 impl Totals {
@@ -157,6 +164,13 @@ impl Totals {
         self.truncations += other.truncations;
         self.refusals += other.refusals;
         self.generations += other.generations;
+        self.strikes += other.strikes;
+        self.disks += other.disks;
+        self.committed += other.committed;
+        self.aborted += other.aborted;
+        self.fenced += other.fenced;
+        self.shares += other.shares;
+        self.compacted += other.compacted;
     }
 }
 
@@ -176,6 +190,13 @@ fn sail(seed: u64) -> Totals {
         truncations: outcome.truncations,
         refusals: outcome.refusals,
         generations: outcome.generations,
+        strikes: outcome.faults.strikes,
+        disks: outcome.faults.disks,
+        committed: outcome.transactions.0,
+        aborted: outcome.transactions.1,
+        fenced: outcome.fenced,
+        shares: outcome.shares.0,
+        compacted: outcome.compacted,
     }
 }
 
@@ -200,6 +221,11 @@ fn three_replicas_keep_every_promise_whatever_fails() {
         assert!(totals.kills > 50 && totals.power_losses > 50 && totals.cuts > 50, "{totals:?}");
         assert!(totals.batches > 2000 && totals.commits > 2000 && totals.elections > 200, "{totals:?}");
         assert!(totals.truncations > 0 && totals.refusals > 0 && totals.generations > 100, "{totals:?}");
+        assert!(
+            totals.disks > 20 && totals.strikes > 100 && totals.committed > 500 && totals.aborted > 200,
+            "{totals:?}"
+        );
+        assert!(totals.fenced > 0 && totals.shares > 500 && totals.compacted > 0, "{totals:?}");
     }
 }
 
@@ -220,10 +246,22 @@ fn three_replicas_have_the_same_trace_for_the_same_seed_and_another_for_another(
 
 #[test]
 fn rules_that_are_broken_on_purpose_are_found_broken() {
+    use trio::{Breach, Carelessness};
     use vltava_replication::partition::Mistake;
-    for mistake in [Mistake::TruncateToHighWatermark, Mistake::CommitAlone, Mistake::CountDiverged] {
-        let found = (0..200).find(|seed| trio::simulate(*seed, Some(mistake)).broken.is_some());
-        println!("{mistake:?} is found by seed {found:?}");
-        assert!(found.is_some(), "{mistake:?} is not found");
+    for breach in [
+        Breach::ReadsAborted,
+        Breach::NoVerification,
+        Breach::Replication(Mistake::TruncateToHighWatermark),
+        Breach::Replication(Mistake::CommitAlone),
+        Breach::Replication(Mistake::CountDiverged),
+        Breach::Coordinator(Carelessness::AnswersEarly),
+        Breach::Coordinator(Carelessness::ForgetsEffects),
+        Breach::Coordinator(Carelessness::ForgetsTimers),
+        Breach::Coordinator(Carelessness::LosesRecords),
+        Breach::MarkersOnce,
+    ] {
+        let found = (0..200).find_map(|seed| Some((seed, trio::simulate(seed, Some(breach)).broken?)));
+        println!("{breach:?} is found by {found:?}");
+        assert!(found.is_some(), "{breach:?} is not found");
     }
 }

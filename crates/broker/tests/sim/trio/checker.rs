@@ -184,7 +184,9 @@ impl Replica {
         }
         if let Some(before) = self.before.replace(marks)
             && (marks.epoch < before.epoch
-                || (marks.epoch == before.epoch && high < before.high && marks.leading))
+                || (marks.epoch == before.epoch
+                    && marks.leading
+                    && (high < before.high || stable < before.stable)))
         {
             return Err(format!("{} goes back from {before:?} to {marks:?}", life.id));
         }

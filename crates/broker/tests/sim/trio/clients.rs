@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use vltava_core::error::ErrorCode;
-use vltava_core::id::{LeaderEpoch, Offset, ProducerId};
+use vltava_core::id::{LeaderEpoch, Offset, ProducerId, TopicIdPartition};
 use vltava_core::record::Batch;
 use vltava_core::replicated::{Isolation, Origin, PlaceError, PlaceTerms, Placed, ReadTerms, ReplicatedLog};
 use vltava_core::testing::Random;
 use vltava_replication::partition::load;
 
 use super::network::Place;
+use super::node::Life;
 use super::{NODES, World, records};
 use crate::client::batch;
 
@@ -25,7 +26,8 @@ const BATCHES: usize = 25;
 const REQUEST: Duration = Duration::from_millis(700);
 
 /// The retriable codes that faults explain; anything else is a broken promise.
-const EXPECTED: [ErrorCode; 5] = [
+const EXPECTED: [ErrorCode; 6] = [
+    ErrorCode::KAFKA_STORAGE_ERROR,
     ErrorCode::NOT_LEADER_OR_FOLLOWER,
     ErrorCode::NOT_ENOUGH_REPLICAS,
     ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
@@ -158,28 +160,53 @@ fn whom(world: &World, random: &mut Random) -> usize {
 /// What a node answers to a producer that wants all in sync to have its batch. `None` when the node goes away.
 async fn produce(world: &World, to: usize, batch: Batch) -> Option<Result<Offset, ErrorCode>> {
     let life = world.life(to)?;
-    let id = world.orders;
-    let Some(partition) = life.partition(id) else { return Some(Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)) };
-    let placed: Placed = match partition.place(batch, PlaceTerms::by(Origin::Client)) {
+    match place(world, &life, world.orders, batch, PlaceTerms::by(Origin::Client)) {
+        Ok(placed) => commit(world, &life, world.orders, placed).await,
+        Err(code) => Some(Err(code)),
+    }
+}
+
+/// Places a batch at a node; one that was placed before has its place.
+pub fn place(
+    world: &World,
+    life: &Life,
+    id: TopicIdPartition,
+    batch: Batch,
+    terms: PlaceTerms,
+) -> Result<Placed, ErrorCode> {
+    let partition = life.partition(id).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    let placed: Placed = match partition.place(batch, terms) {
         Ok(placed) | Err(PlaceError::Duplicate(placed)) => placed,
         // Who was replaced and has not heard of it may miss what came before: its word is nothing.
         Err(_) if partition.watermarks().epoch < world.replicas_of(id).leader_epoch => {
-            return Some(Err(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         }
-        Err(error) => return Some(Err(error.code())),
+        Err(error) => return Err(error.code()),
     };
-    let (base, epoch) = (placed.base, placed.epoch);
-    world.note(&format!("node {}", life.id), &format!("has a batch at {base} in epoch {epoch}"));
+    let (base, epoch, name) = (placed.base, placed.epoch, world.name(id));
+    world.note(&format!("node {}", life.id), &format!("has a batch of {name} at {base} in epoch {epoch}"));
     world.check();
+    Ok(placed)
+}
+
+/// Waits until what was placed is committed. `None` when the node goes away.
+pub async fn commit(
+    world: &World,
+    life: &Life,
+    id: TopicIdPartition,
+    placed: Placed,
+) -> Option<Result<Offset, ErrorCode>> {
+    let partition = life.partition(id)?;
     let until = world.clock.now() + REQUEST;
     while !life.is_over() {
         match partition.watermarks().verdict(placed) {
             Some(Ok(())) => {
                 world.check();
                 if !world.is_committed(id, placed.end) {
-                    world.is_broken(format!("the batch at {base} is acknowledged before it is committed"));
+                    let (name, base) = (world.name(id), placed.base);
+                    world.is_broken(format!("{name}: {base} is acknowledged before it is committed"));
                 }
-                return Some(Ok(base));
+                return Some(Ok(placed.base));
             }
             Some(Err(error)) => return Some(Err(error.code())),
             None if world.clock.now() >= until => return Some(Err(ErrorCode::REQUEST_TIMED_OUT)),

@@ -1,23 +1,22 @@
 //! The controller: the broker's own state machine, on a log that never fails, and what sees whether brokers live.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use vltava_coordinator::cluster::command::{AlterIsr, BrokerState, CreateTopics, NewTopic, RegisterBroker};
 use vltava_coordinator::cluster::in_sync::AlterIsrError;
-use vltava_coordinator::cluster::{Answer, Cluster, ClusterOptions, Command, supported_features};
+use vltava_coordinator::cluster::{Answer, Cluster, ClusterOptions, Command, Event, supported_features};
+use vltava_coordinator::transaction::TRANSACTION_VERSION;
 use vltava_core::clock::Moment;
 use vltava_core::id::{
-    BrokerEpoch, BrokerId, DirectoryId, GROUP_OFFSETS_TOPIC, Offset, PartitionIndex, Timestamp,
-    TopicIdPartition, Uuid,
+    BrokerEpoch, BrokerId, DirectoryId, Offset, PartitionIndex, Timestamp, TopicIdPartition, Uuid,
 };
 use vltava_core::image::{Image, Partition};
 use vltava_core::machine::{Context, Place, Reply, StateMachine};
 use vltava_core::testing::Random;
 use vltava_replication::partition::{IsrProposal, IsrVerdict};
 
-use super::{ORDERS, TOPICS};
+use super::{Options, SHARES, TOPICS};
 
 /// A broker that was not heard of for so long is fenced.
 const SESSION: Duration = Duration::from_millis(1000);
@@ -33,7 +32,7 @@ pub struct Controller {
 
 impl Controller {
     /// Three brokers, and the topics with a replica on each.
-    pub fn new(random: Random, min_insync: usize) -> Controller {
+    pub fn new(random: Random, options: &Options) -> Controller {
         let cluster = Cluster::new(ClusterOptions::new(BrokerId(1), CLUSTER));
         let mut controller = Controller { cluster, next: Offset(1), random, heard: BTreeMap::new() };
         let image = Image::default();
@@ -43,9 +42,13 @@ impl Controller {
             let epoch = controller.register(BrokerId(id), Uuid::from_u128(id.unsigned_abs().into()));
             controller.hear(BrokerId(id), epoch, Offset(i64::MAX), Moment::default());
         }
-        let topics = TOPICS.iter().map(|name| NewTopic {
-            assignments: vec![(PartitionIndex(0), vec![BrokerId(1), BrokerId(2), BrokerId(3)])],
-            configs: vec![("min.insync.replicas".to_owned(), Some(min_insync.to_string()))],
+        let level = options.transaction_version;
+        controller.write(&[Event::FeatureSet { name: TRANSACTION_VERSION.to_owned(), level }]);
+        let topics = TOPICS.iter().map(|(name, partitions)| NewTopic {
+            assignments: (0..*partitions)
+                .map(|index| (PartitionIndex(index), vec![BrokerId(1), BrokerId(2), BrokerId(3)]))
+                .collect(),
+            configs: vec![("min.insync.replicas".to_owned(), Some(options.min_insync.to_string()))],
             ..NewTopic::named(name)
         });
         let request = CreateTopics { topics: topics.collect(), validate_only: false };
@@ -60,14 +63,17 @@ impl Controller {
         self.cluster.image()
     }
 
-    /// The partition of records, and that of groups.
+    /// The partitions with replicas, by topic in the order of their creation.
     pub fn partitions(&self) -> Vec<(TopicIdPartition, Partition)> {
-        let topics =
-            [ORDERS, GROUP_OFFSETS_TOPIC].map(|name| self.image().topics.by_name(name).unwrap().clone());
-        let only = |topic: Arc<vltava_core::image::Topic>| {
-            (TopicIdPartition { topic: topic.id, partition: PartitionIndex(0) }, topic.partitions[0].clone())
-        };
-        topics.into_iter().map(only).collect()
+        let topics = TOPICS.iter().filter(|(name, _)| *name != SHARES);
+        let all = topics.flat_map(|(name, _)| {
+            let topic = self.image().topics.by_name(name).unwrap().clone();
+            let numbered = topic.numbered().map(|(partition, replicas)| {
+                (TopicIdPartition { topic: topic.id, partition }, replicas.clone())
+            });
+            numbered.collect::<Vec<_>>()
+        });
+        all.collect()
     }
 
     fn ask(&mut self, command: Command, now: Moment) -> Answer {
@@ -79,7 +85,7 @@ impl Controller {
         answer
     }
 
-    fn write(&mut self, events: &[vltava_coordinator::cluster::Event]) {
+    fn write(&mut self, events: &[Event]) {
         for event in events {
             self.cluster
                 .apply(event, Place { offset: self.next, timestamp: Timestamp(0), transaction: None });

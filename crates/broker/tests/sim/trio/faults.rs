@@ -1,10 +1,12 @@
 //! What goes wrong, and when.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 use vltava_core::testing::Random;
+use vltava_storage::files::DiskFault;
 
 use super::network::Place;
 use super::{NODES, World};
@@ -16,8 +18,12 @@ const TROUBLE: Duration = Duration::from_secs(6);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub kills: usize,
+    /// Kills in the middle of what a coordinator does.
+    pub strikes: usize,
     pub power_losses: usize,
     pub cuts: usize,
+    /// Disks that have failed, or were full.
+    pub disks: usize,
 }
 
 /// Lets things go wrong for a while, then heals everything.
@@ -25,12 +31,17 @@ pub async fn run(world: &Arc<World>, random: &mut Random) -> Counts {
     let mut counts = Counts::default();
     let until = world.clock.now() + TROUBLE;
     while world.clock.now() < until && !world.is_over() {
-        pause(random, 100, 700).await;
-        match random.below(8) {
+        let pause = Duration::from_millis(100 + random.bits() % 700);
+        if tokio::time::timeout(pause, world.struck.notified()).await.is_ok() {
+            strike(world, random, &mut counts).await;
+            continue;
+        }
+        match random.below(9) {
             0 | 1 => kill(world, random, &mut counts).await,
             2 | 3 => lose_power(world, random, &mut counts).await,
             4 | 5 => cut(world, random, &mut counts),
             6 => worsen(world, random, &mut counts),
+            7 => break_disk(world, random, &mut counts).await,
             _ => {
                 world.note("network", "is whole");
                 world.network.heal();
@@ -53,7 +64,8 @@ async fn pause(random: &mut Random, from: u64, spread: u64) {
 
 /// Half of the time a leader.
 fn victim(world: &World, random: &mut Random) -> usize {
-    let leader = if random.once_in(2) { world.leader(world.orders) } else { world.leader(world.groups) };
+    let led = [world.orders, world.groups, world.transactions];
+    let leader = world.leader(*random.pick(&led));
     let anybody = random.below(NODES);
     leader.filter(|_| random.once_in(2)).unwrap_or(anybody)
 }
@@ -64,12 +76,43 @@ async fn kill(world: &Arc<World>, random: &mut Random, counts: &mut Counts) {
     if world.life(index).is_none() {
         return;
     }
-    world.note(&format!("node {}", index + 1), "is killed");
-    world.end(index);
-    world.disk(index).kill_process();
+    end(world, index);
     counts.kills += 1;
     pause(random, 20, 2000).await;
     world.start(index);
+}
+
+/// The process ends in the middle of what it does.
+async fn strike(world: &Arc<World>, random: &mut Random, counts: &mut Counts) {
+    let Some(index) = world.take_tempted().filter(|index| world.life(*index).is_some()) else { return };
+    end(world, index);
+    counts.strikes += 1;
+    pause(random, 20, 1500).await;
+    world.start(index);
+}
+
+/// A disk takes nothing any more, or only bytes that it then forgets. The process ends, as one does whose only log directory
+/// has failed: when it sees that, and else after a while.
+async fn break_disk(world: &Arc<World>, random: &mut Random, counts: &mut Counts) {
+    let index = victim(world, random);
+    if world.life(index).is_none() {
+        return;
+    }
+    let fault = *random.pick(&[DiskFault::Full, DiskFault::Write, DiskFault::Sync]);
+    world.note(&format!("node {}", index + 1), &format!("has a broken disk: {fault:?}"));
+    world.disk(index).fail(fault, Path::new("/"));
+    counts.disks += 1;
+    pause(random, 100, 1500).await;
+    end(world, index);
+    world.disk(index).heal();
+    pause(random, 20, 500).await;
+    world.start(index);
+}
+
+fn end(world: &World, index: usize) {
+    world.note(&format!("node {}", index + 1), "is killed");
+    world.end(index);
+    world.disk(index).kill_process();
 }
 
 /// A machine loses its power, where others make good what it loses: see the module's "why".

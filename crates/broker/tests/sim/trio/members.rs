@@ -4,48 +4,34 @@
 //! What must hold: in one generation no partition belongs to two members; the generations that a member sees rise; an offset
 //! whose commit was acknowledged is there for whoever owns the partition next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use vltava_coordinator::group::answer::{JoinAnswer, JoinedGroup};
 use vltava_coordinator::group::command::{
     CommitOffsets, CommitPartition, CommitTopic, FetchOffsets, FetchTopic, Heartbeat, Join, Leave,
     MemberIdentity, Protocol, Sync,
 };
-use vltava_coordinator::group::{
-    GroupAnswer, GroupCommand, GroupCoordinator, GroupError, GroupSettings, MemberId,
-};
-use vltava_core::id::{
-    Generation, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicIdPartition, TopicName,
-};
-use vltava_core::log::LogData;
-use vltava_core::machine::TransactionWrite;
-use vltava_core::record::Batch;
-use vltava_core::replicated::{
-    Admission, PlaceError, PlaceTerms, Placed, ReadError, ReadRecords, ReadTerms, ReplicatedLog, Watermarks,
-};
+use vltava_coordinator::group::{GroupAnswer, GroupCommand, GroupError, MemberId};
+use vltava_core::id::{Generation, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
 use vltava_core::testing::Random;
-use vltava_replication::partition::{Partition, load};
-use vltava_replication::runtime::{Limits, Shard, ShardHandle, Surroundings};
 
+use super::coordinators::SESSION;
 use super::network::Place;
-use super::node::Life;
 use super::{NODES, ORDERS, World};
 
-/// The one group there is, its members, and the partitions that they share out.
-const GROUP: &str = "readers";
+/// The group, its members, and the partitions that they share out.
+pub const GROUP: &str = "readers";
 const MEMBERS: usize = 3;
 const PARTITIONS: i32 = 5;
 
 /// Commits that each member has to have acknowledged before it is done.
 const COMMITS: usize = 12;
 
-const SESSION: Duration = Duration::from_millis(1500);
 const REBALANCE: Duration = Duration::from_millis(1500);
 
 /// How long a member waits for a coordinator: longer than a rebalance takes.
@@ -56,17 +42,21 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Memberships {
     /// Who owns each partition in each generation.
     owners: BTreeMap<(Generation, PartitionIndex), MemberId>,
-    /// The highest offset of each partition whose commit was acknowledged.
-    committed: BTreeMap<PartitionIndex, Offset>,
-    coordinators: BTreeMap<u64, ShardHandle<GroupCoordinator>>,
+    /// The highest offset of each partition of a group whose commit was acknowledged.
+    committed: BTreeMap<(&'static str, PartitionIndex), Offset>,
 }
 
 impl Memberships {
     /// How many generations have had an owner of something.
     pub fn generations(&self) -> usize {
-        let generations: std::collections::BTreeSet<_> =
-            self.owners.keys().map(|(generation, _)| generation).collect();
+        let generations: BTreeSet<_> = self.owners.keys().map(|(generation, _)| generation).collect();
         generations.len()
+    }
+
+    /// The offsets of a group that were acknowledged.
+    pub fn committed(&self, group: &str) -> BTreeMap<PartitionIndex, Offset> {
+        let of_group = self.committed.iter().filter(|((of, _), _)| *of == group);
+        of_group.map(|((_, partition), offset)| (*partition, *offset)).collect()
     }
 }
 
@@ -101,47 +91,107 @@ pub fn start(world: &Arc<World>, random: &mut Random) -> Members {
 }
 
 impl World {
-    /// A node has taken its place in the partition of groups: its coordinator, which watches by itself whether it leads,
-    /// begins to.
-    pub fn groups_follow(&self, life: &Life, id: TopicIdPartition, partition: &Arc<Partition>) {
-        let mut memberships = self.memberships.lock();
-        if self.name(id) == ORDERS || memberships.coordinators.contains_key(&life.number) {
-            return;
+    /// Asks the coordinator of groups as its members do: with patience, and not who was replaced. `None` without an answer.
+    pub async fn ask_as_member(
+        self: &Arc<World>,
+        random: &mut Random,
+        command: GroupCommand,
+    ) -> Option<GroupAnswer> {
+        let anybody = random.below(NODES);
+        let to = self.leader(self.groups).unwrap_or(anybody);
+        let answer = self.ask_group(to, command);
+        let asked = self.network.call_within(PATIENCE, Place::Client, Place::Node(to), answer).await;
+        asked.ok()?.ok()
+    }
+}
+
+/// Who commits and fetches the offsets of a group.
+pub struct Offsets {
+    pub group: &'static str,
+    pub topic: &'static str,
+    pub member: MemberId,
+    pub generation: Generation,
+}
+
+/// What became of a commit.
+pub enum Committed {
+    Yes,
+    No,
+    /// Nobody knows.
+    Perhaps,
+}
+
+impl Offsets {
+    /// The offsets of some partitions, 0 where there is none. `None` without an answer.
+    pub async fn fetch(
+        &self,
+        world: &Arc<World>,
+        partitions: &[PartitionIndex],
+        random: &mut Random,
+    ) -> Option<BTreeMap<PartitionIndex, Offset>> {
+        let known = world.memberships.lock().committed(self.group);
+        let topic =
+            FetchTopic { name: topic(self.topic), id: TopicId::ZERO, partitions: partitions.to_vec() };
+        let fetch = FetchOffsets {
+            group: self.group.into(),
+            topics: Some(vec![topic]),
+            member_epoch: Generation(-1),
+            ..FetchOffsets::default()
+        };
+        let Some(GroupAnswer::FetchOffsets(Ok(fetched))) =
+            world.ask_as_member(random, GroupCommand::FetchOffsets(fetch)).await
+        else {
+            return None;
+        };
+        let mut offsets = BTreeMap::new();
+        for (partition, offset) in fetched.topics.into_iter().flat_map(|topic| topic.partitions) {
+            let offset = offset.ok()?.map_or(Offset(0), |committed| committed.offset);
+            if let Some(known) = known.get(&partition).filter(|known| offset < **known) {
+                let group = self.group;
+                world.is_broken(format!(
+                    "{group}: the offset of {partition} went back from {known} to {offset}"
+                ));
+                return None;
+            }
+            offsets.insert(partition, offset);
         }
-        let random = parking_lot::Mutex::new(Random::new(life.number));
-        let (_, image) = watch::channel(life.image());
-        let settings = GroupSettings {
-            session_timeout_min: Duration::from_millis(100),
-            initial_rebalance_delay: Duration::from_millis(100),
-            ..GroupSettings::default()
-        };
-        let shard = Shard {
-            partition: PartitionIndex(0),
-            log: Arc::new(InMemory(partition.clone())),
-            snapshots: None,
-            new: Arc::new(move || GroupCoordinator::new(settings.clone())),
-            surroundings: Surroundings {
-                clock: self.clock.clone(),
-                image,
-                entropy: Arc::new(move || random.lock().entropy()),
-            },
-            limits: Limits { retry_delay: Duration::from_millis(50), ..Limits::default() },
-            effects: mpsc::channel(1).0,
-            witness: Arc::new(()),
-        };
-        let (handle, task) = shard.start();
-        life.spawn(task);
-        memberships.coordinators.insert(life.number, handle);
+        Some(offsets)
     }
 
-    /// Asks the coordinator on a node. `None` when it goes away or cannot say.
-    async fn ask_group(&self, to: usize, command: GroupCommand) -> Option<Option<GroupAnswer>> {
-        let life = self.life(to)?;
-        let handle = self.memberships.lock().coordinators.get(&life.number).cloned();
-        let Some(handle) = handle else { return Some(None) };
-        let answer = handle.ask(command).await;
-        self.check();
-        if life.is_over() { None } else { Some(answer.ok()) }
+    pub async fn commit(
+        &self,
+        world: &Arc<World>,
+        partition: PartitionIndex,
+        offset: Offset,
+        random: &mut Random,
+    ) -> Committed {
+        let commit = CommitPartition { partition, offset, leader_epoch: LeaderEpoch::NONE, metadata: None };
+        let commit = CommitOffsets {
+            group: self.group.into(),
+            member: self.member.clone(),
+            generation: self.generation,
+            knows_group_not_found: true,
+            topics: vec![CommitTopic {
+                name: topic(self.topic),
+                id: TopicId::ZERO,
+                partitions: vec![commit],
+            }],
+            ..CommitOffsets::default()
+        };
+        match world.ask_as_member(random, GroupCommand::CommitOffsets(commit)).await {
+            Some(GroupAnswer::CommitOffsets(topics)) => {
+                let fine =
+                    topics.iter().flat_map(|topic| &topic.partitions).all(|(_, result)| result.is_ok());
+                if !fine {
+                    return Committed::No;
+                }
+                let mut memberships = world.memberships.lock();
+                let known = memberships.committed.entry((self.group, partition)).or_insert(offset);
+                *known = (*known).max(offset);
+                Committed::Yes
+            }
+            _ => Committed::Perhaps,
+        }
     }
 }
 
@@ -158,7 +208,7 @@ struct Member {
 impl Member {
     /// Takes part until the world ends; joins again whenever it has to.
     async fn run(mut self) {
-        while !self.world.is_over() {
+        while !self.world.is_over() && !self.world.is_closing() {
             if let Some(owned) = self.join().await {
                 self.work(owned).await;
             }
@@ -168,11 +218,7 @@ impl Member {
     }
 
     async fn ask(&mut self, command: GroupCommand) -> Option<GroupAnswer> {
-        let anybody = self.random.below(NODES);
-        let to = self.world.leader(self.world.groups).unwrap_or(anybody);
-        let answer = self.world.ask_group(to, command);
-        let asked = self.world.network.call_within(PATIENCE, Place::Client, Place::Node(to), answer).await;
-        asked.ok().flatten()
+        self.world.ask_as_member(&mut self.random, command).await
     }
 
     /// Joins and syncs; returns the partitions that it owns now.
@@ -251,7 +297,7 @@ impl Member {
         loop {
             let pause = 30_000 + self.random.bits() % 150_000;
             sleep(Duration::from_micros(pause)).await;
-            if self.world.is_over() {
+            if self.world.is_over() || self.world.is_closing() {
                 return;
             }
             let heartbeat = Heartbeat {
@@ -282,55 +328,26 @@ impl Member {
         }
     }
 
+    fn offsets(&self) -> Offsets {
+        Offsets { group: GROUP, topic: ORDERS, member: self.id.clone(), generation: self.generation }
+    }
+
     async fn fetch(&mut self, owned: &[PartitionIndex]) -> Option<BTreeMap<PartitionIndex, Offset>> {
-        let known = self.world.memberships.lock().committed.clone();
-        let topic = FetchTopic { name: topic(), id: TopicId::ZERO, partitions: owned.to_vec() };
-        let fetch =
-            FetchOffsets { group: GROUP.into(), topics: Some(vec![topic]), ..FetchOffsets::default() };
-        let Some(GroupAnswer::FetchOffsets(Ok(fetched))) = self.ask(GroupCommand::FetchOffsets(fetch)).await
-        else {
-            return None;
-        };
-        let mut offsets = BTreeMap::new();
-        for (partition, offset) in fetched.topics.into_iter().flat_map(|topic| topic.partitions) {
-            let offset = offset.ok()?.map_or(Offset(0), |committed| committed.offset);
-            if known.get(&partition).is_some_and(|known| offset < *known) {
-                let known = known.get(&partition);
-                self.world
-                    .is_broken(format!("the offset of {partition} went back from {known:?} to {offset}"));
-                return None;
-            }
-            offsets.insert(partition, offset);
-        }
-        Some(offsets)
+        self.offsets().fetch(&self.world, owned, &mut self.random).await
     }
 
     /// Whether this member may go on: a commit of which nobody knows what became of it is no reason to stop.
     async fn commit(&mut self, partition: PartitionIndex, offset: Offset) -> bool {
-        let commit = CommitPartition { partition, offset, leader_epoch: LeaderEpoch::NONE, metadata: None };
-        let commit = CommitOffsets {
-            group: GROUP.into(),
-            member: self.id.clone(),
-            generation: self.generation,
-            topics: vec![CommitTopic { name: topic(), id: TopicId::ZERO, partitions: vec![commit] }],
-            ..CommitOffsets::default()
-        };
-        match self.ask(GroupCommand::CommitOffsets(commit)).await {
-            Some(GroupAnswer::CommitOffsets(topics)) => {
-                let fine =
-                    topics.iter().flat_map(|topic| &topic.partitions).all(|(_, result)| result.is_ok());
-                if fine {
-                    let mut memberships = self.world.memberships.lock();
-                    let known = memberships.committed.entry(partition).or_insert(offset);
-                    *known = (*known).max(offset);
-                    self.commits += 1;
-                    if self.commits == COMMITS {
-                        self.done.fetch_add(1, Ordering::Relaxed);
-                    }
+        match self.offsets().commit(&self.world, partition, offset, &mut self.random).await {
+            Committed::Yes => {
+                self.commits += 1;
+                if self.commits == COMMITS {
+                    self.done.fetch_add(1, Ordering::Relaxed);
                 }
-                fine
+                true
             }
-            _ => true,
+            Committed::Perhaps => true,
+            Committed::No => false,
         }
     }
 
@@ -342,8 +359,8 @@ impl Member {
     }
 }
 
-fn topic() -> TopicName {
-    TopicName::new(ORDERS).unwrap()
+fn topic(name: &str) -> TopicName {
+    TopicName::new(name).unwrap()
 }
 
 /// Gives each partition to one of the members, in turn.
@@ -354,32 +371,4 @@ fn assign(joined: &JoinedGroup) -> Vec<(MemberId, Bytes)> {
         (member.clone(), share.map(|index| u8::try_from(index).unwrap()).collect::<Vec<u8>>().into())
     };
     members.iter().enumerate().map(of).collect()
-}
-
-/// A partition whose records are read at once, so that no thread comes between a seed and its trace.
-#[derive(Debug)]
-struct InMemory(Arc<Partition>);
-
-impl ReplicatedLog for InMemory {
-    fn admit(&self) -> Result<Admission, PlaceError> {
-        self.0.admit()
-    }
-
-    fn admit_transaction(&self, write: &TransactionWrite) -> Result<(), PlaceError> {
-        self.0.admit_transaction(write)
-    }
-
-    fn place(&self, batch: Batch, terms: PlaceTerms) -> Result<Placed, PlaceError> {
-        self.0.place(batch, terms)
-    }
-
-    fn read(&self, from: Offset, terms: ReadTerms) -> Result<ReadRecords, ReadError> {
-        let read = self.0.read(from, terms)?;
-        let data = LogData::Bytes([load(read.data)?].into_iter().collect());
-        Ok(ReadRecords { data, ..read })
-    }
-
-    fn watch(&self) -> watch::Receiver<Watermarks> {
-        self.0.watch()
-    }
 }

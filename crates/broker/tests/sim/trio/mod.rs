@@ -2,10 +2,13 @@
 //! late or lost, and who asks for what.
 //!
 //! The nodes are made of the real parts: partitions on the segment store on seeded disks, the fetchers, the keeper of the
-//! in-sync replicas, the runtime with the coordinator of groups, and the controller's state machine. Between them lies the
-//! seam `Peers`. Producers write, a consumer reads, members of a group join and commit, while nodes are killed, lose their
-//! power and are cut off. After every step [`checker`] asks for the invariants that `replication::partition` writes down; in
-//! the end, once everything is healed, everybody has to get done, and the replicas are compared byte by byte.
+//! in-sync replicas, the runtime with the coordinators of groups and of transactions, and the controller's state machine.
+//! Between them lies the seam `Peers`. Producers write, a consumer reads, members of a classic group and of one of the consumer
+//! protocol join and commit, tills write transactions, while nodes are killed, lose their power and are cut off: at any time,
+//! and just when a coordinator is asked or markers are being written. After every step [`checker`] asks for the invariants
+//! that `replication::partition` writes down; in the end, once everything is healed, everybody has to get done, no question
+//! may stay without an answer, the replicas are compared byte by byte, and the coordinators with what their logs say, also
+//! after compaction.
 //!
 //! `VLTAVA_TRIO_SEEDS=7..8` replays a seed; the trace of one that breaks a promise is printed.
 //!
@@ -22,43 +25,74 @@
 //! in sync (P1 of the promises: one of them lives *with its disk*). So power is lost only where another replica in sync is up
 //! and connected, and nothing else goes wrong until the controller has heard of it; everything else may fail at any time.
 
+mod careless;
 mod checker;
 mod clients;
+mod consumers;
 mod controller;
+mod coordinators;
 mod faults;
+mod markers;
 mod members;
 mod network;
 mod node;
+mod replays;
+mod tills;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use vltava_core::clock::{BoxFuture, Clock, Moment};
-use vltava_core::id::{GROUP_OFFSETS_TOPIC, Offset, Timestamp, TopicIdPartition};
+use vltava_core::id::{
+    GROUP_OFFSETS_TOPIC, Offset, TRANSACTION_STATE_TOPIC, Timestamp, TopicId, TopicIdPartition,
+    TopicPartition,
+};
 use vltava_core::image::{Image, Partition as Replicas};
 use vltava_core::log::ReadLimit;
 use vltava_core::record::Batch;
+use vltava_core::replicated::Watermarks;
 use vltava_core::testing::{Random, bytes_of};
 use vltava_replication::partition::{Mistake, Partition};
 use vltava_storage::files::SeededDisk;
 
 use super::trace::Trace;
+pub use careless::Carelessness;
 use checker::Checker;
 use clients::Promises;
+use consumers::Beliefs;
 use controller::Controller;
+use coordinators::{Questions, RELEASE};
 use members::Memberships;
 use network::Network;
 use node::Life;
+use tills::{Ledger, TRANSACTION_TIMEOUT};
 
 /// The topic of records.
 pub const ORDERS: &str = "orders";
 
-/// Every topic.
-pub const TOPICS: [&str; 2] = [ORDERS, GROUP_OFFSETS_TOPIC];
+/// The topic of transactions.
+pub const PAYMENTS: &str = "payments";
+pub const PAYMENTS_PARTITIONS: usize = 2;
+
+/// The topic that members of the consumer protocol share out. Nobody writes there, and no node opens it.
+pub const SHARES: &str = "shares";
+pub const SHARES_PARTITIONS: usize = 5;
+
+/// Every topic, and its partitions.
+pub const TOPICS: [(&str, i32); 5] = [
+    (ORDERS, 1),
+    (GROUP_OFFSETS_TOPIC, 1),
+    (TRANSACTION_STATE_TOPIC, 1),
+    (PAYMENTS, PAYMENTS_PARTITIONS as i32),
+    (SHARES, SHARES_PARTITIONS as i32),
+];
 
 /// How many nodes there are.
 pub const NODES: usize = 3;
@@ -66,13 +100,36 @@ pub const NODES: usize = 3;
 /// How long clients have to get done once everything is healed.
 const PROGRESS: Duration = Duration::from_secs(30);
 
+/// How much longer than its timeout a transaction may hold back readers, once everything is healed.
+const HANGING: Duration = Duration::from_secs(10);
+
+/// One step of a coordinator in so many tempts fate.
+const TEMPTATION: usize = 100;
+
 /// What a run is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// `min.insync.replicas`.
     pub min_insync: usize,
-    /// A rule that all replicas break.
-    pub mistake: Option<Mistake>,
+    /// The level of `transaction.version`.
+    pub transaction_version: i16,
+    /// A rule that everybody breaks.
+    pub breach: Option<Breach>,
+}
+
+/// A rule that is broken on purpose, to see that the breach is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breach {
+    /// One of replication.
+    Replication(Mistake),
+    /// One of coordinators.
+    Coordinator(Carelessness),
+    /// A marker counts as written after one attempt, whatever came of it.
+    MarkersOnce,
+    /// Transactions are opened in partitions without asking their coordinator.
+    NoVerification,
+    /// A reader of committed records is not told what was aborted.
+    ReadsAborted,
 }
 
 /// What a simulation came to.
@@ -85,7 +142,15 @@ pub struct Outcome {
     pub faults: faults::Counts,
     /// Batches of records that were committed, and offsets of the group.
     pub committed: (usize, usize),
-    /// Leader epochs of the two partitions.
+    /// Transactions that were committed, and that were not.
+    pub transactions: (usize, usize),
+    /// How often a producer was refused because the time of its transaction was over.
+    pub fenced: usize,
+    /// How often a member of the consumer protocol was given partitions, and was fenced.
+    pub shares: (usize, usize),
+    /// Bytes that compaction has removed in the end.
+    pub compacted: usize,
+    /// Leader epochs of all partitions.
     pub epochs: i32,
     /// How often a follower has cut its log.
     pub truncations: usize,
@@ -103,6 +168,14 @@ pub struct World {
     pub controller: Mutex<Controller>,
     pub promises: Mutex<Promises>,
     pub memberships: Mutex<Memberships>,
+    pub beliefs: Mutex<Beliefs>,
+    pub ledger: Mutex<Ledger>,
+    pub questions: Mutex<Questions>,
+    /// The node that is killed next, because something is in full swing there.
+    tempted: Mutex<(Option<usize>, Random)>,
+    pub struck: Notify,
+    healed: AtomicBool,
+    closing: AtomicBool,
     checker: Mutex<Checker>,
     trace: Trace,
     disks: Vec<SeededDisk>,
@@ -115,9 +188,14 @@ pub struct World {
     pub orders: TopicIdPartition,
     /// The partition of groups.
     pub groups: TopicIdPartition,
+    /// The partition of transactional ids.
+    pub transactions: TopicIdPartition,
+    /// The partitions of transactions.
+    pub payments: Vec<TopicIdPartition>,
+    names: BTreeMap<TopicIdPartition, TopicPartition>,
 }
 
-/// An image of the controller, and its two partitions.
+/// An image of the controller, and the partitions with replicas.
 struct Truth {
     image: Image,
     partitions: Vec<(TopicIdPartition, Replicas)>,
@@ -144,26 +222,33 @@ impl Clock for StandingClock {
 }
 
 /// Runs the simulation of a seed.
-pub fn simulate(seed: u64, mistake: Option<Mistake>) -> Outcome {
+pub fn simulate(seed: u64, breach: Option<Breach>) -> Outcome {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let mut random = Random::new(seed);
-        let options = Options { min_insync: 1 + random.below(2), mistake };
+        let transaction_version = i16::try_from([2, 2, 1, 0][random.below(4)]).unwrap();
+        let options = Options { min_insync: 1 + random.below(2), transaction_version, breach };
         let world = World::new(options, &mut random);
-        let faults = world.clone().run(&mut random).await;
+        let (faults, compacted) = world.clone().run(&mut random).await;
         let partitions = world.controller.lock().partitions();
-        let committed = |at: usize| world.checker.lock().committed(partitions[at].0);
+        let committed = |id| world.checker.lock().committed(id);
+        let (shares, ledger) = (world.beliefs.lock(), world.ledger.lock());
         let outcome = Outcome {
             trace: world.trace.text(),
             broken: world.broken.lock().clone(),
             faults,
-            committed: (committed(0), committed(1)),
+            committed: (committed(world.orders), committed(world.groups)),
+            transactions: ledger.counts(),
+            fenced: ledger.fenced,
+            shares: (shares.given, shares.fenced),
+            compacted,
             truncations: world.checker.lock().truncations,
             refusals: world.promises.lock().refusals,
             generations: world.memberships.lock().generations(),
             epochs: partitions.iter().map(|(_, partition)| partition.leader_epoch.0).sum(),
         };
+        drop((shares, ledger));
         (0..NODES).for_each(|index| world.end(index));
         outcome
     })
@@ -171,9 +256,14 @@ pub fn simulate(seed: u64, mistake: Option<Mistake>) -> Outcome {
 
 impl World {
     fn new(options: Options, random: &mut Random) -> Arc<World> {
-        let controller = Controller::new(Random::new(random.bits()), options.min_insync);
+        let controller = Controller::new(Random::new(random.bits()), &options);
         let truth = Truth { image: controller.image().clone(), partitions: controller.partitions() };
-        let (orders, groups) = (truth.partitions[0].0, truth.partitions[1].0);
+        let ids: Vec<TopicIdPartition> = truth.partitions.iter().map(|(id, _)| *id).collect();
+        let name = |id: &TopicIdPartition| {
+            let topic = truth.image.topics.by_id(id.topic).unwrap().name.clone();
+            (*id, TopicPartition { topic, partition: id.partition })
+        };
+        let names = ids.iter().map(name).collect();
         Arc::new(World {
             options,
             clock: Arc::new(StandingClock { started: Instant::now() }),
@@ -181,6 +271,13 @@ impl World {
             controller: Mutex::new(controller),
             promises: Mutex::default(),
             memberships: Mutex::default(),
+            beliefs: Mutex::default(),
+            ledger: Mutex::default(),
+            questions: Mutex::default(),
+            tempted: Mutex::new((None, Random::new(random.bits()))),
+            struck: Notify::new(),
+            healed: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             checker: Mutex::default(),
             trace: Trace::default(),
             disks: (0..NODES).map(|_| SeededDisk::new(random.bits())).collect(),
@@ -188,39 +285,112 @@ impl World {
             lives_begun: Mutex::new((0, Random::new(random.bits()))),
             broken: Mutex::default(),
             truth: Mutex::new(Arc::new(truth)),
-            orders,
-            groups,
+            orders: ids[0],
+            groups: ids[1],
+            transactions: ids[2],
+            payments: ids[3..].to_vec(),
+            names,
         })
     }
 
-    async fn run(self: Arc<World>, random: &mut Random) -> faults::Counts {
+    async fn run(self: Arc<World>, random: &mut Random) -> (faults::Counts, usize) {
         (0..NODES).for_each(|index| self.start(index));
         tokio::spawn(self.clone().watch_sessions());
-        let clients = clients::start(&self, random);
+        let mut clients = clients::start(&self, random);
+        clients.extend(tills::start(&self, random));
         let members = members::start(&self, random);
+        consumers::start(&self, random);
         let counts = faults::run(&self, random).await;
         self.note("world", "is healed");
+        self.healed.store(true, Ordering::Relaxed);
+        let healed = self.clock.now();
+        let done =
+            || clients.iter().all(JoinHandle::is_finished) && members.are_done() && self.shares_are_done();
+        self.wait_until("everybody is done", done, healed).await;
+        self.closing.store(true, Ordering::Relaxed);
+        let settled = || self.questions.lock().are_answered() && self.is_settled();
+        self.wait_until("nobody waits and the replicas are the same", settled, healed).await;
+        if self.is_over() {
+            return (counts, 0);
+        }
+        let judged = match self.judge() {
+            Ok(()) => replays::judge(&self).await,
+            Err(broken) => Err(broken),
+        };
+        let compacted = judged.unwrap_or_else(|broken| {
+            self.is_broken(broken);
+            0
+        });
+        (counts, compacted)
+    }
+
+    /// It comes true in time, and nothing hangs meanwhile.
+    async fn wait_until(&self, what: &str, is_true: impl Fn() -> bool, healed: Moment) {
         let until = self.clock.now() + PROGRESS;
-        loop {
-            let done = clients.iter().all(JoinHandle::is_finished) && members.are_done();
-            if self.is_over() || (done && self.is_settled()) {
-                break;
+        let mut stable = BTreeMap::new();
+        while !self.is_over() && !is_true() {
+            let now = self.clock.now();
+            if now >= until {
+                self.is_broken(format!("it does not come about that {what}"));
             }
-            if self.clock.now() >= until {
-                let waiting = clients.iter().filter(|client| !client.is_finished()).count();
-                self.is_broken(format!(
-                    "no progress: {waiting} clients wait, members are done: {}, replicas are settled: {}",
-                    members.are_done(),
-                    self.is_settled()
-                ));
+            if let Some(hanging) = self.hanging(&mut stable, now) {
+                self.is_broken(format!("a transaction hangs in {}", self.name(hanging)));
+            }
+            let forgotten = self.questions.lock().forgotten(healed, now).map(str::to_owned);
+            if let Some(forgotten) = forgotten {
+                self.is_broken(format!("no answer within {RELEASE:?}: {forgotten}"));
             }
             sleep(Duration::from_millis(20)).await;
         }
-        if !self.is_over() {
-            let judged = self.judge();
-            judged.unwrap_or_else(|broken| self.is_broken(broken));
+    }
+
+    fn shares_are_done(&self) -> bool {
+        let beliefs = self.beliefs.lock();
+        beliefs.are_done() && beliefs.are_settled()
+    }
+
+    /// A partition whose last stable offset has stayed behind for too long.
+    fn hanging(
+        &self,
+        seen: &mut BTreeMap<TopicIdPartition, (Offset, Moment)>,
+        now: Moment,
+    ) -> Option<TopicIdPartition> {
+        for (id, _) in &self.truth().partitions {
+            let leader = self.leader(*id).and_then(|index| self.life(index)?.partition(*id));
+            let Some(marks) = leader.map(|leader| leader.watermarks()) else { continue };
+            let (stable, since) = seen.entry(*id).or_insert((marks.stable, now));
+            if *stable != marks.stable || marks.stable == marks.high {
+                (*stable, *since) = (marks.stable, now);
+            }
+            if now.since(*since) > TRANSACTION_TIMEOUT + HANGING {
+                return Some(*id);
+            }
         }
-        counts
+        None
+    }
+
+    /// Something is in full swing on a node: now and then it is killed just then.
+    pub fn tempt(&self, index: usize) {
+        let mut tempted = self.tempted.lock();
+        if tempted.1.once_in(TEMPTATION) {
+            tempted.0 = Some(index);
+            self.struck.notify_one();
+        }
+    }
+
+    /// The node that is to be killed now.
+    pub fn take_tempted(&self) -> Option<usize> {
+        self.tempted.lock().0.take()
+    }
+
+    /// Nothing fails any more.
+    pub fn is_healed(&self) -> bool {
+        self.healed.load(Ordering::Relaxed)
+    }
+
+    /// Clients stop.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
     }
 
     /// Starts a node.
@@ -275,8 +445,22 @@ impl World {
         usize::try_from(self.replicas_of(id).leader.0 - 1).ok()
     }
 
-    pub fn name(&self, id: TopicIdPartition) -> &'static str {
-        if id == self.orders { ORDERS } else { GROUP_OFFSETS_TOPIC }
+    /// The name of a partition.
+    pub fn name(&self, id: TopicIdPartition) -> String {
+        self.partition_of(id).to_string()
+    }
+
+    pub fn partition_of(&self, id: TopicIdPartition) -> TopicPartition {
+        self.names[&id].clone()
+    }
+
+    pub fn id_of(&self, partition: &TopicPartition) -> TopicIdPartition {
+        *self.names.iter().find(|(_, name)| *name == partition).unwrap().0
+    }
+
+    /// The identity of the topic that members of the consumer protocol share out.
+    pub fn shares(&self) -> TopicId {
+        self.truth().image.topics.by_name(SHARES).unwrap().id
     }
 
     pub fn note(&self, who: &str, what: &str) {
@@ -332,7 +516,10 @@ impl World {
         let partitions = self.controller.lock().partitions();
         let settled = |id: TopicIdPartition| {
             let marks: Vec<_> = self.replicas(id).iter().map(|replica| replica.watermarks()).collect();
-            marks.len() == NODES && marks.iter().all(|mark| mark.high == mark.end && mark.end == marks[0].end)
+            let stable = |mark: &&Watermarks| !mark.leading || mark.stable == mark.end;
+            marks.len() == NODES
+                && marks.iter().all(|mark| mark.high == mark.end && mark.end == marks[0].end)
+                && marks.iter().all(|mark| stable(&mark))
         };
         partitions.iter().all(|(id, partition)| partition.isr.len() == NODES && settled(*id))
     }
@@ -343,7 +530,8 @@ impl World {
 
     /// Compares what is there with what was promised.
     fn judge(&self) -> Result<(), String> {
-        for (id, _) in self.controller.lock().partitions() {
+        let mut payments = Vec::new();
+        for (id, _) in self.truth().partitions.clone() {
             let bytes: Vec<_> = self.replicas(id).iter().map(|replica| content(replica)).collect();
             if bytes.iter().any(|other| *other != bytes[0]) {
                 return Err(format!("the replicas of {} differ", self.name(id)));
@@ -351,8 +539,15 @@ impl World {
             if id == self.orders {
                 self.promises.lock().judge(&records(&bytes[0])?)?;
             }
+            if self.payments.contains(&id) {
+                let found = tills::committed(&bytes[0]);
+                if tills::read_all(self, id) != found {
+                    return Err(format!("a reader of {} finds something else than {found:?}", self.name(id)));
+                }
+                payments.push(found);
+            }
         }
-        Ok(())
+        self.ledger.lock().judge(&payments)
     }
 }
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{BrokerEpoch, BrokerId, LeaderEpoch, Offset, TopicIdPartition, TopicPartition, Uuid};
 use vltava_core::image::{Image, Partition as Replicas};
-use vltava_core::log::{LogId, LogSettings, LogStore};
+use vltava_core::log::{LogError, LogId, LogSettings, LogStore};
 use vltava_core::replicated::Isolation;
 use vltava_core::testing::Random;
 use vltava_replication::fetcher::{FetcherLimits, FetcherParts, Fetchers};
@@ -28,8 +28,9 @@ use vltava_replication::peers::{
 use vltava_storage::files::SeededDisk;
 use vltava_storage::segments::{SegmentStore, SegmentStoreOptions};
 
-use super::World;
+use super::coordinators::{self, Coordinators};
 use super::network::Place;
+use super::{Breach, SHARES, World};
 
 /// `replica.lag.time.max.ms`.
 const LAG: Duration = Duration::from_millis(500);
@@ -54,6 +55,9 @@ pub struct Life {
     random: Mutex<Random>,
     tasks: Mutex<Vec<AbortHandle>>,
     over: AtomicBool,
+    pub coordinators: Mutex<Coordinators>,
+    /// Tells the coordinators of new images.
+    images: watch::Sender<Arc<Image>>,
 }
 
 /// What blocks, done one after the other by a task that takes its time.
@@ -114,6 +118,8 @@ impl Life {
             random: Mutex::new(Random::new(random.bits())),
             tasks: Mutex::default(),
             over: AtomicBool::new(false),
+            coordinators: Mutex::default(),
+            images: watch::Sender::default(),
         });
         *myself.lock() = Some(Arc::downgrade(&life));
         life.spawn(life.clone().attend(Uuid::from_u128(1000 + u128::from(number))));
@@ -136,6 +142,7 @@ impl Life {
         self.fetchers.close();
         self.jobs.queue.lock().clear();
         self.partitions.lock().clear();
+        *self.coordinators.lock() = Coordinators::default();
     }
 
     pub fn is_over(&self) -> bool {
@@ -152,6 +159,11 @@ impl Life {
         self.image.lock().clone()
     }
 
+    /// The cluster as this node knows it from now on.
+    pub fn images(&self) -> watch::Receiver<Arc<Image>> {
+        self.images.subscribe()
+    }
+
     pub fn partition(&self, id: TopicIdPartition) -> Option<Arc<Partition>> {
         self.partitions.lock().get(&id).cloned()
     }
@@ -160,7 +172,7 @@ impl Life {
         Duration::from_micros(from + self.random.lock().bits() % spread)
     }
 
-    fn note(&self, what: &str) {
+    pub fn note(&self, what: &str) {
         self.world.note(&format!("node {}", self.id), what);
     }
 
@@ -193,31 +205,43 @@ impl Life {
     }
 
     /// Takes in an image, unless it does not know this life yet.
-    fn apply(&self, image: Arc<Image>) {
+    fn apply(self: &Arc<Life>, image: Arc<Image>) {
         let mine = image.brokers.get(&self.id).is_some_and(|broker| broker.epoch == self.epoch());
         if image.offset <= self.image().offset || !mine {
             return;
         }
         *self.image.lock() = image.clone();
-        for topic in image.topics.iter() {
+        self.images.send_replace(image.clone());
+        for topic in image.topics.iter().filter(|topic| &*topic.name != SHARES) {
             for (index, replicas) in topic.numbered() {
                 let id = TopicIdPartition { topic: topic.id, partition: index };
                 let name = TopicPartition { topic: topic.name.clone(), partition: index };
-                self.take_place(id, &LogId { topic: topic.id, partition: name }, &image, replicas);
+                let log = LogId { topic: topic.id, partition: name };
+                if let Err(error) = self.take_place(id, &log, &image, replicas) {
+                    return self.halt(&error);
+                }
             }
         }
         self.world.check();
     }
 
-    fn take_place(&self, id: TopicIdPartition, log: &LogId, image: &Image, replicas: &Replicas) {
-        let known = self.partition(id);
-        let partition = known.unwrap_or_else(|| {
-            let partition = self.open(log);
-            self.partitions.lock().insert(id, partition.clone());
-            partition
-        });
+    fn take_place(
+        self: &Arc<Life>,
+        id: TopicIdPartition,
+        log: &LogId,
+        image: &Image,
+        replicas: &Replicas,
+    ) -> Result<(), LogError> {
+        let partition = match self.partition(id) {
+            Some(known) => known,
+            None => {
+                let partition = self.open(log)?;
+                self.partitions.lock().insert(id, partition.clone());
+                partition
+            }
+        };
         let before = partition.watermarks();
-        let role = partition.assume(self.id, &Assignment::of(image, replicas)).unwrap();
+        let role = partition.assume(self.id, &Assignment::of(image, replicas))?;
         let after = partition.watermarks();
         if (before.epoch, before.leading) != (after.epoch, after.leading) {
             let what = if after.leading { "leads" } else { "follows" };
@@ -227,14 +251,15 @@ impl Life {
         match role {
             Role::Leads => self.in_sync.lead(id, partition.clone()),
             Role::Follows => self.in_sync.resign(id),
-            Role::Outdated => return,
+            Role::Outdated => return Ok(()),
         }
         self.fetchers.follow(id, &partition);
-        self.world.groups_follow(self, id, &partition);
+        coordinators::follow(self, id, &partition);
+        Ok(())
     }
 
-    fn open(&self, id: &LogId) -> Arc<Partition> {
-        let stored = self.store.list().unwrap().into_iter().find(|stored| stored.id == *id);
+    fn open(&self, id: &LogId) -> Result<Arc<Partition>, LogError> {
+        let stored = self.store.list()?.into_iter().find(|stored| stored.id == *id);
         let log = LogSettings { span_bytes_max: 4000, index_interval_bytes: 300, ..LogSettings::default() };
         let settings = PartitionSettings {
             log,
@@ -245,19 +270,24 @@ impl Life {
         let jobs = self.jobs.clone();
         let partition = Partition::open(PartitionParts {
             id: id.partition.clone(),
-            log: self.store.open(id, log, None).unwrap(),
+            log: self.store.open(id, log, None)?,
             high_watermark: stored.map_or(Offset::ZERO, |stored| stored.high_watermark),
             settings,
             clock: self.world.clock.clone(),
             background: Arc::new(move |job| jobs.push(job)),
-        })
-        .unwrap();
-        if let Some(mistake) = self.world.options.mistake {
+        })?;
+        if let Some(Breach::Replication(mistake)) = self.world.options.breach {
             partition.make(mistake);
         }
         let marks = partition.watermarks();
         self.note(&format!("opens {} with {}..{}", id.partition, marks.start, marks.end));
-        partition
+        Ok(partition)
+    }
+
+    /// The process ends, as one does whose only log directory has failed.
+    fn halt(&self, error: &LogError) {
+        self.note(&format!("halts: {error}"));
+        self.world.end(self.index);
     }
 
     /// Does what blocks.
@@ -282,11 +312,15 @@ impl Life {
                 self.partitions.lock().iter().map(|(id, partition)| (*id, partition.clone())).collect();
             let mut high_watermarks = Vec::new();
             for (id, partition) in open {
-                partition.maintain().unwrap();
+                if let Err(error) = partition.maintain() {
+                    return self.halt(&error);
+                }
                 let log = LogId { topic: id.topic, partition: partition.id().clone() };
                 high_watermarks.push((log, partition.watermarks().high));
             }
-            self.store.maintain(&high_watermarks).unwrap();
+            if let Err(error) = self.store.maintain(&high_watermarks) {
+                return self.halt(&error);
+            }
         }
     }
 
@@ -416,7 +450,8 @@ impl Peers for Ways {
     }
 }
 
-fn index_of(broker: BrokerId) -> usize {
+/// The index of a node.
+pub fn index_of(broker: BrokerId) -> usize {
     usize::try_from(broker.0 - 1).unwrap()
 }
 
