@@ -12,7 +12,7 @@ use super::types::{Field, Kind, Named, Type, TypeId, Types};
 use crate::schema::CompatibilityPolicy;
 
 /// So many steps may one comparison take; each looks at one pair, symbol, field or alias.
-const STEPS_MAX: usize = 2_000_000;
+const STEPS_MAX: usize = 300_000;
 
 /// A type that reads, and one that wrote.
 pub(super) type Pair = (TypeId, TypeId);

@@ -1,6 +1,7 @@
 //! Parsing, printing and data. Compatibility has tests of its own.
 
 mod agreement;
+mod bounds;
 mod compatibility;
 mod suite;
 
