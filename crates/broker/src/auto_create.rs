@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tracing::{info, warn};
+use vltava_connect::schema::registry::SCHEMAS_TOPIC;
 use vltava_coordinator::cluster::command::{CreateTopics, NewTopic};
 use vltava_coordinator::cluster::{Answer, Command};
 use vltava_core::error::ErrorCode;
@@ -65,6 +66,14 @@ fn new_topic(node: &Node, name: &TopicName) -> NewTopic {
                 ..NewTopic::named(name)
             }
         }
+        SCHEMAS_TOPIC => NewTopic {
+            partitions: 1,
+            configs: vec![
+                set("cleanup.policy", "compact".to_owned()),
+                set("unclean.leader.election.enable", "false".to_owned()),
+            ],
+            ..NewTopic::named(name)
+        },
         _ => NewTopic::named(name),
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use vltava_core::config::{BrokerConfig, ConfigError};
 use vltava_core::log::LogError;
@@ -31,6 +32,10 @@ pub struct Broker {
     pub(crate) listeners: Vec<Listening>,
     /// Where metrics and health are served.
     pub(crate) http: Vec<SocketAddr>,
+    /// Where the schema registry is served at the root.
+    pub(crate) registry: Vec<SocketAddr>,
+    /// Everything that is served over HTTP.
+    pub(crate) http_connections: TaskTracker,
     /// Ends the accepting of connections and the background work.
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: JoinSet<()>,
@@ -119,6 +124,12 @@ impl Broker {
         self.http.first().copied()
     }
 
+    /// Where the schema registry is served over HTTP, at the root; `None` when it is not.
+    #[must_use]
+    pub fn registry_address(&self) -> Option<SocketAddr> {
+        self.registry.first().copied()
+    }
+
     /// The identity of the cluster.
     #[must_use]
     pub fn cluster_id(&self) -> &str {
@@ -167,12 +178,17 @@ impl Broker {
         if tokio::time::timeout(DRAIN_TIMEOUT, self.node.connections.drained()).await.is_err() {
             warn!(left = self.node.connections.len(), "connections did not end in time");
         }
+        self.http_connections.close();
+        if tokio::time::timeout(DRAIN_TIMEOUT, self.http_connections.wait()).await.is_err() {
+            warn!("HTTP connections did not end in time");
+        }
         if tokio::time::timeout(DRAIN_TIMEOUT, &mut self.cleaner).await.is_err() {
             warn!("a round of compaction did not end in time");
         }
         self.tasks.shutdown().await;
         self.node.groups.close();
         self.node.transactions.close();
+        self.node.registry.shards.close();
         self.node.quorum.close().await;
         let node = self.node.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || node.close()).await {

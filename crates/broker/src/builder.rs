@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tracing::warn;
+use vltava_connect::schema::SchemaFormat;
 use vltava_coordinator::assignor::Assignor;
 use vltava_core::log::LogStore;
 
@@ -39,6 +40,7 @@ pub(crate) struct Parts {
     pub(crate) authorizer: Option<Arc<dyn Authorizer>>,
     pub(crate) assignors: Vec<Arc<dyn Assignor>>,
     pub(crate) log_levels: Option<LogLevels>,
+    pub(crate) formats: Vec<Arc<dyn SchemaFormat>>,
 }
 
 impl Builder {
@@ -83,6 +85,13 @@ impl Builder {
     #[must_use]
     pub fn assignor(mut self, assignor: Arc<dyn Assignor>) -> Builder {
         self.parts.assignors.push(assignor);
+        self
+    }
+
+    /// Lets schemas be written in a language of your own; one of the name of a built-in format takes its place.
+    #[must_use]
+    pub fn schema_format(mut self, format: Arc<dyn SchemaFormat>) -> Builder {
+        self.parts.formats.push(format);
         self
     }
 

@@ -24,6 +24,7 @@ mod node;
 mod partitions;
 mod producer_ids;
 mod quorum;
+mod registry;
 mod replicas;
 mod serve;
 mod start;

@@ -30,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::net::connections::Connections;
 use crate::partitions::{Lookup, View};
 use crate::producer_ids::ProducerIds;
+use crate::registry::RegistryService;
 use crate::stores::Stores;
 
 /// A running broker, as its connections and background tasks see it.
@@ -56,6 +57,7 @@ pub(crate) struct Node {
     pub(crate) controller: ShardHandle<Cluster>,
     pub(crate) groups: Shards<GroupCoordinator>,
     pub(crate) transactions: Shards<TransactionCoordinator>,
+    pub(crate) registry: RegistryService,
     pub(crate) producer_ids: ProducerIds,
     /// The controller quorum.
     pub(crate) quorum: Arc<Quorum>,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
+use vltava_connect::schema::registry::SCHEMAS_TOPIC;
 use vltava_coordinator::group::GroupCommand;
 use vltava_coordinator::group::command::DeletedTopic;
 use vltava_core::config::{BrokerConfig, BrokerLayers, ConfigValue, Properties, TopicConfig};
@@ -61,8 +62,8 @@ fn apply(node: &Arc<Node>, image: Arc<Image>) {
     let opened = open_changed(node, &before, &delta, &image, &layers);
     let view = View::next(&before, image.clone(), &changed, opened);
     node.view.store(Arc::new(view));
-    node.images.send_replace(image);
     lead_coordinators(node, &delta);
+    node.images.send_replace(image);
     close_deleted(node, &before, &delta);
     forget_offsets(node, &delta);
 }
@@ -200,6 +201,7 @@ fn lead_coordinators(node: &Node, delta: &ImageDelta) {
         match &*change.topic.name {
             GROUP_OFFSETS_TOPIC => lead_or_resign(&node.groups, change.index, led),
             TRANSACTION_STATE_TOPIC => lead_or_resign(&node.transactions, change.index, led),
+            SCHEMAS_TOPIC => lead_or_resign(&node.registry.shards, change.index, led),
             _ => {}
         }
     }
@@ -219,6 +221,7 @@ fn close_deleted(node: &Node, before: &View, delta: &ImageDelta) {
             match &*topic.name {
                 GROUP_OFFSETS_TOPIC => node.groups.resign(index),
                 TRANSACTION_STATE_TOPIC => node.transactions.resign(index),
+                SCHEMAS_TOPIC => node.registry.shards.resign(index),
                 _ => {}
             }
             if !matches!(slot, Slot::Elsewhere) {

@@ -13,7 +13,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{error, info};
+use vltava_connect::schema::SchemaFormat;
+use vltava_connect::schema::registry::Settings;
+use vltava_connect::schema::registry::settings::CompatibilityLevel;
 use vltava_coordinator::assignor::{Assignor, Assignors};
 use vltava_coordinator::cluster::brokers::BrokerError;
 use vltava_coordinator::cluster::command::{BrokerState, RegisterBroker};
@@ -39,7 +43,7 @@ use crate::broker::{Broker, Listening, StartError};
 use crate::builder::Parts;
 use crate::clock::SystemClock;
 use crate::fetch_session::FetchSessions;
-use crate::http::{self, HttpServer};
+use crate::http::{self, HttpServer, Role};
 use crate::metrics::Metrics;
 use crate::net::connection::MEMORY_UNIT;
 use crate::net::connections::{ConnectionLimits, Connections};
@@ -48,9 +52,10 @@ use crate::node::{Node, Random, RequestLimits};
 use crate::partitions::View;
 use crate::producer_ids::ProducerIds;
 use crate::quorum::Place;
+use crate::registry::RegistryService;
 use crate::stores::Stores;
 use crate::transactions::markers;
-use crate::{compaction, housekeeping, replicas};
+use crate::{compaction, housekeeping, registry, replicas};
 
 /// What large requests in flight may take together when `queued.max.request.bytes` is not set, in bytes.
 const REQUEST_MEMORY_DEFAULT: usize = 128 << 20;
@@ -62,7 +67,7 @@ const SESSION_IDLE_MIN: Duration = Duration::from_secs(120);
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -> Result<Broker, StartError> {
-    let Parts { store, authorizer, assignors, log_levels } = parts;
+    let Parts { store, authorizer, assignors, log_levels, formats } = parts;
     let clock: Arc<dyn Clock> = SystemClock::new();
     let place = quorum_place(&config, store.is_some());
     let storage = open_storage(&config, store, clock.clone()).await?;
@@ -76,6 +81,7 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
     let (committed, follower_failure) =
         follow_metadata(&config, &storage, &quorum, &surroundings, &metrics, &control);
     let groups = group_shards(&config, &assignors, &surroundings, &metrics, &control)?;
+    let registry = registry_service(&config, formats, &surroundings, &control)?;
     let (effects, markers) = mpsc::channel(markers::EFFECTS_MAX);
     let transactions = transaction_shards(&config, &surroundings, effects, &metrics, &control);
     let node = Arc::new(Node {
@@ -97,6 +103,7 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
         controller,
         groups,
         transactions,
+        registry,
         producer_ids: ProducerIds::default(),
         metadata: quorum.watch(),
         follower_failure,
@@ -119,12 +126,15 @@ async fn bring_up(
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let listeners = bind(&node).await?;
-    let http = HttpServer::bind(&node.config.http.node).await?;
-    http::warn_of_unserved(&node.config.http.registry, &node.config.http.connect);
-    let http_addresses = http.addresses();
+    let http = HttpServer::bind(Role::Node, &node.config.http.node).await?;
+    let registry = HttpServer::bind(Role::Registry, &node.config.http.registry).await?;
+    http::warn_of_unserved(&node.config.http.connect);
+    let (http_addresses, registry_addresses) = (http.addresses(), registry.addresses());
     let listening: Vec<Listening> = listeners.iter().map(Listener::listening).collect();
     // Before anything that may take long, so that whoever watches over the node is told that it starts.
-    tasks.spawn(http.serve(node.clone(), stop.clone()));
+    let http_connections = TaskTracker::new();
+    tasks.spawn(http.serve(node.clone(), stop.clone(), http_connections.clone()));
+    tasks.spawn(registry.serve(node.clone(), stop.clone(), http_connections.clone()));
     tasks.spawn(replicas::follow(node.clone(), committed));
     tasks.spawn(markers::run(node.clone(), markers, stop.clone()));
     elected(&node).await?;
@@ -136,7 +146,17 @@ async fn bring_up(
     node.started.store(true, Ordering::Relaxed);
     tasks.spawn(housekeeping::run(node.clone(), stop.clone()));
     let cleaner = tokio::spawn(compaction::run(node.clone(), stop.clone()));
-    Ok(Broker { node, listeners: listening, http: http_addresses, stop, tasks, cleaner, runtimes: None })
+    Ok(Broker {
+        node,
+        listeners: listening,
+        http: http_addresses,
+        registry: registry_addresses,
+        http_connections,
+        stop,
+        tasks,
+        cleaner,
+        runtimes: None,
+    })
 }
 
 /// Waits until there is a controller to register with.
@@ -320,6 +340,21 @@ fn transaction_shards(
         witness: metrics.transactions.clone(),
         runtime: control.clone(),
     })
+}
+
+fn registry_service(
+    config: &BrokerConfig,
+    own: Vec<Arc<dyn SchemaFormat>>,
+    surroundings: &Surroundings,
+    control: &Handle,
+) -> Result<RegistryService, StartError> {
+    let name = config.values.text("vltava.registry.schema.compatibility.level")?;
+    let level = CompatibilityLevel::of_name(name).ok_or_else(|| {
+        StartError::Failed(format!("vltava.registry.schema.compatibility.level: there is no level {name:?}"))
+    })?;
+    let modes_change = config.values.boolean("vltava.registry.mode.mutability")?;
+    let formats = registry::formats().into_iter().chain(own).collect();
+    Ok(RegistryService::new(formats, Settings { level, modes_change }, surroundings, control))
 }
 
 fn milliseconds(count: i64) -> Duration {

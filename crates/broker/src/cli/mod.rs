@@ -14,6 +14,7 @@ mod log;
 mod offsets;
 mod output;
 mod produce;
+mod schema;
 mod time;
 mod topic;
 mod transaction;
@@ -46,6 +47,7 @@ Examples:
   echo 'hello' | vltava produce orders
   vltava consume orders --from beginning --exit
   vltava group describe billing -b broker:9092
+  vltava schema register orders-value order.avsc
   vltava log dump data/orders-0 --deep";
 
 #[derive(Debug, Subcommand)]
@@ -68,6 +70,9 @@ enum Command {
     /// Show and change the settings of topics, brokers, groups and client metrics
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Register, check and delete schemas, and set their compatibility, in any registry
+    #[command(subcommand)]
+    Schema(schema::SchemaCommand),
     /// Look into the files of a log
     #[command(subcommand)]
     Log(log::LogCommand),
@@ -128,6 +133,7 @@ fn execute(cli: Cli, serve: impl FnOnce(LoadedConfig) -> Result<(), String>) -> 
         Command::Group(command) => client(group::run(command)),
         Command::Transaction(command) => client(transaction::run(command)),
         Command::Config(command) => client(config::run(command)),
+        Command::Schema(command) => client(schema::run(command)),
         Command::Log(command) => log::run(&command),
         Command::Completion(arguments) => completion::run(&arguments, &mut Cli::command()),
     }

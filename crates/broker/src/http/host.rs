@@ -29,7 +29,8 @@ pub(super) async fn check(hosts: Arc<BTreeSet<String>>, request: Request, next: 
     }
 }
 
-fn is_ours(named: &str, hosts: &BTreeSet<String>) -> bool {
+/// Whether a host, with or without a port, is one that requests may name.
+pub(super) fn is_ours(named: &str, hosts: &BTreeSet<String>) -> bool {
     let name = without_port(named).to_ascii_lowercase();
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
     match address {

@@ -1,6 +1,7 @@
-//! The node's HTTP server: `/metrics` for Prometheus, `/health` for whoever watches over it.
+//! The node's HTTP servers: `/metrics` for Prometheus, `/health` for whoever watches over it, and the schema registry, below
+//! `/registry` and at the root of a server of its own.
 //!
-//! It reads and changes nothing, and asks nobody for a password; by default it listens on this machine only. A web page
+//! They ask nobody for a password; by default they listen on this machine only. A web page
 //! that the user's browser has open must not reach it through a name of its own, so requests are refused that name
 //! another host ([`host`]). Connections are few, bounded, and closed when they stay silent.
 //!
@@ -9,6 +10,7 @@
 
 mod health;
 mod host;
+mod registry;
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -36,8 +38,10 @@ use crate::broker::StartError;
 use crate::metrics::{collect, exposition};
 use crate::node::Node;
 
-/// The most connections at a time, over all listeners.
+/// The most connections at a time, over all listeners for metrics and health.
 const CONNECTIONS_MAX: usize = 64;
+/// The most connections at a time, over all listeners of the registry.
+const REGISTRY_CONNECTIONS_MAX: usize = 4096;
 /// How long a connection may take for the head of a request, and how long it may be silent between requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes of a request's head.
@@ -52,35 +56,70 @@ struct Shared {
     stop: CancellationToken,
 }
 
-/// The bound sockets of the node's HTTP server.
+/// Which of the servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Metrics and health, with everything else below.
+    Node,
+    /// The schema registry.
+    Registry,
+}
+
+impl Role {
+    fn key(self) -> &'static str {
+        match self {
+            Role::Node => "vltava.http.listeners",
+            Role::Registry => "vltava.registry.listeners",
+        }
+    }
+
+    fn serves(self) -> &'static str {
+        match self {
+            Role::Node => "metrics and health",
+            Role::Registry => "the schema registry",
+        }
+    }
+
+    fn connections_max(self) -> usize {
+        match self {
+            Role::Node => CONNECTIONS_MAX,
+            Role::Registry => REGISTRY_CONNECTIONS_MAX,
+        }
+    }
+}
+
+/// The bound sockets of an HTTP server.
 #[derive(Debug)]
 pub(crate) struct HttpServer {
+    role: Role,
     sockets: Vec<TcpListener>,
     /// The hosts that requests may name, besides addresses and `localhost`.
     hosts: BTreeSet<String>,
 }
 
 impl HttpServer {
-    /// Binds `vltava.http.listeners`. A default address that is taken is a warning: a second node on a machine should
+    /// Binds the addresses of a server. A default address that is taken is a warning: a second node on a machine should
     /// start without further settings.
     ///
     /// # Errors
     /// [`StartError::Listen`] when an address that was asked for cannot be listened on.
-    pub(crate) async fn bind(listeners: &[HttpListener]) -> Result<HttpServer, StartError> {
-        let mut server = HttpServer { sockets: Vec::new(), hosts: BTreeSet::new() };
+    pub(crate) async fn bind(role: Role, listeners: &[HttpListener]) -> Result<HttpServer, StartError> {
+        let mut server = HttpServer { role, sockets: Vec::new(), hosts: BTreeSet::new() };
         for listener in listeners {
             match bind(listener).await {
                 Ok(socket) => server.sockets.push(socket),
                 Err(source) if listener.configured => {
                     return Err(StartError::Listen {
-                        listener: "vltava.http.listeners".to_owned(),
+                        listener: role.key().to_owned(),
                         address: format!("{}:{}", listener.host, listener.port),
                         source,
                     });
                 }
                 Err(error) => warn!(
-                    "no metrics and health over HTTP: port {} is taken ({error}); set vltava.http.listeners to another",
-                    listener.port
+                    "{} cannot be served over HTTP: port {} is taken ({error}); set {} to another",
+                    role.serves(),
+                    listener.port,
+                    role.key()
                 ),
             }
             server.hosts.insert(listener.host.to_ascii_lowercase());
@@ -93,14 +132,18 @@ impl HttpServer {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
-    /// Serves until `stop`; what was begun is answered.
-    pub(crate) async fn serve(self, node: Arc<Node>, stop: CancellationToken) {
-        let shared = Shared { node, stop: stop.clone() };
-        let routes = routes(shared, Arc::new(self.hosts));
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let connections = TaskTracker::new();
+    /// Serves until `stop`; what was begun is answered. Whoever holds `connections` can wait for that: until then they hold the
+    /// node.
+    pub(crate) async fn serve(self, node: Arc<Node>, stop: CancellationToken, connections: TaskTracker) {
+        let hosts = Arc::new(self.hosts);
+        let routes = match self.role {
+            Role::Node => routes(Shared { node, stop: stop.clone() }, hosts),
+            Role::Registry => checked(registry::routes(node, hosts.clone()), hosts),
+        };
+        let places = Arc::new(Semaphore::new(self.role.connections_max()));
         for socket in self.sockets {
-            let accepting = accept(socket, routes.clone(), places.clone(), connections.clone(), stop.clone());
+            let accepting =
+                accept(self.role, socket, routes.clone(), places.clone(), connections.clone(), stop.clone());
             connections.spawn(accepting);
         }
         stop.cancelled().await;
@@ -110,11 +153,9 @@ impl HttpServer {
 }
 
 /// Says that addresses were configured which nothing in this release listens on.
-pub(crate) fn warn_of_unserved(registry: &[HttpListener], connect: &[HttpListener]) {
-    for (key, listeners) in [("vltava.registry.listeners", registry), ("vltava.connect.listeners", connect)] {
-        if listeners.iter().any(|listener| listener.configured) {
-            warn!("{key} is set, but this release serves nothing there; remove it");
-        }
+pub(crate) fn warn_of_unserved(connect: &[HttpListener]) {
+    if connect.iter().any(|listener| listener.configured) {
+        warn!("vltava.connect.listeners is set, but this release serves nothing there; remove it");
     }
 }
 
@@ -126,17 +167,25 @@ async fn bind(listener: &HttpListener) -> std::io::Result<TcpListener> {
 }
 
 fn routes(shared: Shared, hosts: Arc<BTreeSet<String>>) -> Router {
-    Router::new()
+    let registry = registry::routes(shared.node.clone(), hosts.clone());
+    let own = Router::new()
         .route("/", get(index))
         .route("/metrics", get(metrics))
         .route("/health", get(health::health))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .with_state(shared)
-        .layer(middleware::from_fn(move |request, next| host::check(hosts.clone(), request, next)))
+        .nest("/registry", registry);
+    checked(own, hosts)
+}
+
+/// Only for requests that name a host of ours.
+fn checked(routes: Router, hosts: Arc<BTreeSet<String>>) -> Router {
+    routes.layer(middleware::from_fn(move |request, next| host::check(hosts.clone(), request, next)))
 }
 
 async fn accept(
+    role: Role,
     socket: TcpListener,
     routes: Router,
     places: Arc<Semaphore>,
@@ -144,7 +193,7 @@ async fn accept(
     stop: CancellationToken,
 ) {
     if let Ok(address) = socket.local_addr() {
-        info!(%address, "serving metrics and health over HTTP");
+        info!(%address, "serving {} over HTTP", role.serves());
     }
     loop {
         let accepted = tokio::select! {
@@ -190,7 +239,9 @@ async fn serve_connection(stream: TcpStream, address: SocketAddr, routes: Router
 }
 
 async fn index() -> Html<&'static str> {
-    Html("<title>Vltava</title><a href=metrics>metrics</a> <a href=health>health</a>\n")
+    Html(
+        "<title>Vltava</title><a href=metrics>metrics</a> <a href=health>health</a> <a href=registry/subjects>subjects</a>\n",
+    )
 }
 
 #[derive(Debug, Deserialize)]

@@ -64,9 +64,33 @@ pub(crate) async fn page(node: &Node, options: Options) -> String {
     raft(node, &mut page);
     coordinators(node, &mut page);
     groups(node, &mut page).await;
+    registry(node, &mut page).await;
     let process = spawn_blocking(Process::now).await.unwrap_or_default();
     server(node, options, &process, &mut page);
     page.into_text()
+}
+
+async fn registry(node: &Node, page: &mut Exposition) {
+    let meters = &node.registry.meters;
+    let mut samples = page.family(&REGISTRY_REQUESTS);
+    for (index, count) in meters.requests.iter().enumerate() {
+        samples.add(&[&format!("{}xx", index + 1)], count.load(Ordering::Relaxed));
+    }
+    for (family, count) in [
+        (&REGISTRY_REGISTERED, &meters.registered),
+        (&REGISTRY_INCOMPATIBLE, &meters.incompatible),
+        (&REGISTRY_REPLANNED, &meters.replanned),
+    ] {
+        page.single(family, count.load(Ordering::Relaxed));
+    }
+    let state = tokio::time::timeout(GROUPS_TIMEOUT, node.registry.state(node)).await;
+    let Ok(Ok(state)) = state else { return };
+    let size = state.size();
+    page.single(&REGISTRY_SUBJECTS, size.subjects);
+    let mut samples = page.family(&REGISTRY_VERSIONS);
+    samples.add(&["live"], size.versions);
+    samples.add(&["deleted"], size.deleted);
+    page.single(&REGISTRY_IDS, size.ids);
 }
 
 fn topics(node: &Node, page: &mut Exposition) {

@@ -299,6 +299,21 @@ families! {
     /// Partitions of __consumer_offsets that this broker coordinates, by what they are doing.
     GROUP_PARTITIONS: Gauge = "kafka_server_group_coordinator_metrics_num_partitions" ["state"];
 
+    /// Requests to the schema registry, by the first digit of their status.
+    REGISTRY_REQUESTS: Counter = "vltava_registry_requests_total" ["status"];
+    /// Versions of schemas that were registered.
+    REGISTRY_REGISTERED: Counter = "vltava_registry_registered_total";
+    /// Schemas that were refused because they are incompatible.
+    REGISTRY_INCOMPATIBLE: Counter = "vltava_registry_incompatible_total";
+    /// Registrations that were decided again because others were first.
+    REGISTRY_REPLANNED: Counter = "vltava_registry_replanned_total";
+    /// Subjects of the schema registry.
+    REGISTRY_SUBJECTS: Gauge = "vltava_registry_subjects";
+    /// Versions of schemas, by whether they are deleted softly.
+    REGISTRY_VERSIONS: Gauge = "vltava_registry_versions" ["state"];
+    /// Distinct schemas, over all contexts.
+    REGISTRY_IDS: Gauge = "vltava_registry_ids";
+
     /// 1 while the broker starts, 3 while it runs, 6 once it is shutting down.
     BROKER_STATE: Gauge = "kafka_server_kafkaserver_brokerstate";
     /// 1, with the identity of the cluster.

@@ -15,4 +15,5 @@ mod http;
 mod lifecycle;
 mod partition_on_segments;
 mod records;
+mod registry;
 mod transactions;

@@ -43,3 +43,34 @@ pub struct Association {
     /// When it was changed last, in milliseconds.
     pub updated: i64,
 }
+
+impl Lifecycle {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Lifecycle::Strong => "STRONG",
+            Lifecycle::Weak => "WEAK",
+        }
+    }
+}
+
+impl Association {
+    /// The association as the API shows it.
+    #[must_use]
+    pub fn view(&self, key: &AssociationKey) -> serde_json::Value {
+        serde_json::json!({
+            "subject": key.subject,
+            "guid": self.guid,
+            "resourceName": key.resource_name,
+            "resourceNamespace": key.resource_namespace,
+            "resourceId": self.resource_id,
+            "resourceType": key.resource_type,
+            "associationType": key.association_type,
+            "lifecycle": self.lifecycle.name(),
+            "frozen": self.frozen,
+            "createTs": self.created,
+            "updateTs": self.updated,
+        })
+    }
+}

@@ -340,6 +340,15 @@ impl State {
         })
     }
 
+    /// The associations of a subject.
+    pub fn associations_of<'a>(
+        &'a self,
+        subject: &'a str,
+    ) -> impl Iterator<Item = (&'a AssociationKey, &'a Association)> {
+        let own = self.associations.iter().filter(move |(key, _)| key.subject == subject);
+        own.map(|(key, association)| (key, &**association))
+    }
+
     /// How much there is: subjects, versions that are not deleted, deleted versions, ids.
     #[must_use]
     pub fn size(&self) -> Size {

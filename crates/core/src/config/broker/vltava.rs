@@ -13,6 +13,11 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     "vltava.http.listeners": List = "http://127.0.0.1:8080", names_or_empty(), Medium, ReadOnly;
     /// Addresses where the schema registry serves at the root, as its clients expect. Empty is off.
     "vltava.registry.listeners": List = "http://127.0.0.1:8081", names_or_empty(), Medium, ReadOnly;
+    /// The compatibility that the schema registry asks for where none is set: none, backward, forward or full, the last three
+    /// also with _transitive.
+    "vltava.registry.schema.compatibility.level": String = "backward", Validator::NonEmpty, Medium, ReadOnly;
+    /// Whether modes of the schema registry may be changed.
+    "vltava.registry.mode.mutability": Boolean = "true", Validator::Any, Low, ReadOnly;
     /// Addresses where Connect serves at the root, as its clients expect. Empty is off; Connect itself is off until configured.
     "vltava.connect.listeners": List = "http://127.0.0.1:8083", names_or_empty(), Medium, ReadOnly;
     /// Bytes of unsynced data a log directory may hold before the background flush writes them out and advances the recovery

@@ -1,0 +1,234 @@
+//! The API of the schema registry: at the root of `vltava.registry.listeners`, and below `/registry` of the node's own server.
+//!
+//! It translates paths and bodies into what [`crate::registry`] is asked, and answers back, in the words and codes that clients
+//! know. Paths are taken apart here and not by the router: a context may stand before any of them, and a subject may hold
+//! anything, slashes included.
+
+mod call;
+mod compatibility;
+mod others;
+mod reply;
+mod schemas;
+mod settings;
+mod subjects;
+mod view;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, Response};
+use vltava_connect::schema::registry::RegistryError;
+use vltava_connect::schema::registry::state::State;
+use vltava_connect::schema::registry::subject::{ANY_CONTEXT, normalize};
+
+use self::call::Call;
+use self::reply::Reply;
+use super::host;
+use crate::node::Node;
+
+/// The most bytes of a request (`size.limit.filter.max.request.body.size`).
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// How long a request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// The most schemas of one answer (`schema.search.max.limit`).
+const SCHEMAS_PAGE_MAX: usize = 1000;
+/// The most of everything else in one answer.
+const PAGE_MAX: usize = i32::MAX as usize;
+
+/// What an endpoint says.
+type Answered = Result<Reply, Reply>;
+
+/// One request to the registry, with all that it is answered from.
+struct Asked<'a> {
+    node: &'a Arc<Node>,
+    call: Call,
+}
+
+/// The routes of the registry.
+pub(super) fn routes(node: Arc<Node>, hosts: Arc<BTreeSet<String>>) -> Router {
+    Router::new().fallback(move |request: Request| serve(node.clone(), hosts.clone(), request))
+}
+
+async fn serve(node: Arc<Node>, hosts: Arc<BTreeSet<String>>, request: Request) -> Response<Body> {
+    let media_type = reply::accepted(request.headers());
+    let answered = match media_type {
+        None => Err(Reply::plain(406, "HTTP 406 Not Acceptable")),
+        Some(_) => {
+            let answering = answer(&node, &hosts, request);
+            tokio::time::timeout(REQUEST_TIMEOUT, answering).await.unwrap_or_else(|_| {
+                Err(RegistryError::TimedOut("The request took too long".to_owned()).into())
+            })
+        }
+    };
+    let reply = answered.unwrap_or_else(|error| error);
+    let hundreds = usize::from(reply.status / 100).saturating_sub(1);
+    if let Some(count) = node.registry.meters.requests.get(hundreds) {
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    reply.into_response(media_type.unwrap_or("application/json"))
+}
+
+async fn answer(node: &Arc<Node>, hosts: &BTreeSet<String>, request: Request) -> Answered {
+    let (head, body) = request.into_parts();
+    check_origin(&head.headers, hosts)?;
+    let writes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&head.method);
+    if writes && !reply::takes(&head.headers) {
+        return Err(Reply::plain(415, "HTTP 415 Unsupported Media Type"));
+    }
+    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
+        Reply::plain(413, &format!("the body is larger than {BODY_BYTES_MAX} bytes, or broke off"))
+    })?;
+    let method = if head.method == Method::HEAD { Method::GET } else { head.method };
+    let call = Call::new(method, head.uri.path(), head.uri.query().unwrap_or_default(), body)?;
+    Asked { node, call }.dispatch().await
+}
+
+/// A page of another site may not reach the registry through the user's browser, which tells whose page it is.
+fn check_origin(headers: &HeaderMap, hosts: &BTreeSet<String>) -> Result<(), Reply> {
+    let Some(origin) = headers.get("origin") else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or_default();
+    let named = origin.split_once("://").map(|(_, host)| host);
+    if named.is_some_and(|named| host::is_ours(named, hosts)) {
+        return Ok(());
+    }
+    Err(Reply::plain(403, "pages of other sites may not use this server"))
+}
+
+const GET: &str = "GET,HEAD,OPTIONS";
+const POST: &str = "POST,OPTIONS";
+const GET_POST: &str = "GET,HEAD,POST,OPTIONS";
+const GET_DELETE: &str = "GET,HEAD,DELETE,OPTIONS";
+const POST_DELETE: &str = "POST,DELETE,OPTIONS";
+const DELETE: &str = "DELETE,OPTIONS";
+const SETTINGS: &str = "GET,HEAD,PUT,DELETE,OPTIONS";
+
+impl Asked<'_> {
+    #[allow(clippy::match_same_arms, reason = "the rows stand in the order of the paths")]
+    async fn dispatch(&self) -> Answered {
+        let path: Vec<&str> = self.call.path.iter().map(String::as_str).collect();
+        let method = &self.call.method;
+        let (get, put) = (*method == Method::GET, *method == Method::PUT);
+        let (post, delete) = (*method == Method::POST, *method == Method::DELETE);
+        let allowed = match path.as_slice() {
+            [] if get || post => return Ok(Reply::json(&serde_json::json!({}))),
+            [] => GET_POST,
+            ["subjects"] if get => return self.list_subjects().await,
+            ["subjects"] => GET,
+            ["subjects", subject] if post => return self.lookup(subject).await,
+            ["subjects", subject] if delete => return self.delete_subject(subject).await,
+            ["subjects", _] => POST_DELETE,
+            ["subjects", subject, "metadata"] if get => return self.latest_with_metadata(subject).await,
+            ["subjects", subject, "versions"] if get => return self.list_versions(subject).await,
+            ["subjects", subject, "versions"] if post => return self.register(subject).await,
+            ["subjects", _, "versions"] => GET_POST,
+            ["subjects", subject, "versions", version] if get => {
+                return self.get_version(subject, version).await;
+            }
+            ["subjects", subject, "versions", version] if delete => {
+                return self.delete_version(subject, version).await;
+            }
+            ["subjects", _, "versions", _] => GET_DELETE,
+            ["subjects", subject, "versions", version, "schema"] if get => {
+                return self.get_version_text(subject, version).await;
+            }
+            ["subjects", subject, "versions", version, "referencedby"] if get => {
+                return self.referenced_by(subject, version).await;
+            }
+            ["subjects", subject, "versions", version, "tags"] if post => {
+                return self.modify_tags(subject, version).await;
+            }
+            ["subjects", _, "versions", _, "tags"] => POST,
+            ["subjects", _, "metadata"] | ["subjects", _, "versions", _, "schema" | "referencedby"] => GET,
+            ["schemas"] if get => return self.list_schemas().await,
+            ["schemas", "types"] if get => return Ok(Reply::json(&self.node.registry.library.names())),
+            ["schemas", "ids", id] if get => return self.by_id(id).await,
+            ["schemas", "ids", id, "schema"] if get => return self.text_by_id(id).await,
+            ["schemas", "ids", id, "subjects"] if get => return self.subjects_by_id(id).await,
+            ["schemas", "ids", id, "versions"] if get => return self.versions_by_id(id).await,
+            ["schemas", "guids", guid] if get => return self.by_guid(guid).await,
+            ["schemas", "guids", guid, "ids"] if get => return self.ids_by_guid(guid).await,
+            ["schemas"]
+            | ["schemas", "types"]
+            | ["schemas", "ids", _]
+            | ["schemas", "ids", _, "schema" | "subjects" | "versions"]
+            | ["schemas", "guids", _]
+            | ["schemas", "guids", _, "ids"] => GET,
+            ["compatibility", "subjects", subject, "versions"] if post => {
+                return self.check(subject, None).await;
+            }
+            ["compatibility", "subjects", subject, "versions", version] if post => {
+                return self.check(subject, Some(version)).await;
+            }
+            ["compatibility", "subjects", _, "versions"]
+            | ["compatibility", "subjects", _, "versions", _] => POST,
+            ["config", rest @ ..] if rest.len() < 2 => {
+                let subject = rest.first().copied();
+                match () {
+                    () if get => return self.get_config(subject).await,
+                    () if put => return self.set_config(subject).await,
+                    () if delete => return self.delete_config(subject).await,
+                    () => SETTINGS,
+                }
+            }
+            ["mode", rest @ ..] if rest.len() < 2 => {
+                let subject = rest.first().copied();
+                match () {
+                    () if get => return self.get_mode(subject).await,
+                    () if put => return self.set_mode(subject).await,
+                    () if delete => return self.delete_mode(subject).await,
+                    () => SETTINGS,
+                }
+            }
+            ["contexts"] if get => return self.list_contexts().await,
+            ["contexts"] => GET,
+            ["contexts", context] if delete => return self.delete_context(context).await,
+            ["contexts", _] => DELETE,
+            ["v1", "metadata", what @ ("id" | "version" | "deployment")] if get => {
+                return Ok(self.about(what));
+            }
+            ["v1", "metadata", "id" | "version" | "deployment"] => GET,
+            path => return Err(others::unserved(path)),
+        };
+        if *method == Method::OPTIONS {
+            Ok(Reply::options(allowed))
+        } else {
+            Err(Reply::not_allowed(allowed))
+        }
+    }
+
+    async fn state(&self) -> Result<Arc<State>, Reply> {
+        Ok(self.node.registry.state(self.node).await?)
+    }
+
+    /// A subject of the path, or the one that answers for it.
+    fn subject(&self, state: &State, name: &str) -> String {
+        state.behind_alias(&self.call.subject(name))
+    }
+
+    /// The subject that narrows where an id is looked for.
+    fn hint(&self, state: &State) -> Option<String> {
+        let named = self.call.parameter("subject");
+        if named.is_none() && self.call.context.is_empty() {
+            return None;
+        }
+        Some(self.subject(state, named.unwrap_or_default()))
+    }
+
+    /// With what the names of subjects have to begin.
+    fn subject_prefix(&self, default: &str) -> String {
+        match self.call.parameter("subjectPrefix") {
+            Some(prefix) if prefix.starts_with(":.") || prefix.starts_with(ANY_CONTEXT) => {
+                // `:.:` is no part of a name.
+                prefix.strip_prefix(":.:").map_or_else(|| prefix.to_owned(), str::to_owned)
+            }
+            Some(prefix) => format!("{}{prefix}", self.call.context),
+            None if self.call.context.is_empty() => default.to_owned(),
+            None => normalize(&self.call.context),
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! The schema registry over HTTP.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use vltava_broker::{Broker, Builder};
+
+const V1: &str = "application/vnd.schemaregistry.v1+json";
+
+fn with_registry() -> Builder {
+    Broker::builder().set("vltava.registry.listeners", "http://127.0.0.1:0")
+}
+
+/// A server and what it is asked.
+struct Client(SocketAddr);
+
+impl Client {
+    async fn start() -> (Broker, Client) {
+        let broker = with_registry().start().await.unwrap();
+        let client = Client(broker.registry_address().unwrap());
+        (broker, client)
+    }
+
+    /// The status, headers and body of an answer.
+    async fn exchange(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, String) {
+        let mut stream = TcpStream::connect(self.0).await.unwrap();
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}",
+            self.0
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).await.unwrap();
+        let response = String::from_utf8(response).unwrap();
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_ascii_lowercase(), body.to_owned())
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let headers = format!("Content-Type: {V1}\r\n");
+        let (status, _, body) = self.exchange(method, path, &headers, &text).await;
+        (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+    }
+
+    /// Asks, and compares what of the answer is in `expected`.
+    async fn check(&self, method: &str, path: &str, body: Value, status: u16, expected: Value) {
+        let answer = self.ask(method, path, &body).await;
+        assert_eq!(answer.0, status, "{method} {path} {body}: {}", answer.1);
+        assert!(covers(&answer.1, &expected), "{method} {path} {body}: {} is not {expected}", answer.1);
+    }
+
+    /// Asks for what is refused with this code and these words.
+    async fn refused(&self, method: &str, path: &str, body: Value, code: u32, words: &str) {
+        let (status, answer) = self.ask(method, path, &body).await;
+        let expected = if code > 999 { code / 100 } else { code };
+        assert_eq!(
+            (u32::from(status), answer["error_code"].as_u64()),
+            (expected, Some(u64::from(code))),
+            "{method} {path} {body}: {answer}"
+        );
+        assert!(
+            answer["message"].as_str().unwrap().contains(words),
+            "{method} {path}: {answer} lacks {words:?}"
+        );
+    }
+}
+
+/// Whether an answer has what is expected: members of objects, and everything else as it is.
+fn covers(answer: &Value, expected: &Value) -> bool {
+    match (answer, expected) {
+        (Value::Object(answer), Value::Object(expected)) => {
+            expected.iter().all(|(name, value)| answer.get(name).is_some_and(|known| covers(known, value)))
+        }
+        (answer, expected) => answer == expected,
+    }
+}
+
+fn record(fields: &[&str]) -> Value {
+    let fields: Vec<Value> = fields
+        .iter()
+        .map(|field| match field.strip_suffix('?') {
+            Some(name) => json!({"name": name, "type": "int", "default": 0}),
+            None => json!({"name": field, "type": "int"}),
+        })
+        .collect();
+    json!({"schema": json!({"type": "record", "name": "R", "fields": fields}).to_string()})
+}
+
+#[tokio::test]
+async fn schemas_are_registered_found_and_deleted() {
+    let (broker, client) = Client::start().await;
+    client.check("GET", "/", Value::Null, 200, json!({})).await;
+    client.check("GET", "/subjects", Value::Null, 200, json!([])).await;
+    client.refused("GET", "/schemas/ids/1", Value::Null, 40403, "Schema 1 not found").await;
+    client
+        .check(
+            "POST",
+            "/subjects/s/versions",
+            record(&["a"]),
+            200,
+            json!({"id": 1, "version": 1, "schemaType": "AVRO"}),
+        )
+        .await;
+    client.check("POST", "/subjects/s/versions", record(&["a"]), 200, json!({"id": 1, "version": 1})).await;
+    client
+        .check("POST", "/subjects/s/versions", record(&["a", "b?"]), 200, json!({"id": 2, "version": 2}))
+        .await;
+    client
+        .check("POST", "/subjects/t%2Fu/versions", record(&["a"]), 200, json!({"id": 1, "version": 1}))
+        .await;
+    client.check("GET", "/subjects", Value::Null, 200, json!(["s", "t/u"])).await;
+    client.check("GET", "/subjects?offset=1&limit=5", Value::Null, 200, json!(["t/u"])).await;
+    client.check("GET", "/subjects?subjectPrefix=s", Value::Null, 200, json!(["s"])).await;
+    client.check("GET", "/subjects/s/versions", Value::Null, 200, json!([1, 2])).await;
+    client
+        .check(
+            "GET",
+            "/subjects/s/versions/latest",
+            Value::Null,
+            200,
+            json!({"subject": "s", "version": 2, "id": 2, "deleted": false}),
+        )
+        .await;
+    client.check("GET", "/subjects/s/versions/-1", Value::Null, 200, json!({"version": 2})).await;
+    client.check("GET", "/schemas/ids/1", Value::Null, 200, json!({"schemaType": "AVRO"})).await;
+    client.check("GET", "/schemas/ids/1?fetchMaxId=true", Value::Null, 200, json!({"maxId": 2})).await;
+    client.check("GET", "/schemas/ids/1/subjects", Value::Null, 200, json!(["s", "t/u"])).await;
+    client
+        .check(
+            "GET",
+            "/schemas/ids/1/versions?subject=s",
+            Value::Null,
+            200,
+            json!([{"subject": "s", "version": 1}, {"subject": "t/u", "version": 1}]),
+        )
+        .await;
+    client
+        .check("POST", "/subjects/s", record(&["a"]), 200, json!({"subject": "s", "version": 1, "id": 1}))
+        .await;
+    client.refused("POST", "/subjects/s", record(&["z"]), 40403, "Schema not found").await;
+    client.refused("POST", "/subjects/none", record(&["a"]), 40401, "Subject 'none' not found.").await;
+    client.refused("GET", "/subjects/none/versions", Value::Null, 40401, "Subject 'none' not found.").await;
+    client.refused("GET", "/subjects/s/versions/9", Value::Null, 40402, "Version 9 not found.").await;
+    client
+        .refused(
+            "GET",
+            "/subjects/s/versions/earliest",
+            Value::Null,
+            42202,
+            "The specified version 'earliest' is not a valid version id",
+        )
+        .await;
+    client
+        .refused(
+            "POST",
+            "/subjects/s/versions",
+            record(&["c"]),
+            40901,
+            "Schema being registered is incompatible with an earlier schema for subject \"s\", details: [",
+        )
+        .await;
+    client
+        .refused(
+            "POST",
+            "/subjects/s/versions",
+            json!({"schema": "{"}),
+            42201,
+            "Invalid schema of type AVRO, details: ",
+        )
+        .await;
+    client
+        .refused(
+            "POST",
+            "/subjects/s/versions",
+            json!({"schema": "x", "schemaType": "XML"}),
+            42201,
+            "Invalid schema type XML",
+        )
+        .await;
+    let (_, by_id) = client.ask("GET", "/schemas/ids/2", &Value::Null).await;
+    let guid = by_id["guid"].as_str().unwrap();
+    client.check("GET", &format!("/schemas/guids/{guid}"), Value::Null, 200, json!({"guid": guid})).await;
+    client
+        .check(
+            "GET",
+            &format!("/schemas/guids/{guid}/ids"),
+            Value::Null,
+            200,
+            json!([{"context": ".", "id": 2}]),
+        )
+        .await;
+    let (_, text) = client.ask("GET", "/schemas/ids/2/schema", &Value::Null).await;
+    assert_eq!(text["name"], "R");
+    client.check("DELETE", "/subjects/s/versions/latest", Value::Null, 200, json!(2)).await;
+    client.check("GET", "/subjects/s/versions?deleted=true", Value::Null, 200, json!([1, 2])).await;
+    client
+        .check("GET", "/subjects/s/versions?deletedAsNegative=true", Value::Null, 200, json!([1, -2]))
+        .await;
+    client.check("GET", "/subjects/s/versions?deletedOnly=true", Value::Null, 200, json!([2])).await;
+    client.refused("DELETE", "/subjects/s/versions/2", Value::Null, 40406, "was soft deleted").await;
+    client.check("DELETE", "/subjects/s/versions/2?permanent=true", Value::Null, 200, json!(2)).await;
+    client.refused("GET", "/schemas/ids/2", Value::Null, 40403, "Schema 2 not found").await;
+    client.check("DELETE", "/subjects/s", Value::Null, 200, json!([1])).await;
+    client.refused("DELETE", "/subjects/s", Value::Null, 40404, "Subject 's' was soft deleted").await;
+    client.check("GET", "/subjects?deletedOnly=true", Value::Null, 200, json!(["s"])).await;
+    client.check("DELETE", "/subjects/s?permanent=true", Value::Null, 200, json!([1])).await;
+    client.check("POST", "/subjects/s/versions", record(&["q"]), 200, json!({"id": 3, "version": 1})).await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn settings_and_contexts_have_their_endpoints() {
+    let (broker, client) = Client::start().await;
+    client.check("GET", "/config", Value::Null, 200, json!({"compatibilityLevel": "BACKWARD"})).await;
+    client
+        .refused(
+            "GET",
+            "/config/s",
+            Value::Null,
+            40408,
+            "Subject 's' does not have subject-level compatibility configured",
+        )
+        .await;
+    client
+        .check(
+            "GET",
+            "/config/s?defaultToGlobal=true",
+            Value::Null,
+            200,
+            json!({"compatibilityLevel": "BACKWARD"}),
+        )
+        .await;
+    client
+        .check(
+            "PUT",
+            "/config/s",
+            json!({"compatibility": "full", "unknown": [1]}),
+            200,
+            json!({"compatibility": "FULL"}),
+        )
+        .await;
+    client.check("GET", "/config/s", Value::Null, 200, json!({"compatibilityLevel": "FULL"})).await;
+    client
+        .refused(
+            "PUT",
+            "/config",
+            json!({"compatibility": "SIDEWAYS"}),
+            42203,
+            "Invalid compatibility level. Valid values are none",
+        )
+        .await;
+    client.check("DELETE", "/config/s", Value::Null, 200, json!({"compatibilityLevel": "FULL"})).await;
+    client.refused("DELETE", "/config/s", Value::Null, 40401, "Subject 's' not found.").await;
+    client.check("GET", "/mode", Value::Null, 200, json!({"mode": "READWRITE"})).await;
+    client.refused("GET", "/mode/s", Value::Null, 40409, "does not have subject-level mode configured").await;
+    client.refused("PUT", "/mode/s", json!({"mode": "SOMETIMES"}), 42204, "Invalid mode.").await;
+    client.check("PUT", "/mode/s", json!({"mode": "READONLY"}), 200, json!({"mode": "READONLY"})).await;
+    client.refused("POST", "/subjects/s/versions", record(&["a"]), 42205, "is in read-only mode").await;
+    client.check("DELETE", "/mode/s", Value::Null, 200, json!({"mode": "READONLY"})).await;
+    client
+        .check("POST", "/contexts/c/subjects/s/versions", record(&["a"]), 200, json!({"id": 1, "version": 1}))
+        .await;
+    client
+        .check("POST", "/subjects/:.c:s/versions", record(&["a", "b?"]), 200, json!({"id": 2, "version": 2}))
+        .await;
+    client.check("GET", "/contexts", Value::Null, 200, json!([".", ".c"])).await;
+    client.check("GET", "/contexts/.c/subjects", Value::Null, 200, json!([":.c:s"])).await;
+    client.check("GET", "/contexts/c/schemas/ids/2", Value::Null, 200, json!({"subject": ":.c:s"})).await;
+    client.check("GET", "/subjects/s/versions/1", Value::Null, 200, json!({"subject": ":.c:s"})).await;
+    client
+        .check(
+            "PUT",
+            "/contexts/c/config",
+            json!({"compatibility": "NONE"}),
+            200,
+            json!({"compatibility": "NONE"}),
+        )
+        .await;
+    client
+        .check("POST", "/subjects/:.c:s/versions", record(&["z"]), 200, json!({"id": 3, "version": 3}))
+        .await;
+    client.refused("DELETE", "/contexts/c", Value::Null, 42211, "is not empty").await;
+    client.check("DELETE", "/subjects/:.c:s", Value::Null, 200, json!([1, 2, 3])).await;
+    client.check("DELETE", "/subjects/:.c:s?permanent=true", Value::Null, 200, json!([1, 2, 3])).await;
+    client.check("DELETE", "/contexts/c", Value::Null, 204, json!("")).await;
+    client.check("GET", "/contexts", Value::Null, 200, json!(["."])).await;
+    client.check("GET", "/schemas/types", Value::Null, 200, json!(["JSON", "PROTOBUF", "AVRO"])).await;
+    client.check("GET", "/v1/metadata/id", Value::Null, 200, json!({"scope": {"path": []}})).await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn compatibility_is_told_without_a_registration() {
+    let (broker, client) = Client::start().await;
+    client.check("POST", "/subjects/s/versions", record(&["a"]), 200, json!({"id": 1})).await;
+    for (path, fields, expected) in [
+        ("versions/latest", &["a", "b?"][..], json!({"is_compatible": true})),
+        ("versions/latest?verbose=true", &["a", "b?"], json!({"is_compatible": true, "messages": []})),
+        ("versions/1", &["a", "b"], json!({"is_compatible": false})),
+        ("versions", &["a", "b"], json!({"is_compatible": false})),
+        ("versions", &["a"], json!({"is_compatible": true})),
+    ] {
+        client
+            .check("POST", &format!("/compatibility/subjects/s/{path}"), record(fields), 200, expected)
+            .await;
+    }
+    let (_, verdict) =
+        client.ask("POST", "/compatibility/subjects/s/versions/1?verbose=true", &record(&["a", "b"])).await;
+    assert!(verdict["messages"].to_string().contains("READER_FIELD_MISSING_DEFAULT_VALUE"), "{verdict}");
+    client
+        .refused(
+            "POST",
+            "/compatibility/subjects/s/versions/7",
+            record(&["a"]),
+            40402,
+            "Version 7 not found.",
+        )
+        .await;
+    client
+        .check(
+            "POST",
+            "/compatibility/subjects/new/versions",
+            record(&["a"]),
+            200,
+            json!({"is_compatible": true}),
+        )
+        .await;
+    client
+        .check(
+            "POST",
+            "/compatibility/subjects/s/versions?verbose=true",
+            json!({"schema": "{"}),
+            200,
+            json!({"is_compatible": false}),
+        )
+        .await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn requests_that_make_no_sense_are_told_so_in_json() {
+    let (broker, client) = Client::start().await;
+    for (method, path, headers, body, status) in [
+        ("GET", "/nowhere", "", "", 404),
+        ("GET", "/schemas/ids/one", "", "", 404),
+        ("PUT", "/subjects", "Content-Type: application/json\r\n", "{}", 405),
+        ("OPTIONS", "/subjects", "", "", 200),
+        ("HEAD", "/subjects", "", "", 200),
+        ("GET", "/subjects", "Accept: text/html\r\n", "", 406),
+        ("GET", "/subjects", "Accept: application/json\r\n", "", 200),
+        ("POST", "/subjects/s/versions", "Content-Type: text/plain\r\n", "{}", 415),
+        ("POST", "/subjects/s/versions", "Content-Type: application/json\r\n", "{", 400),
+        ("POST", "/subjects/s/versions", "Content-Type: application/json\r\n", "", 422),
+        ("POST", "/subjects/s/versions", "", "{\"schema\":\"\\\"int\\\"\"}", 200),
+        (
+            "POST",
+            "/subjects/s/versions",
+            "Origin: http://evil.example\r\n",
+            "{\"schema\":\"\\\"int\\\"\"}",
+            403,
+        ),
+        ("GET", "/subjects", "Origin: http://localhost:3000\r\n", "", 200),
+        ("GET", "/exporters", "", "", 501),
+        ("GET", "/dek-registry/v1/keks", "", "", 501),
+    ] {
+        let (answered, head, answer) = client.exchange(method, path, headers, body).await;
+        assert_eq!(answered, status, "{method} {path} {headers}: {answer}");
+        if status >= 400 {
+            let answer: Value = serde_json::from_str(&answer).unwrap();
+            assert_eq!(answer["error_code"], u64::from(status), "{method} {path}");
+        }
+        let media_type =
+            if headers.contains("application/json\r\n") && method == "GET" { "application/json" } else { V1 };
+        assert!(
+            status == 406 || head.contains(&format!("content-type: {media_type}\r\n")),
+            "{method} {path}: {head}"
+        );
+    }
+    let large = format!("{{\"schema\":\"{}\"}}", "x".repeat(2 << 20));
+    let (status, ..) =
+        client.exchange("POST", "/subjects/s/versions", "Content-Type: application/json\r\n", &large).await;
+    assert_eq!(status, 413);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_registry_is_below_the_nodes_own_server_as_well_and_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        with_registry().set("vltava.http.listeners", "http://127.0.0.1:0").directory(folder.path()).start()
+    };
+    let broker = start().await.unwrap();
+    let client = Client(broker.http_address().unwrap());
+    client.check("POST", "/registry/subjects/s/versions", record(&["a"]), 200, json!({"id": 1})).await;
+    client.check("GET", "/registry/subjects", Value::Null, 200, json!(["s"])).await;
+    client.check("GET", "/registry", Value::Null, 200, json!({})).await;
+    broker.shutdown().await;
+    let broker = start().await.unwrap();
+    let client = Client(broker.registry_address().unwrap());
+    client.check("GET", "/subjects/s/versions/1", Value::Null, 200, json!({"id": 1})).await;
+    client
+        .check("POST", "/subjects/s/versions", record(&["a", "b?"]), 200, json!({"id": 2, "version": 2}))
+        .await;
+    broker.shutdown().await;
+}
+
+/// Everybody registers under one subject at the same time: every schema gets a version and an id of its own.
+#[tokio::test]
+async fn many_who_register_at_once_all_get_ids_of_their_own() {
+    let (broker, client) = Client::start().await;
+    client.check("PUT", "/config", json!({"compatibility": "NONE"}), 200, json!({})).await;
+    let address = client.0;
+    let asked = (0..12).map(|number| {
+        tokio::spawn(async move {
+            let (status, answer) =
+                Client(address).ask("POST", "/subjects/s/versions", &record(&[&format!("f{number}")])).await;
+            assert_eq!(status, 200, "{answer}");
+            (answer["id"].as_i64().unwrap(), answer["version"].as_i64().unwrap())
+        })
+    });
+    let mut given = Vec::new();
+    for one in asked.collect::<Vec<_>>() {
+        given.push(one.await.unwrap());
+    }
+    given.sort_unstable();
+    assert_eq!(given, (1..=12).map(|number| (number, number)).collect::<Vec<_>>());
+    broker.shutdown().await;
+}
