@@ -218,17 +218,14 @@ fn incompatible(subject: &str, verdict: &Value) -> CliError {
 /// A message of a check without its quotation: `KIND: what it means`.
 fn readable(message: &str) -> String {
     let inner = message.trim_start_matches('{').trim_end_matches('}');
-    let field = |name: &str| {
+    let field = |name: &str, next: &str| {
         let (_, rest) = inner.split_once(&format!("{name}:"))?;
         let quote = rest.chars().next().filter(|quote| ['\'', '"'].contains(quote))?;
         let rest = rest.get(1..)?;
-        let end = rest
-            .find(&format!("{quote}, additionalInfo"))
-            .or_else(|| rest.find(&format!("{quote}, ")))
-            .or_else(|| rest.rfind(quote))?;
+        let end = rest.find(&format!("{quote}, {next}:")).or_else(|| rest.rfind(quote))?;
         rest.get(..end)
     };
-    match (field("errorType"), field("description")) {
+    match (field("errorType", "description"), field("description", "additionalInfo")) {
         (Some(kind), Some(description)) => format!("{kind}: {description}"),
         _ => inner.to_owned(),
     }
