@@ -95,10 +95,14 @@ impl Checker {
 }
 
 impl Seen {
-    /// One leader an epoch; what it commits is what was committed, and goes on from there.
+    /// One leader an epoch; what it commits is what was committed, and goes on from there. Who has led in its epoch may lead no
+    /// longer, because its disk has failed since: what it had committed by then counts.
     fn check_leaders(&mut self, live: &[Live<'_>]) -> Result<(), String> {
-        for leader in live.iter().filter(|replica| replica.marks.leading) {
+        for leader in live {
             let (id, epoch) = (leader.id, leader.marks.epoch);
+            if !leader.marks.leading && self.leaders.get(&epoch) != Some(&id) {
+                continue;
+            }
             let first = *self.leaders.entry(epoch).or_insert(id);
             if first != id {
                 return Err(format!("{first} and {id} both lead in epoch {epoch}"));
