@@ -12,11 +12,13 @@ pub enum Share {
     Clients,
     /// Groups, transactions, streams.
     Groups,
+    /// The schema registry.
+    Registry,
 }
 
 impl Share {
     /// Every share, in the order in which they are told.
-    pub const ALL: [Share; 3] = [Share::Build, Share::Clients, Share::Groups];
+    pub const ALL: [Share; 4] = [Share::Build, Share::Clients, Share::Groups, Share::Registry];
 
     /// What it is called in the report.
     pub fn name(self) -> &'static str {
@@ -24,6 +26,7 @@ impl Share {
             Share::Build => "build, lint and tests",
             Share::Clients => "core clients",
             Share::Groups => "groups",
+            Share::Registry => "registry",
         }
     }
 
@@ -33,6 +36,7 @@ impl Share {
             Share::Build => 20,
             Share::Clients => 12,
             Share::Groups => 10,
+            Share::Registry => 5,
         };
         Duration::from_secs(minutes * 60)
     }

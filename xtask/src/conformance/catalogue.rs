@@ -166,6 +166,33 @@ pub const SUITES: &[Suite] = &[
         90,
     ),
     Suite {
+        share: Share::Registry,
+        ..suite(
+            "registry-python",
+            "confluent-kafka's schema registry client and serializers (Python)",
+            Program::PythonWithPackages("registry.py"),
+            60,
+        )
+    },
+    Suite {
+        share: Share::Registry,
+        ..suite(
+            "registry-node",
+            "the schema registry client and serializers of npm (Node)",
+            Program::Node("registry.js"),
+            60,
+        )
+    },
+    Suite {
+        share: Share::Registry,
+        ..suite(
+            "registry-go",
+            "franz-go's schema registry client and serializer (Go)",
+            Program::Go("registry"),
+            60,
+        )
+    },
+    Suite {
         controls_server: true,
         ..suite(
             "job",

@@ -193,6 +193,7 @@ fn run_suite(suite: &Suite, options: &Options, cache: &Cache, report: &mut Repor
     command
         .current_dir(&work)
         .env("BOOTSTRAP", server.address())
+        .env("REGISTRY", server.registry())
         .env("WORK", &work)
         .env("DATA", server.data())
         .env("TARGET", server.kind_name())

@@ -366,6 +366,11 @@ async fn requests_that_make_no_sense_are_told_so_in_json() {
         ("GET", "/subjects", "Origin: http://localhost:3000\r\n", "", 200),
         ("GET", "/exporters", "", "", 501),
         ("GET", "/dek-registry/v1/keks", "", "", 501),
+        ("GET", "/associations/subjects/s", "", "", 200),
+        ("GET", "/associations/resources/some-id", "", "", 200),
+        ("GET", "/associations/resources/-/orders?resourceType=topic&associationType=value", "", "", 200),
+        ("GET", "/associations/subjects/s?limit=x", "", "", 404),
+        ("POST", "/associations", "Content-Type: application/json\r\n", "{}", 501),
     ] {
         let (answered, head, answer) = client.exchange(method, path, headers, body).await;
         assert_eq!(answered, status, "{method} {path} {headers}: {answer}");

@@ -47,6 +47,8 @@ pub struct Server {
     /// The other software that takes the folder over when it is asked to.
     heir: Option<(Kind, Launch)>,
     address: String,
+    /// Where the schema registry of ours is served.
+    registry: String,
     folder: PathBuf,
     /// What starts the process; nothing for a server that somebody else runs.
     launch: Option<Launch>,
@@ -93,10 +95,13 @@ impl Server {
         folder: &Path,
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let [port, controller_port] = port::free()?;
+        let [port, controller_port, registry_port] = port::free()?;
         let properties = folder.join("server.properties");
         let advertised = advertised.unwrap_or(port);
-        std::fs::write(&properties, self::properties(folder, port, advertised, controller_port))?;
+        std::fs::write(
+            &properties,
+            self::properties(folder, [port, advertised, controller_port, registry_port]),
+        )?;
         let launch = match kind {
             Kind::Vltava => vltava::launch(binary, &properties)?,
             Kind::Kafka => kafka::launch(cache, folder, &properties)?,
@@ -107,6 +112,7 @@ impl Server {
             kind,
             heir: None,
             address,
+            registry: format!("http://127.0.0.1:{registry_port}"),
             folder,
             launch: Some(launch),
             process: None,
@@ -137,11 +143,17 @@ impl Server {
             kind: Kind::Vltava,
             heir: None,
             address: address.to_owned(),
+            registry: "http://127.0.0.1:8081".to_owned(),
             folder,
             launch: None,
             process: None,
             ready_after: Duration::ZERO,
         }
+    }
+
+    /// The URL of the schema registry.
+    pub fn registry(&self) -> &str {
+        &self.registry
     }
 
     /// Where clients connect.
@@ -329,7 +341,7 @@ pub fn raise_descriptor_limit() {
 
 /// The stock combined-mode file, with addresses on loopback, single replicas, and no wait before a group's first round.
 /// Retention sleeps: many checks use timestamps of long ago.
-fn properties(folder: &Path, port: u16, advertised: u16, controller_port: u16) -> String {
+fn properties(folder: &Path, [port, advertised, controller_port, registry_port]: [u16; 4]) -> String {
     let data = folder.join("data");
     format!(
         "process.roles=broker,controller
@@ -358,7 +370,7 @@ group.consumer.min.session.timeout.ms=1000
 log.initial.task.delay.ms=3600000
 log.retention.check.interval.ms=3600000
 vltava.http.listeners=
-vltava.registry.listeners=
+vltava.registry.listeners=http://127.0.0.1:{registry_port}
 vltava.connect.listeners=
 ",
         data.display()

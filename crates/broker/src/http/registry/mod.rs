@@ -4,6 +4,7 @@
 //! know. Paths are taken apart here and not by the router: a context may stand before any of them, and a subject may hold
 //! anything, slashes included.
 
+mod associations;
 mod call;
 mod compatibility;
 mod others;
@@ -26,6 +27,7 @@ use vltava_connect::schema::registry::RegistryError;
 use vltava_connect::schema::registry::state::State;
 use vltava_connect::schema::registry::subject::{ANY_CONTEXT, normalize};
 
+use self::associations::Of;
 use self::call::Call;
 use self::reply::Reply;
 use super::host;
@@ -192,6 +194,15 @@ impl Asked<'_> {
                 return Ok(self.about(what));
             }
             ["v1", "metadata", "id" | "version" | "deployment"] => GET,
+            ["associations", "subjects", subject] if get => {
+                return self.list_associations(Of::Subject(subject)).await;
+            }
+            ["associations", "resources", id] if get => {
+                return self.list_associations(Of::ResourceId(id)).await;
+            }
+            ["associations", "resources", namespace, name] if get => {
+                return self.list_associations(Of::ResourceName(namespace, name)).await;
+            }
             path => return Err(others::unserved(path)),
         };
         if *method == Method::OPTIONS {

@@ -35,7 +35,7 @@ pub(super) fn unserved(path: &[&str]) -> Reply {
             "Encryption keys are not kept here; use a key management service from the client",
         ),
         ["associations" | "associations:batchGet" | "associations:batchMutate", ..] => {
-            Reply::plain(501, "Associations are kept and shown with schemas, and not yet changed here")
+            Reply::plain(501, "Associations are shown, but not changed here")
         }
         _ => Reply::not_found(),
     }

@@ -340,13 +340,17 @@ impl State {
         })
     }
 
+    /// Every association.
+    pub fn associations(&self) -> impl Iterator<Item = (&AssociationKey, &Association)> {
+        self.associations.iter().map(|(key, association)| (key, &**association))
+    }
+
     /// The associations of a subject.
     pub fn associations_of<'a>(
         &'a self,
         subject: &'a str,
     ) -> impl Iterator<Item = (&'a AssociationKey, &'a Association)> {
-        let own = self.associations.iter().filter(move |(key, _)| key.subject == subject);
-        own.map(|(key, association)| (key, &**association))
+        self.associations().filter(move |(key, _)| key.subject == subject)
     }
 
     /// How much there is: subjects, versions that are not deleted, deleted versions, ids.
