@@ -13,6 +13,7 @@ use vltava_core::log::LogStore;
 use vltava_replication::partition::Partition;
 
 use crate::metrics::TopicMeters;
+use crate::schema_validation::Asked;
 
 /// The cluster and the partitions of this broker, at one offset of the metadata log.
 #[derive(Debug, Default)]
@@ -50,6 +51,8 @@ pub(crate) struct Hosted {
     /// What keeps its log.
     pub(crate) store: Arc<dyn LogStore>,
     pub(crate) meters: Arc<TopicMeters>,
+    /// Which schemas its topic asks for.
+    pub(crate) schemas: Asked,
 }
 
 impl View {

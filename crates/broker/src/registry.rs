@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -28,6 +28,7 @@ use vltava_replication::runtime::{AskError, Limits, Phase, Shards, Start, Surrou
 
 use crate::auto_create;
 use crate::node::Node;
+use crate::schema_validation::{Asked, Validation};
 
 /// Schemas that are kept after they were read (`schema.cache.size`).
 const READ_SCHEMAS_MAX: usize = 1000;
@@ -48,6 +49,8 @@ pub(crate) struct RegistryService {
     /// Schemas are read on as many threads at once.
     readers: Arc<Semaphore>,
     pub(crate) meters: RegistryMeters,
+    /// Some topic asks, or has asked, for schemas of its records.
+    asked: AtomicBool,
 }
 
 /// What has happened since the start.
@@ -103,7 +106,21 @@ impl RegistryService {
             view: ArcSwapOption::empty(),
             readers: Arc::new(Semaphore::new(cores)),
             meters: RegistryMeters::default(),
+            asked: AtomicBool::new(false),
         }
+    }
+
+    /// A topic asks for this.
+    pub(crate) fn ask_schemas(&self, partition: &Asked, validation: Validation) {
+        partition.set(validation);
+        if validation.asks() {
+            self.asked.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a topic may ask for schemas: hardly any node has one, and then nobody needs to look at each topic.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Everything that was committed when it was called.

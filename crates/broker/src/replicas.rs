@@ -29,6 +29,7 @@ use vltava_replication::runtime::Shards;
 use crate::net::connections::ConnectionLimits;
 use crate::node::Node;
 use crate::partitions::{Hosted, Slot, View};
+use crate::schema_validation::{Asked, Validation};
 
 /// Applies images to the node, one after another, until there are no more.
 pub(crate) async fn follow(node: Arc<Node>, mut images: watch::Receiver<Arc<Image>>) {
@@ -56,7 +57,7 @@ fn apply(node: &Arc<Node>, image: Arc<Image>) {
     let changed: HashSet<TopicId> = delta.partitions.iter().map(|partition| partition.topic.id).collect();
     for topic in image.topics.iter().filter(|topic| !changed.contains(&topic.id)) {
         if touches(&delta, &topic.name) {
-            configure(&before, topic, &image, &layers);
+            configure(node, &before, topic, &image, &layers);
         }
     }
     let opened = open_changed(node, &before, &delta, &image, &layers);
@@ -85,7 +86,7 @@ fn touches(delta: &ImageDelta, topic: &str) -> bool {
     })
 }
 
-fn configure(before: &View, topic: &Topic, image: &Image, layers: &BrokerLayers) {
+fn configure(node: &Node, before: &View, topic: &Topic, image: &Image, layers: &BrokerLayers) {
     let Some(lookup) = before.by_id(topic.id) else { return };
     let settings = match settings(topic, image, layers) {
         Ok(settings) => settings,
@@ -97,6 +98,7 @@ fn configure(before: &View, topic: &Topic, image: &Image, layers: &BrokerLayers)
     for slot in lookup.slots() {
         if let Slot::Here(hosted) = slot {
             hosted.partition.configure(settings.partition.clone());
+            node.registry.ask_schemas(&hosted.schemas, settings.schemas);
         }
     }
 }
@@ -117,6 +119,7 @@ fn open_changed(
         let slot = match (known, settings) {
             (Some(hosted), Ok(settings)) => {
                 hosted.partition.configure(settings.partition);
+                node.registry.ask_schemas(&hosted.schemas, settings.schemas);
                 Slot::Here(hosted)
             }
             (Some(hosted), Err(_)) => Slot::Here(hosted),
@@ -146,7 +149,7 @@ fn open(
     let directory = assigned_directory(node.id, replicas);
     let high_watermark = node.high_watermarks.lock().remove(&log_id).unwrap_or_default();
     let store = node.stores.named(&settings.storage).clone();
-    let settings = settings.partition;
+    let (settings, asked) = (settings.partition, settings.schemas);
     let opened = store.open(&log_id, settings.log, directory).and_then(|log| {
         Partition::open(PartitionParts {
             id: id.clone(),
@@ -159,7 +162,14 @@ fn open(
     });
     match opened {
         Ok(partition) => {
-            Slot::Here(Arc::new(Hosted { partition, store, meters: node.metrics.topic(&topic.name) }))
+            let schemas = Asked::default();
+            node.registry.ask_schemas(&schemas, asked);
+            Slot::Here(Arc::new(Hosted {
+                partition,
+                store,
+                meters: node.metrics.topic(&topic.name),
+                schemas,
+            }))
         }
         Err(problem) => {
             error!(partition = %id, %problem, "a partition cannot be opened");
@@ -274,6 +284,8 @@ struct TopicSettings {
     /// The storage backend.
     storage: String,
     partition: PartitionSettings,
+    /// Which schemas its records must have.
+    schemas: Validation,
 }
 
 /// The settings of a topic's partitions, from its own, the broker's and the cluster's settings.
@@ -311,7 +323,12 @@ fn settings(topic: &Topic, image: &Image, layers: &BrokerLayers) -> Result<Topic
         producer_expiry_ms: producer_expiry_ms(layers)?,
         verify_transactions: verify_transactions(layers)?,
     };
-    Ok(TopicSettings { storage: config.storage, partition })
+    let schemas = Validation::of(
+        &config.schema_validation_key,
+        &config.schema_validation_value,
+        &config.schema_validation_strategy,
+    );
+    Ok(TopicSettings { storage: config.storage, partition, schemas })
 }
 
 /// `segment.ms`; with compaction no more than `max.compaction.lag.ms`, so that what is old is sealed in time.

@@ -27,6 +27,7 @@ use super::dispatch::Answer;
 use super::{Call, Capability};
 use crate::authorizer::{Operation, Resource};
 use crate::partitions::{Hosted, Lookup};
+use crate::schema_validation;
 use crate::transactions::verification::{self, Ask, Question};
 
 /// Batches may be compressed with zstd (KIP-110).
@@ -47,13 +48,27 @@ pub(crate) fn handle(mut call: Call<ProduceRequest>) -> Answer<ProduceResponse> 
     let headers = transactional_headers(&topics);
     let unauthorized = transactional_refusal(&call, &headers);
     let verdicts = Verdicts::default();
-    let mut produce =
-        Produce { call, unauthorized, verdicts, waiting: Vec::new(), failed: false, responses: Vec::new() };
-    if headers.is_empty() || unauthorized.is_some() || produce.question(&topics).is_none() {
+    let mut produce = Produce {
+        call,
+        unauthorized,
+        verdicts,
+        without_schema: schema_validation::Refusals::new(),
+        waiting: Vec::new(),
+        failed: false,
+        responses: Vec::new(),
+    };
+    let schemas = produce.schema_questions(&topics);
+    let transactions = !headers.is_empty() && unauthorized.is_none() && produce.question(&topics).is_some();
+    if !transactions && schemas.is_empty() {
         return produce.place(topics);
     }
     Answer::Ordered(Box::pin(async move {
-        produce.verify(&topics).await;
+        if !schemas.is_empty() {
+            produce.without_schema = schema_validation::check(&produce.call.node, schemas).await;
+        }
+        if transactions {
+            produce.verify(&topics).await;
+        }
         produce.place(topics)
     }))
 }
@@ -92,6 +107,8 @@ struct Produce {
     unauthorized: Option<ErrorCode>,
     /// Of batches that belong to transactions.
     verdicts: Verdicts,
+    /// Batches with records that lack the schemas that their topic asks for.
+    without_schema: schema_validation::Refusals,
     /// Batches that are placed but not yet committed, with their places in the response.
     waiting: Vec<(usize, usize, Arc<Hosted>, Placed)>,
     failed: bool,
@@ -110,6 +127,26 @@ impl Produce {
             (_, true) => Answer::Now(self.respond()),
             (_, false) => Answer::Later(Box::pin(self.settle())),
         }
+    }
+
+    /// The batches whose topics ask for schemas.
+    fn schema_questions(&self, topics: &[TopicProduceData]) -> Vec<schema_validation::Question> {
+        let mut questions = Vec::new();
+        if !self.call.node.registry.is_asked() {
+            return questions;
+        }
+        for topic in topics {
+            let Ok(lookup) = self.authorized(topic) else { continue };
+            for data in &topic.partition_data {
+                let Ok(hosted) = lookup.partition(PartitionIndex(data.index)) else { continue };
+                let Some(validation) = hosted.schemas.get() else { continue };
+                let batch = data.records.clone().and_then(|payload| payload.into_bytes().ok());
+                let Some(batch) = batch else { continue };
+                let partition = hosted.partition.id().clone();
+                questions.push(schema_validation::Question { partition, validation, batch });
+            }
+        }
+        questions
     }
 
     /// What the transaction's coordinator has to be asked; `None` when every transaction is open already, or will be refused
@@ -208,6 +245,11 @@ impl Produce {
             .only_batch(data.records)
             .inspect_err(|refused| hosted.meters.produce_failed(refused.code, 0))?;
         let (records, bytes) = (batch.header.records_count, batch.size());
+        if let Some(wrong) = self.without_schema.remove(hosted.partition.id()) {
+            hosted.meters.produce_failed(ErrorCode::INVALID_RECORD, bytes);
+            let message = wrong.first().map(|(_, why)| why.clone()).unwrap_or_default();
+            return Err(Refused { records: wrong, ..Refused::new(ErrorCode::INVALID_RECORD, message) });
+        }
         let verification = match self.verdicts.get(hosted.partition.id()) {
             None => Verification::None,
             Some(Ok(verification)) => *verification,

@@ -6,6 +6,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use vltava_broker::{Broker, Builder};
+use vltava_core::error::ErrorCode;
+use vltava_core::id::Timestamp;
+use vltava_core::record::{BatchBuilder, Compression};
+use vltava_protocol::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use vltava_protocol::messages::{CreateTopicsRequest, DeleteTopicsRequest};
+
+use crate::client::{PRODUCE, produce_bytes};
 
 const V1: &str = "application/vnd.schemaregistry.v1+json";
 
@@ -433,5 +440,89 @@ async fn many_who_register_at_once_all_get_ids_of_their_own() {
     }
     given.sort_unstable();
     assert_eq!(given, (1..=12).map(|number| (number, number)).collect::<Vec<_>>());
+    broker.shutdown().await;
+}
+
+/// A record in a batch of its own, as a producer sends it.
+fn batch_of(key: &str, value: &[u8]) -> bytes::Bytes {
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.append(Timestamp(1_700_000_000_000), Some(key.as_bytes()), Some(value), &[]);
+    builder.build().unwrap().to_bytes()
+}
+
+#[tokio::test]
+async fn others_may_write_into_the_topic_at_any_time() {
+    let (broker, client) = Client::start().await;
+    client.check("POST", "/subjects/s/versions", record(&["a"]), 200, json!({"id": 1})).await;
+    let mut kafka = crate::client::Client::connect(broker.address()).await;
+    let key = r#"{"keytype":"SCHEMA","subject":"theirs","version":1,"magic":1}"#;
+    let value = r#"{"subject":"theirs","version":1,"id":40,"schema":"\"string\"","deleted":false}"#;
+    for (key, value) in [(key, value), ("nonsense", "nonsense")] {
+        let request = produce_bytes("_schemas", batch_of(key, value.as_bytes()), -1);
+        let answer = kafka.ask(&request, PRODUCE).await;
+        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+    }
+    client.check("GET", "/subjects/theirs/versions/1", Value::Null, 200, json!({"id": 40})).await;
+    client.check("POST", "/subjects/s/versions", record(&["a", "b?"]), 200, json!({"id": 41})).await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_topic_may_ask_for_schemas_of_its_records() {
+    let (broker, client) = Client::start().await;
+    client
+        .check("POST", "/subjects/t-value/versions", json!({"schema": "\"int\""}), 200, json!({"id": 1}))
+        .await;
+    client
+        .check("POST", "/subjects/other/versions", json!({"schema": "\"long\""}), 200, json!({"id": 2}))
+        .await;
+    let mut kafka = crate::client::Client::connect(broker.address()).await;
+    for (level, value, refused) in [
+        ("none", &b"anything"[..], None),
+        ("id", b"anything", Some("the value of the record: it names no schema")),
+        ("id", b"\0\0\0\0\x09\x02", Some("schema 9 is not in the registry; register it first")),
+        ("id", b"\0\0\0\0\x02\x02", None),
+        (
+            "subject",
+            b"\0\0\0\0\x02\x02",
+            Some("schema 2 is none of subject 't-value'; register it there first"),
+        ),
+        ("subject", b"\0\0\0\0\x01\xff", None),
+        ("payload", b"\0\0\0\0\x01\xff", Some("it is not what schema 1 of subject 't-value' says")),
+        ("payload", b"\0\0\0\0\x01\x02", None),
+    ] {
+        let config = CreatableTopicConfig {
+            name: "vltava.schema.validation.value".into(),
+            value: Some(level.to_owned().into()),
+        };
+        let topic = CreatableTopic {
+            name: "t".into(),
+            num_partitions: 1,
+            replication_factor: 1,
+            configs: vec![config],
+            ..CreatableTopic::default()
+        };
+        let create =
+            CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..CreateTopicsRequest::default() };
+        assert_eq!(kafka.ask(&create, 7).await.topics[0].error_code, 0);
+        let answer = kafka.ask(&produce_bytes("t", batch_of("k", value), -1), PRODUCE).await;
+        let answer = &answer.responses[0].partition_responses[0];
+        let code = ErrorCode::from_code(answer.error_code);
+        let message = answer.error_message.as_deref().unwrap_or_default();
+        match refused {
+            None => assert_eq!(code, ErrorCode::NONE, "{level} {value:?}: {message}"),
+            Some(words) => {
+                assert_eq!(code, ErrorCode::INVALID_RECORD, "{level} {value:?}");
+                assert!(message.contains(words), "{level} {value:?}: {message:?} lacks {words:?}");
+                assert_eq!(answer.record_errors[0].batch_index, 0);
+            }
+        }
+        let delete = DeleteTopicsRequest {
+            topic_names: vec!["t".into()],
+            timeout_ms: 10_000,
+            ..DeleteTopicsRequest::default()
+        };
+        assert_eq!(kafka.ask(&delete, 5).await.responses[0].error_code, 0);
+    }
     broker.shutdown().await;
 }

@@ -86,6 +86,12 @@ pub struct TopicConfig {
     pub unclean_leader_election_enable: bool,
     /// Whether share groups may write dead letters here (KIP-1191).
     pub errors_deadletterqueue_group_enable: bool,
+    /// What is checked of keys against the schema registry: none, id, subject or payload.
+    pub schema_validation_key: String,
+    /// The same of values.
+    pub schema_validation_value: String,
+    /// How the subject of the topic is called that they are checked against.
+    pub schema_validation_strategy: String,
     /// The storage backend of the topic's partitions.
     pub storage: String,
 }
@@ -199,6 +205,11 @@ impl TopicConfig {
             segment_ms: values.long("segment.ms")?,
             unclean_leader_election_enable: values.boolean("unclean.leader.election.enable")?,
             errors_deadletterqueue_group_enable: values.boolean("errors.deadletterqueue.group.enable")?,
+            schema_validation_key: values.text("vltava.schema.validation.key")?.to_owned(),
+            schema_validation_value: values.text("vltava.schema.validation.value")?.to_owned(),
+            schema_validation_strategy: values
+                .text("vltava.schema.validation.subject.name.strategy")?
+                .to_owned(),
             storage: values.text("vltava.storage")?.to_owned(),
         };
         config.check_compaction_lag()?;

@@ -83,6 +83,14 @@ pub const TOPIC_KEYS: &[ConfigKey] = config_keys! {
     "errors.deadletterqueue.group.enable": Boolean = "false", Validator::Any, Medium, Resource;
     /// Segment size below the public floor, for tests of rolling; wins over segment.bytes.
     "internal.segment.bytes": Int = null, Validator::Any, Hidden, Resource;
+    /// What is checked of the keys of records: `none`; `id`, the schema that they name is in the registry; `subject`, it is one of
+    /// the subject that belongs to the topic; `payload`, the bytes are what it says. Records without a key pass. What does not
+    /// pass is refused with INVALID_RECORD.
+    "vltava.schema.validation.key": String = "none", one_of(&["none", "id", "subject", "payload"]), Medium, Resource;
+    /// The same for values. Records without a value pass.
+    "vltava.schema.validation.value": String = "none", one_of(&["none", "id", "subject", "payload"]), Medium, Resource;
+    /// How the subject of a topic is called that records are checked against.
+    "vltava.schema.validation.subject.name.strategy": String = "TopicNameStrategy", one_of(&["TopicNameStrategy", "RecordNameStrategy", "TopicRecordNameStrategy"]), Low, Resource;
     /// The storage backend of the topic's partitions, by the name it is registered under: `segments` keeps Kafka's files on disk,
     /// `memory` keeps nothing over a restart. Fixed when the topic is created.
     "vltava.storage": String = "segments", Validator::NonEmpty, Medium, Resource, from [same("vltava.storage")];
