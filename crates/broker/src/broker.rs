@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
+use vltava_connect::schema::serializer::RegistryClient;
 use vltava_core::config::{BrokerConfig, ConfigError};
 use vltava_core::log::LogError;
 use vltava_storage::segments::StoreError;
@@ -20,6 +21,7 @@ use crate::builder::Builder;
 use crate::builder::Parts;
 use crate::config::LoadError;
 use crate::node::Node;
+use crate::schema_client::InProcess;
 use crate::start;
 
 /// How long a shutdown waits for requests in flight.
@@ -128,6 +130,11 @@ impl Broker {
     #[must_use]
     pub fn registry_address(&self) -> Option<SocketAddr> {
         self.registry.first().copied()
+    }
+
+    /// The schema registry, for serializers of this process: they need no HTTP.
+    pub fn schema_registry(&self) -> Arc<dyn RegistryClient> {
+        Arc::new(InProcess(self.node.clone()))
     }
 
     /// The identity of the cluster.

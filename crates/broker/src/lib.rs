@@ -26,6 +26,7 @@ mod producer_ids;
 mod quorum;
 mod registry;
 mod replicas;
+mod schema_client;
 mod schema_validation;
 mod serve;
 mod start;

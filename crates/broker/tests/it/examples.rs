@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use vltava_connect::value::Value;
 use vltava_core::error::ErrorCode;
 use vltava_core::testing::log_suite;
 use vltava_storage::memory::MemoryStore;
@@ -17,6 +18,9 @@ mod custom_broker;
 #[allow(dead_code, reason = "an example has a main function")]
 #[path = "../../examples/custom_storage.rs"]
 mod custom_storage;
+#[allow(dead_code, reason = "an example has a main function")]
+#[path = "../../examples/schemas.rs"]
+mod schemas;
 
 use custom_storage::Counting;
 
@@ -66,4 +70,23 @@ async fn a_custom_authorizer_is_asked() {
         assert_eq!(client.fetch(topic, 0, 0).await.code, ErrorCode::NONE, "{topic}");
     }
     broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn values_with_schemas_go_through_a_topic_and_evolve() {
+    let broker = Arc::new(schemas::start().await.unwrap());
+    let values = schemas::Values::new(broker.clone());
+    let text = |text: &str| Value::String(text.into());
+    let seen = |id, note| Value::Struct(vec![("id".into(), Value::Int64(id)), ("note".into(), text(note))]);
+    assert_eq!(schemas::evolve(&values).await.unwrap(), [seen(7, "none"), seen(8, "")]);
+    let schema = r#"{"type": "array", "items": "string"}"#;
+    let sent = Value::Array(vec![text("a"), text("b")]);
+    let written = values.write("t", "AVRO", schema, &sent).await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    client.create_topic("t", 1).await;
+    // Schema ids and the text are UTF-8 here, as the client's values are.
+    let shown = String::from_utf8(written.to_vec()).unwrap();
+    assert_eq!(client.produce("t", &[&shown]).await.error_code, 0);
+    let fetched = client.fetch("t", 0, 0).await.values.remove(0);
+    assert_eq!(values.read("AVRO", schema, fetched.into()).await.unwrap(), sent);
 }
