@@ -38,6 +38,7 @@ pub struct Values {
 }
 
 impl Values {
+    /// With the registry of this broker.
     pub fn new(broker: Arc<Broker>) -> Self {
         let formats = Formats::new([Arc::new(AvroFormat) as _, Arc::new(ProtobufFormat) as _]);
         let settings = SerializerSettings::new(Part::Value);
