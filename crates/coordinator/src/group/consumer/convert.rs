@@ -82,7 +82,11 @@ impl ConsumerDraft<'_> {
             let (member, metadata) = (convert.id.clone(), convert.metadata.clone());
             self.happen(ConsumerEvent::MemberStored { member, metadata });
         }
-        let metadata_hash = hash::of_topics(&self.group.subscribed_topics(), self.context.image);
+        // Amid a rebalance the members do not have what they want: then the hash is none of theirs, which raises the epoch.
+        let metadata_hash = match classic.state {
+            ClassicState::Stable => hash::of_topics(&self.group.subscribed_topics(), self.context.image),
+            _ => 0,
+        };
         self.happen(ConsumerEvent::EpochStored { epoch: classic.generation, metadata_hash });
         for convert in &converts {
             let (member, target) = (convert.id.clone(), convert.target.clone());
