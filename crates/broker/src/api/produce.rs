@@ -245,7 +245,7 @@ impl Produce {
             .only_batch(data.records)
             .inspect_err(|refused| hosted.meters.produce_failed(refused.code, 0))?;
         let (records, bytes) = (batch.header.records_count, batch.size());
-        if let Some(wrong) = self.without_schema.remove(hosted.partition.id()) {
+        if let Some(wrong) = self.without_schema.get(hosted.partition.id()).cloned() {
             hosted.meters.produce_failed(ErrorCode::INVALID_RECORD, bytes);
             let message = wrong.first().map(|(_, why)| why.clone()).unwrap_or_default();
             return Err(Refused { records: wrong, ..Refused::new(ErrorCode::INVALID_RECORD, message) });
