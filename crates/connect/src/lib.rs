@@ -2,4 +2,13 @@
 
 pub mod value;
 
+pub mod error;
+pub mod record;
+pub mod settings;
+
+pub mod connector;
+pub mod convert;
+pub mod plugins;
+pub mod transform;
+
 pub mod schema;
