@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use vltava_core::id::PartitionIndex;
 use vltava_core::machine::{Context, Decision};
 
 use super::ConsumerGroup;
@@ -142,10 +141,10 @@ fn classic_assignment(
     let metadata = metadata.ok_or(GroupError::InconsistentProtocol)?;
     let subscription = protocol::subscription(metadata, context.image);
     let subscription = subscription.map_err(|_| GroupError::InconsistentProtocol)?;
-    let partitions = current.assigned.iter().map(|(topic, partitions)| {
-        let partitions: Box<dyn Iterator<Item = PartitionIndex>> = Box::new(partitions.keys().copied());
-        (*topic, partitions)
-    });
+    let partitions = current
+        .assigned
+        .iter()
+        .flat_map(|(topic, partitions)| partitions.keys().map(|partition| (*topic, *partition)));
     protocol::to_assignment(partitions, &subscription, context.image)
         .map_err(|_| GroupError::InconsistentProtocol)
 }

@@ -183,7 +183,7 @@ impl ConsumerDraft<'_> {
     }
 
     /// The same because a static member has come back with the classic protocol. A new generation begins only if the
-    /// target is not the group's newest.
+    /// target is not the group's newest, or others are still on their way to it.
     pub(super) fn downgrade_by(
         mut self,
         join: &Join,
@@ -192,7 +192,10 @@ impl ConsumerDraft<'_> {
         subscription: &Subscription,
         changed: bool,
     ) -> Result<Decision<GroupCoordinator>, GroupError> {
-        let stale = self.group.target_epoch() < self.group.epoch();
+        let newest = self.group.epoch();
+        let mut others = self.group.members.keys().filter(|other| *other != id);
+        let stale = self.group.target_epoch() < newest
+            || others.any(|other| !self.group.current(other).is_reconciled_to(newest));
         let after = if stale {
             before.current.clone()
         } else {
@@ -225,7 +228,7 @@ impl ConsumerDraft<'_> {
         self.decision
     }
 
-    /// The group's members and targets as a generation of a classic group.
+    /// The group's members and what they have as a generation of a classic group.
     pub(super) fn classic_group(&self, leavers: &[MemberId]) -> Result<StoredGroup, GroupError> {
         let stay: Vec<(&MemberId, &Arc<MemberMetadata>)> =
             self.group.members.iter().filter(|(member, _)| !leavers.contains(member)).collect();
@@ -252,12 +255,9 @@ impl ConsumerDraft<'_> {
         let said = said.map_or_else(Bytes::new, |known| known.metadata.clone());
         let image = self.context.image;
         let subscription = protocol::subscription(&said, image).map_err(|_| GroupError::GroupNotFound)?;
-        let target = self.group.target(id);
-        let partitions = target.iter().map(|(topic, partitions)| {
-            let partitions: Box<dyn Iterator<Item = PartitionIndex>> = Box::new(partitions.iter().copied());
-            (*topic, partitions)
-        });
-        let assignment = protocol::to_assignment(partitions, &subscription, image);
+        // Not its target: until it has joined again it has what it had, also for a consumer group that comes in between.
+        let current = self.group.current(id);
+        let assignment = protocol::to_assignment(current.partitions(), &subscription, image);
         Ok(StoredMember {
             id: id.clone(),
             instance: metadata.instance.clone(),

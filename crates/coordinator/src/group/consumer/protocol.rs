@@ -63,20 +63,21 @@ pub(super) fn assignment(bytes: &Bytes, image: &Image) -> Result<(Assignment, bo
 }
 
 /// Writes an assignment for a member with this subscription.
-pub(super) fn to_assignment<'a>(
-    partitions: impl Iterator<Item = (TopicId, Box<dyn Iterator<Item = PartitionIndex> + 'a>)>,
+pub(super) fn to_assignment(
+    partitions: impl Iterator<Item = (TopicId, PartitionIndex)>,
     subscription: &Subscription,
     image: &Image,
 ) -> Result<Bytes, WireError> {
-    let mut named: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
-    for (topic, partitions) in partitions {
+    let mut named: BTreeMap<&str, BTreeSet<i32>> = BTreeMap::new();
+    for (topic, partition) in partitions {
         if let Some(topic) = image.topics.by_id(topic) {
-            named.insert(&topic.name, partitions.map(|partition| partition.0).collect());
+            named.entry(&topic.name).or_default().insert(partition.0);
         }
     }
-    let assigned = named
-        .into_iter()
-        .map(|(topic, partitions)| TopicPartition { topic: WireStr::copy_of(topic), partitions });
+    let assigned = named.into_iter().map(|(topic, partitions)| TopicPartition {
+        topic: WireStr::copy_of(topic),
+        partitions: partitions.into_iter().collect(),
+    });
     let message = ConsumerProtocolAssignment { assigned_partitions: assigned.collect(), user_data: None };
     let mut writer = Writer::default();
     writer.i16(subscription.version);
