@@ -84,7 +84,8 @@ impl ConsumerDraft<'_> {
         }
         // Amid a rebalance the members do not have what they want: then the hash is not theirs, which raises the epoch.
         let metadata_hash = hash::of_topics(&self.group.subscribed_topics(), self.context.image);
-        let metadata_hash = if classic.state == ClassicState::Stable { metadata_hash } else { !metadata_hash };
+        let metadata_hash =
+            if classic.state == ClassicState::Stable { metadata_hash } else { !metadata_hash };
         self.happen(ConsumerEvent::EpochStored { epoch: classic.generation, metadata_hash });
         for convert in &converts {
             let (member, target) = (convert.id.clone(), convert.target.clone());

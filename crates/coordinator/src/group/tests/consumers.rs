@@ -512,6 +512,25 @@ fn groups_become_consumer_groups_and_classic_ones() {
                  hb x 3 => FENCED_MEMBER_EPOCH",
             ),
             (
+                "what a classic member has is its own until it joins again, whatever the group becomes",
+                "topic t 6 =>
+                 hb x 0 topics=t => x 2 [1:0,1,2,3,4,5]; log member x; log epoch 2; log target x [1:0,1,2,3,4,5]; log target 2; log x@2 [1:0,1,2,3,4,5]
+                 join y topics=t => y 3 range follows -; log member y; log epoch 3; log target x [1:0,1,2]; log target y [1:3,4,5]; log target 3; log y@3 unreleased []
+                 hb x 2 own=1:0,1,2 => x 3 [1:0,1,2]; log x@3 [1:0,1,2]
+                 join y topics=t => y 3 range follows -; log y@3 [1:3,4,5]
+                 hb z 0 topics=t => z 4 []; log member z; log epoch 4; log target x [1:0,1]; log target y [1:3,4]; log target z [1:2,5]; log target 4; log z@4 unreleased []
+                 hb z -1 => z -1; log z gone; log target z gone; log member z gone; log epoch 5
+                 hb x -1 => x -1; log x gone; log y gone; log target x gone; log target y gone; log target gone; log member x gone; log member y gone; log topics gone; log epoch gone; log g 5 range [*y=........t....................]
+                 hb w 0 topics=t => w 6 [1:0,1,2]; log g gone; log member y; log epoch 5; log target y [1:3,4,5]; log target 5; log y@5 [1:3,4,5]; log member w; log epoch 6; log target w [1:0,1,2]; log target 6; log w@6 [1:0,1,2]",
+            ),
+            (
+                "a group without topics that is taken over amid a rebalance",
+                "topic t 1 =>
+                 join - v3 client=a instance=i topics= => parked; log g 0 - []
+                 wait 3000 => i#1: i#1 1 range leads [i#1]
+                 hb x 0 instance=i topics= => x 2 []; log g gone; log member i#1; log epoch 1; log target i#1 []; log target 1; log i#1@1 []; log i#1 gone; log target i#1 gone; log member i#1 gone; log member x; log target x []; log x@0 []; log member x; log epoch 2; log target 2; log x@2 []",
+            ),
+            (
                 "a group whose members cannot be read",
                 "topic t 2 =>
                  join - v3 client=a protocols=range:? => parked; log g 0 - []
