@@ -11,4 +11,6 @@ pub mod convert;
 pub mod plugins;
 pub mod transform;
 
+pub mod notation;
+
 pub mod schema;
