@@ -11,6 +11,8 @@ pub mod convert;
 pub mod plugins;
 pub mod transform;
 
+pub mod converters;
 pub mod notation;
+mod schema_check;
 
 pub mod schema;

@@ -52,6 +52,24 @@ impl Decimal {
         Some(Self { unscaled: if sign == Sign::Minus { -magnitude } else { magnitude }, scale })
     }
 
+    /// The same number with so many digits after the point, when that loses nothing and adds at most ten thousand.
+    #[must_use]
+    pub fn rescaled(&self, scale: i32) -> Option<Self> {
+        let added = i64::from(scale) - i64::from(self.scale);
+        if self.unscaled.sign() == Sign::NoSign {
+            return Some(Self { unscaled: BigInt::ZERO, scale });
+        }
+        if added.unsigned_abs() > LENGTH_MAX as u64 {
+            return None;
+        }
+        let factor = BigInt::from(10).pow(added.unsigned_abs() as u32);
+        if added >= 0 {
+            return Some(Self { unscaled: &self.unscaled * factor, scale });
+        }
+        let unscaled = &self.unscaled / &factor;
+        (&unscaled * factor == self.unscaled).then_some(Self { unscaled, scale })
+    }
+
     /// How many digits stand after the point; negative for zeros before it.
     #[must_use]
     pub fn scale(&self) -> i32 {
@@ -100,7 +118,8 @@ impl Decimal {
             return 0;
         }
         let kept = kept as usize;
-        let whole = if kept <= digits.len() { digits[..kept].to_owned() } else { format!("{digits:0<kept$}") };
+        let whole =
+            if kept <= digits.len() { digits[..kept].to_owned() } else { format!("{digits:0<kept$}") };
         let wrapped =
             whole.bytes().fold(0i64, |sum, digit| sum.wrapping_mul(10).wrapping_add(i64::from(digit - b'0')));
         if self.unscaled.sign() == Sign::Minus { wrapped.wrapping_neg() } else { wrapped }
@@ -183,7 +202,9 @@ mod tests {
             let again = Decimal::of_bytes(&decimal.unscaled_bytes(), scale);
             assert_eq!(again, Some(decimal), "{text}");
         }
-        for text in ["", "+", ".", "e5", "1e", "1e99999999999", "0x1", " 1", "1 ", "1_0", "--1", "+-1", "1e+-2"] {
+        for text in
+            ["", "+", ".", "e5", "1e", "1e99999999999", "0x1", " 1", "1 ", "1_0", "--1", "+-1", "1e+-2"]
+        {
             assert_eq!(Decimal::read(text), None, "{text}");
         }
     }

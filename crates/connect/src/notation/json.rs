@@ -451,7 +451,9 @@ pub(crate) fn once_each<K: Clone + Eq + std::hash::Hash, V>(members: Vec<(K, V)>
 pub fn write_string(text: &mut String, string: &str) {
     text.push('"');
     let mut rest = string;
-    while let Some(special) = rest.find(|letter: char| letter < ' ' || letter > '\u{ffff}' || matches!(letter, '"' | '\\')) {
+    while let Some(special) =
+        rest.find(|letter: char| !(' '..='\u{ffff}').contains(&letter) || matches!(letter, '"' | '\\'))
+    {
         let (plain, others) = rest.split_at(special);
         text.push_str(plain);
         let Some(letter) = others.chars().next() else { break };

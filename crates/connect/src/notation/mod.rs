@@ -5,6 +5,8 @@
 mod decimal;
 mod float;
 pub mod json;
+pub mod literal;
+pub mod text;
 pub mod time;
 
 pub use decimal::Decimal;

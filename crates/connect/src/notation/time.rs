@@ -40,7 +40,17 @@ pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 /// From Monday on.
@@ -131,7 +141,8 @@ impl Pattern {
                         _ => false,
                     };
                     let before = index.checked_sub(1).and_then(|before| self.pieces.get(before));
-                    let after_number = matches!(before, Some(Piece::Field(letter, count)) if is_number(*letter, *count));
+                    let after_number =
+                        matches!(before, Some(Piece::Field(letter, count)) if is_number(*letter, *count));
                     let fixed = is_number(*letter, *count) && (adjacent || after_number && reading.is_run);
                     reading.is_run = is_number(*letter, *count) && adjacent;
                     reading.field(*letter, *count, fixed)?;
@@ -157,7 +168,10 @@ fn text(pieces: &mut Vec<Piece>, letter: char) {
 }
 
 /// Text up to the closing quote; two quotes stand for one.
-fn quoted(pieces: &mut Vec<Piece>, rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<(), PatternError> {
+fn quoted(
+    pieces: &mut Vec<Piece>,
+    rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
+) -> Result<(), PatternError> {
     loop {
         match rest.next().ok_or(PatternError::Quote)? {
             '\'' if rest.next_if_eq(&'\'').is_none() => return Ok(()),
@@ -391,7 +405,8 @@ impl Reading<'_> {
             self.rest = self.rest.strip_prefix(':')?;
         }
         let (minutes, _) = self.number(2, true)?;
-        ((0..24).contains(&hours) && (0..60).contains(&minutes)).then_some(sign * (hours * HOUR + minutes * MINUTE))
+        ((0..24).contains(&hours) && (0..60).contains(&minutes))
+            .then_some(sign * (hours * HOUR + minutes * MINUTE))
     }
 
     fn millis(&self) -> Option<i64> {
