@@ -82,10 +82,8 @@ impl ConsumerDraft<'_> {
             let (member, metadata) = (convert.id.clone(), convert.metadata.clone());
             self.happen(ConsumerEvent::MemberStored { member, metadata });
         }
-        // Amid a rebalance the members do not have what they want: then the hash is not theirs, which raises the epoch.
-        let metadata_hash = hash::of_topics(&self.group.subscribed_topics(), self.context.image);
-        let metadata_hash =
-            if classic.state == ClassicState::Stable { metadata_hash } else { !metadata_hash };
+        // A leader may have assigned before the topics changed, or not yet: the hash is not theirs, which raises the epoch.
+        let metadata_hash = !hash::of_topics(&self.group.subscribed_topics(), self.context.image);
         self.happen(ConsumerEvent::EpochStored { epoch: classic.generation, metadata_hash });
         for convert in &converts {
             let (member, target) = (convert.id.clone(), convert.target.clone());
