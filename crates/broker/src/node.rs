@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tracing::error;
 use vltava_coordinator::cluster::{Answer, Cluster, Command};
@@ -71,6 +72,8 @@ pub(crate) struct Node {
     pub(crate) high_watermarks: Mutex<HashMap<LogId, Offset>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) random: Arc<Random>,
+    /// The threads of the control plane.
+    pub(crate) control: Handle,
 }
 
 /// Limits that connections and handlers look up for every request.
@@ -80,6 +83,8 @@ pub(crate) struct RequestLimits {
     pub(crate) request_bytes_max: usize,
     /// `fetch.max.bytes`.
     pub(crate) fetch_bytes_max: i32,
+    /// What [`Node::request_memory`] has in all.
+    pub(crate) request_memory_bytes: usize,
     /// `socket.send.buffer.bytes`; none leaves it to the operating system.
     pub(crate) socket_send_bytes: Option<usize>,
     /// `socket.receive.buffer.bytes`; none leaves it to the operating system.

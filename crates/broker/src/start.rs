@@ -70,13 +70,13 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
     let Parts { store, authorizer, assignors, log_levels, formats } = parts;
     let clock: Arc<dyn Clock> = SystemClock::new();
     let place = quorum_place(&config, store.is_some());
-    let storage = open_storage(&config, store, clock.clone()).await?;
+    let metrics = Arc::new(Metrics::default());
+    let storage = open_storage(&config, store, clock.clone(), &metrics).await?;
     let random = Arc::new(Random::new(seed()));
     let (images, image) = watch::channel(Arc::new(Image::default()));
     let surroundings = Surroundings { clock: clock.clone(), image, entropy: entropy(random.clone()) };
     let main = storage.stores.main().clone();
     let quorum = crate::quorum::open(&config, main, place, clock.clone(), &control).await?;
-    let metrics = Arc::new(Metrics::default());
     let controller = start_controller(&config, &storage, &quorum, &surroundings, &control);
     let (committed, follower_failure) =
         follow_metadata(&config, &storage, &quorum, &surroundings, &metrics, &control);
@@ -112,6 +112,7 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
         high_watermarks: Mutex::new(storage.high_watermarks),
         metrics,
         random,
+        control,
         config,
     });
     bring_up(node, committed, markers).await
@@ -189,7 +190,9 @@ async fn open_storage(
     config: &BrokerConfig,
     own: Option<Arc<dyn LogStore>>,
     clock: Arc<dyn Clock>,
+    metrics: &Metrics,
 ) -> Result<Storage, StartError> {
+    let witness = metrics.flushes.clone();
     let logs = config.logs.clone();
     let node_id = config.identity.node;
     let opened = spawn_blocking(move || -> Result<Storage, StartError> {
@@ -201,6 +204,7 @@ async fn open_storage(
         }
         let options = SegmentStoreOptions {
             recovery_bytes_max: u64::try_from(logs.recovery_bytes_max).unwrap_or(u64::MAX),
+            witness,
             ..SegmentStoreOptions::new(logs.dirs.iter().map(PathBuf::from).collect(), node_id, seed())
         };
         let store = SegmentStore::open(options, Arc::new(SystemFiles), clock)?;
@@ -366,6 +370,7 @@ fn request_limits(config: &BrokerConfig) -> RequestLimits {
     RequestLimits {
         request_bytes_max: usize::try_from(config.network.request_bytes_max).unwrap_or(0),
         fetch_bytes_max: config.network.fetch_bytes_max,
+        request_memory_bytes: request_memory_units(config) * MEMORY_UNIT,
         // Kafka's default of 100 KiB would turn off the system's own tuning; only what was asked for is set.
         socket_send_bytes: asked(config, "socket.send.buffer.bytes")
             .then(|| size(config.network.send_buffer_bytes))

@@ -151,6 +151,8 @@ pub struct Placed {
     pub log_start: Offset,
     /// `flush.messages` or `flush.ms` ask for a sync before this batch may be acknowledged.
     pub sync: bool,
+    /// Its records had to be written anew, for the topic's codec or because their offsets were wrong.
+    pub converted: bool,
 }
 
 /// Where a replicated log stands.

@@ -174,6 +174,8 @@ impl Fetch {
     async fn wait(self, deadline: Moment) -> FetchResponse {
         let mut late = false;
         let mut timer = self.call.node.clock.sleep_until(deadline);
+        let metrics = self.call.node.metrics.clone();
+        let _delayed = metrics.delayed_fetches.wait(self.targets.len());
         loop {
             // Subscribing before reading: what is appended in between is noticed.
             let mut watches: Vec<watch::Receiver<Watermarks>> = self
@@ -183,7 +185,9 @@ impl Fetch {
                 .map(|hosted| hosted.partition.watch())
                 .collect();
             let gathered = self.gather();
-            if late || gathered.enough(&self) {
+            let enough = gathered.enough(&self);
+            if late || enough {
+                metrics.expired_fetches.add(u64::from(!enough));
                 return self.respond(gathered.load().await);
             }
             tokio::select! {

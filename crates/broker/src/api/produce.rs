@@ -244,7 +244,7 @@ impl Produce {
         let batch = self
             .only_batch(data.records)
             .inspect_err(|refused| hosted.meters.produce_failed(refused.code, 0))?;
-        let (records, bytes) = (batch.header.records_count, batch.size());
+        let (records, bytes, control) = (batch.header.records_count, batch.size(), batch.header.is_control());
         if let Some(wrong) = self.without_schema.get(hosted.partition.id()).cloned() {
             hosted.meters.produce_failed(ErrorCode::INVALID_RECORD, bytes);
             let message = wrong.first().map(|(_, why)| why.clone()).unwrap_or_default();
@@ -263,11 +263,19 @@ impl Produce {
         let placed = match hosted.partition.place(batch, terms) {
             Ok(placed) => {
                 hosted.meters.produced(records, bytes);
+                if placed.converted {
+                    hosted.meters.converted.add(u64::try_from(records).unwrap_or(0));
+                }
                 placed
             }
             Err(PlaceError::Duplicate(placed)) => placed,
             Err(error) => {
                 hosted.meters.produce_failed(error.code(), bytes);
+                if let PlaceError::Refused { code: ErrorCode::INVALID_RECORD, records, .. } = &error
+                    && !control
+                {
+                    hosted.meters.invalid(records.len());
+                }
                 let log_start = hosted.partition.watermarks().start;
                 return Err(Refused { log_start: shows_start(&error).then_some(log_start), ..error.into() });
             }
@@ -363,6 +371,8 @@ impl Produce {
         let patience = Duration::from_millis(u64::try_from(self.call.request.timeout_ms).unwrap_or(0));
         let clock = self.call.node.clock.clone();
         let deadline = clock.now() + patience;
+        let metrics = self.call.node.metrics.clone();
+        let _delayed = metrics.delayed_produces.wait(self.waiting.len());
         for (topic, place, hosted, placed) in std::mem::take(&mut self.waiting) {
             let code = tokio::select! {
                 biased;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use vltava_core::id::{BrokerId, Timestamp};
 use vltava_core::image::{ImageDelta, Partition};
 
-use super::Counter;
+use super::meter::Counter;
 
 /// The counters.
 #[derive(Debug)]

@@ -7,20 +7,25 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use vltava_coordinator::group::command::ListGroups;
 use vltava_coordinator::group::{GroupAnswer, GroupCommand};
+use vltava_core::clock::Moment;
 use vltava_core::id::DirectoryId;
 use vltava_core::image::{Image, Partition as Replicas};
 use vltava_core::log::{Directory, LogId};
-use vltava_replication::runtime::Phase;
+use vltava_replication::runtime::{Phase, ShardHandle};
 
-use super::TopicMeters;
 use super::exposition::Exposition;
 use super::families::*;
 use super::histogram::{Distribution, Histogram};
+use super::meter::Meter;
 use super::process::Process;
 use super::requests::ApiMeters;
+use super::{Idleness, TopicMeters};
+use crate::net::connection::MEMORY_UNIT;
+use crate::net::connections::ListenerMeters;
 use crate::node::Node;
 use crate::partitions::{Hosted, Lookup, Slot, View};
 
@@ -33,8 +38,7 @@ const SECONDS: [f64; 14] =
 
 type OfRequests = fn(&ApiMeters) -> &Histogram;
 type OfTopic = fn(&TopicMeters) -> u64;
-/// From how many connections are open and how many there were.
-type OfListener = fn(u64, u64) -> u64;
+type OfListener = fn(&ListenerMeters) -> &Meter;
 type OfPartition = fn(&Hosted, &Replicas) -> i64;
 type OfDirectory = fn(&Directory) -> Option<u64>;
 
@@ -53,12 +57,13 @@ pub(crate) async fn page(node: &Node, options: Options) -> String {
     topics(node, &mut page);
     requests(node, &mut page);
     connections(node, &mut page);
+    queues(node, &mut page);
     let directories: Vec<Directory> = node.stores.all().flat_map(|store| store.directories()).collect();
     replicas(node, &directories, &mut page);
     if options.partitions {
         partitions(node, &mut page);
     }
-    log_directories(&directories, &mut page);
+    log_directories(node, &directories, &mut page);
     compaction(node, &directories, &mut page);
     controller(node, &mut page);
     raft(node, &mut page);
@@ -95,7 +100,7 @@ async fn registry(node: &Node, page: &mut Exposition) {
 
 fn topics(node: &Node, page: &mut Exposition) {
     let (topics, all) = node.metrics.topics();
-    let rows: [(&'static Family, OfTopic); 8] = [
+    let rows: [(&'static Family, OfTopic); 9] = [
         (&MESSAGES_IN, |meters| meters.messages_in.get()),
         (&BYTES_IN, |meters| meters.bytes_in.get()),
         (&BYTES_OUT, |meters| meters.bytes_out.get()),
@@ -104,6 +109,7 @@ fn topics(node: &Node, page: &mut Exposition) {
         (&FETCH_REQUESTS, |meters| meters.fetch_requests.get()),
         (&FAILED_PRODUCE_REQUESTS, |meters| meters.failed_produce_requests.get()),
         (&FAILED_FETCH_REQUESTS, |meters| meters.failed_fetch_requests.get()),
+        (&PRODUCE_CONVERSIONS, |meters| meters.converted.get()),
     ];
     for (family, value) in rows {
         let mut samples = page.family(family);
@@ -113,6 +119,8 @@ fn topics(node: &Node, page: &mut Exposition) {
         }
     }
     page.single(&INVALID_CRC, all.corrupt.get());
+    page.single(&INVALID_OFFSETS, all.misnumbered.get());
+    page.single(&NO_KEY, all.keyless.get());
 }
 
 fn requests(node: &Node, page: &mut Exposition) {
@@ -168,27 +176,61 @@ fn names(api: &'static str) -> impl Iterator<Item = &'static str> {
 
 fn connections(node: &Node, page: &mut Exposition) {
     let listeners = node.connections.by_listener();
-    let rows: [(&'static Family, OfListener); 3] = [
-        (&CONNECTION_COUNT, |open, _| open),
-        (&CONNECTION_CREATION, |_, accepted| accepted),
-        (&CONNECTION_CLOSE, |open, accepted| accepted - open),
+    let mut samples = page.family(&CONNECTION_COUNT);
+    listeners.iter().for_each(|(listener, open, _)| samples.add(&[listener, "0"], open));
+    let rows: [(&'static Family, &'static Family, OfListener); 6] = [
+        (&CONNECTION_CREATION, &SOCKET_CREATION_RATE, |meters| &meters.accepted),
+        (&CONNECTION_CLOSE, &SOCKET_CLOSE_RATE, |meters| &meters.closed),
+        (&SOCKET_REQUEST, &SOCKET_REQUEST_RATE, |meters| &meters.requests),
+        (&SOCKET_RESPONSE, &SOCKET_RESPONSE_RATE, |meters| &meters.replies),
+        (&SOCKET_INCOMING, &SOCKET_INCOMING_RATE, |meters| &meters.bytes_in),
+        (&SOCKET_OUTGOING, &SOCKET_OUTGOING_RATE, |meters| &meters.bytes_out),
     ];
-    for (family, value) in rows {
-        let mut samples = page.family(family);
-        for (listener, open, accepted) in &listeners {
-            samples.add(&[listener, "0"], value(*open, *accepted));
+    let now = node.clock.now();
+    for (total, rate, meter) in rows {
+        let mut samples = page.family(total);
+        listeners.iter().for_each(|(listener, _, meters)| samples.add(&[listener, "0"], meter(meters).get()));
+        let mut samples = page.family(rate);
+        for (listener, _, meters) in &listeners {
+            samples.add(&[listener, "0"], meter(meters).per_second(now));
         }
     }
-    let threads = tokio::runtime::Handle::current().metrics();
-    let busy = (0..threads.num_workers()).map(|worker| threads.worker_total_busy_duration(worker)).sum();
-    let idle = node.metrics.idleness.since_last_look(node.clock.now(), threads.num_workers(), busy);
+    let mut samples = page.family(&ACCEPTOR_BLOCKED);
+    for (listener, _, meters) in &listeners {
+        samples.add(&[listener], meters.blocked_us.per_second(now) / 1e6);
+    }
+    let idle = idle(&node.metrics.idleness, &Handle::current(), now);
     page.single(&NETWORK_IDLE, idle);
     page.single(&HANDLERS_IDLE, idle);
+    page.family(&PROCESSOR_IDLE).add(&["0"], idle);
     page.single(&IDLE_CLOSED, node.connections.idle_closed());
     let sessions = node.fetch_sessions.usage();
     page.single(&FETCH_SESSIONS, sessions.sessions);
     page.single(&FETCH_SESSION_PARTITIONS, sessions.partitions);
     page.single(&FETCH_SESSION_EVICTIONS, sessions.evictions);
+}
+
+/// The idle part of the time of a runtime's threads since the last look.
+fn idle(idleness: &Idleness, runtime: &Handle, now: Moment) -> f64 {
+    let threads = runtime.metrics();
+    let busy = (0..threads.num_workers()).map(|worker| threads.worker_total_busy_duration(worker)).sum();
+    idleness.since_last_look(now, threads.num_workers(), busy)
+}
+
+/// What waits: requests and replies on their connections, and requests for something else to happen.
+fn queues(node: &Node, page: &mut Exposition) {
+    let metrics = &node.metrics;
+    page.single(&REQUEST_QUEUE, metrics.queued_requests.get());
+    page.single(&RESPONSE_QUEUE, metrics.queued_replies.get());
+    let left = node.request_memory.available_permits() * MEMORY_UNIT;
+    page.single(&REQUEST_MEMORY_USED, node.limits.request_memory_bytes.saturating_sub(left));
+    page.single(&REQUEST_MEMORY_LEFT, left);
+    let delayed = [("Fetch", &metrics.delayed_fetches), ("Produce", &metrics.delayed_produces)];
+    let mut samples = page.family(&DELAYED_OPERATIONS);
+    delayed.iter().for_each(|(name, delayed)| samples.add(&[name], delayed.requests()));
+    let mut samples = page.family(&PURGATORY);
+    delayed.iter().for_each(|(name, delayed)| samples.add(&[name], delayed.partitions()));
+    page.family(&DELAYED_FETCH_EXPIRES).add(&["consumer"], metrics.expired_fetches.get());
 }
 
 /// The partitions that this node leads, with their replicas.
@@ -291,7 +333,17 @@ fn size(hosted: &Hosted) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-fn log_directories(directories: &[Directory], page: &mut Exposition) {
+fn log_directories(node: &Node, directories: &[Directory], page: &mut Exposition) {
+    let flushes = node.metrics.flushes.0.distribution(node.clock.now());
+    page.family(&LOG_FLUSH).summary(&[], &flushes, 1e-3);
+    let image = node.view.load().image.clone();
+    let cordoned = image.brokers.get(&node.id).map_or(&[][..], |broker| &broker.cordoned);
+    page.single(&CORDONED_DIRECTORIES, cordoned.len());
+    let mut samples = page.family(&DIRECTORY_CORDONED);
+    for directory in directories {
+        let is_cordoned = u8::from(cordoned.contains(&directory.id));
+        samples.add(&[&directory.path.display().to_string()], is_cordoned);
+    }
     let failed = directories.iter().filter(|directory| directory.failure.is_some()).count();
     page.single(&OFFLINE_DIRECTORIES, failed);
     let rows: [(&'static Family, OfDirectory); 3] = [
@@ -340,6 +392,10 @@ fn controller(node: &Node, page: &mut Exposition) {
     let partitions = || image.topics.iter().flat_map(|topic| &topic.partitions);
     let active = image.brokers.values().filter(|broker| !broker.fenced).count();
     page.single(&ACTIVE_CONTROLLER, u8::from(leads));
+    // The only voter sees no other controller elected than itself.
+    page.single(&NEW_CONTROLLERS, node.quorum.status().elections.count);
+    page.single(&CONTROLLER_ERRORS, u8::from(*node.controller.phase().borrow() == Phase::Failed));
+    page.single(&CONTROLLER_QUEUE, node.controller.waiting());
     page.single(&ACTIVE_BROKERS, active);
     page.single(&FENCED_BROKERS, image.brokers.len() - active);
     page.single(&TOPICS, image.topics.len());
@@ -376,6 +432,9 @@ fn raft(node: &Node, page: &mut Exposition) {
     };
     page.family(&RAFT_STATE).add(&[state], 1);
     page.single(&RAFT_LEADER, status.leader);
+    if status.leader == node.id {
+        page.single(&RAFT_VOTE, status.leader);
+    }
     page.single(&RAFT_EPOCH, status.epoch.0);
     page.single(&RAFT_HIGH_WATERMARK, status.high_watermark.0);
     page.single(&RAFT_LOG_END, node.metadata.borrow().end.0);
@@ -395,9 +454,18 @@ fn raft(node: &Node, page: &mut Exposition) {
 
 fn coordinators(node: &Node, page: &mut Exposition) {
     let (groups, transactions) = (&node.metrics.groups, &node.metrics.transactions);
-    page.single(&OFFSET_COMMITS, groups.offset_commits.get());
-    page.single(&CLASSIC_REBALANCES, groups.classic_rebalances.get());
-    page.single(&CONSUMER_REBALANCES, groups.consumer_rebalances.get());
+    let now = node.clock.now();
+    for (total, rate, meter) in [
+        (&OFFSET_COMMITS, &OFFSET_COMMIT_RATE, &groups.offset_commits),
+        (&OFFSET_DELETIONS, &OFFSET_DELETION_RATE, &groups.offsets_deleted),
+        (&OFFSET_EXPIRATIONS, &OFFSET_EXPIRATION_RATE, &groups.offsets_expired),
+        (&CLASSIC_REBALANCES, &CLASSIC_REBALANCE_RATE, &groups.classic_rebalances),
+        (&CONSUMER_REBALANCES, &CONSUMER_REBALANCE_RATE, &groups.consumer_rebalances),
+    ] {
+        page.single(total, meter.get());
+        page.single(rate, meter.per_second(now));
+    }
+    page.single(&GROUP_IDLE, idle(&node.metrics.control_idleness, &node.control, now));
     for (loads, mean, max) in [
         (&groups.loads, &GROUP_LOAD_AVG, &GROUP_LOAD_MAX),
         (&transactions.loads, &TRANSACTION_LOAD_AVG, &TRANSACTION_LOAD_MAX),
@@ -418,11 +486,9 @@ fn milliseconds(time: Duration) -> f64 {
 
 async fn groups(node: &Node, page: &mut Exposition) {
     let partitions = node.groups.partitions();
-    let phases: Vec<Phase> = partitions
-        .iter()
-        .filter_map(|partition| node.groups.get(*partition))
-        .map(|shard| *shard.phase().borrow())
-        .collect();
+    let shards: Vec<_> = partitions.iter().filter_map(|partition| node.groups.get(*partition)).collect();
+    page.single(&GROUP_QUEUE, shards.iter().map(ShardHandle::waiting).sum::<usize>());
+    let phases: Vec<Phase> = shards.iter().map(|shard| *shard.phase().borrow()).collect();
     let phase = |condition: fn(&Phase) -> bool| phases.iter().filter(|phase| condition(phase)).count();
     let mut samples = page.family(&GROUP_PARTITIONS);
     samples.add(&["loading"], phase(|phase| matches!(phase, Phase::Loading | Phase::Waiting)));

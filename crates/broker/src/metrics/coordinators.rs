@@ -1,5 +1,6 @@
 //! What is counted of coordinators: what their machines go through while they lead.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -9,8 +10,8 @@ use vltava_coordinator::group::{GroupCoordinator, GroupEvent};
 use vltava_coordinator::transaction::{TransactionCoordinator, TransactionEvent};
 use vltava_replication::runtime::Witness;
 
-use super::Counter;
 use super::histogram::Histogram;
+use super::meter::{Counter, Meter};
 
 /// How long the replays of a coordinator's partitions took, since the start.
 #[derive(Debug, Default)]
@@ -50,11 +51,26 @@ impl LoadTimes {
 #[derive(Debug, Default)]
 pub(crate) struct GroupMeters {
     pub(crate) loads: Loads,
-    pub(crate) offset_commits: Counter,
+    pub(crate) offset_commits: Meter,
+    /// How many of the offsets that will be forgotten next had expired.
+    expiring: AtomicUsize,
+    pub(crate) offsets_deleted: Meter,
+    pub(crate) offsets_expired: Meter,
     /// Rebalances of classic groups that have ended with an assignment.
-    pub(crate) classic_rebalances: Counter,
+    pub(crate) classic_rebalances: Meter,
     /// New epochs of consumer groups.
-    pub(crate) consumer_rebalances: Counter,
+    pub(crate) consumer_rebalances: Meter,
+}
+
+impl GroupMeters {
+    /// Which coordinator's offset it is does not matter: each of them forgets as many as it has said.
+    fn offset_forgotten(&self) {
+        let less = |count: usize| count.checked_sub(1);
+        match self.expiring.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+            Ok(_) => self.offsets_expired.add(1),
+            Err(_) => self.offsets_deleted.add(1),
+        }
+    }
 }
 
 impl Witness<GroupCoordinator> for GroupMeters {
@@ -65,6 +81,10 @@ impl Witness<GroupCoordinator> for GroupMeters {
     fn applied(&self, event: &GroupEvent) {
         match event {
             GroupEvent::OffsetCommitted { .. } => self.offset_commits.add(1),
+            GroupEvent::OffsetsExpired(count) => {
+                self.expiring.fetch_add(*count, Ordering::Relaxed);
+            }
+            GroupEvent::OffsetForgotten { .. } => self.offset_forgotten(),
             GroupEvent::Volatile { change: Change::SyncsAnswered(_), .. } => self.classic_rebalances.add(1),
             GroupEvent::Consumer { event: ConsumerEvent::EpochStored { .. }, .. } => {
                 self.consumer_rebalances.add(1);
@@ -90,4 +110,28 @@ impl Witness<TransactionCoordinator> for TransactionMeters {
     }
 
     fn applied(&self, _: &TransactionEvent) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use vltava_coordinator::group::event::OffsetKey;
+    use vltava_core::id::{PartitionIndex, TopicName};
+
+    use super::*;
+
+    #[test]
+    fn offsets_that_expire_are_told_from_those_that_are_deleted() {
+        let meters = GroupMeters::default();
+        let forgotten = || GroupEvent::OffsetForgotten {
+            key: OffsetKey {
+                group: "g".into(),
+                topic: TopicName::new("t").expect("a valid name"),
+                partition: PartitionIndex(0),
+            },
+        };
+        for event in [forgotten(), GroupEvent::OffsetsExpired(2), forgotten(), forgotten(), forgotten()] {
+            meters.applied(&event);
+        }
+        assert_eq!((meters.offsets_deleted.get(), meters.offsets_expired.get()), (2, 2));
+    }
 }

@@ -76,6 +76,12 @@ families! {
     FAILED_FETCH_REQUESTS: Counter = "kafka_server_brokertopicmetrics_failedfetchrequests_total" ["topic"];
     /// Batches of producers whose checksum was wrong.
     INVALID_CRC: Counter = "kafka_server_brokertopicmetrics_invalidmessagecrcrecords_total";
+    /// Batches of producers whose offsets, count or sequence number cannot be right.
+    INVALID_OFFSETS: Counter = "kafka_server_brokertopicmetrics_invalidoffsetorsequencerecords_total";
+    /// Records without a key that were refused by compacted topics.
+    NO_KEY: Counter = "kafka_server_brokertopicmetrics_nokeycompactedtopicrecords_total";
+    /// Records that were written anew when they were appended, for the topic's compression.type or because their offsets were wrong.
+    PRODUCE_CONVERSIONS: Counter = "kafka_server_brokertopicmetrics_producemessageconversions_total" ["topic"];
 
     /// Requests, by API and version.
     REQUESTS: Counter = "kafka_network_requestmetrics_requests_total" ["request", "version"];
@@ -98,16 +104,55 @@ families! {
     /// The size of requests in bytes.
     REQUEST_BYTES: Summary = "kafka_network_requestmetrics_requestbytes" ["request"];
 
+    /// Requests that have come and wait behind earlier ones of their connections.
+    REQUEST_QUEUE: Gauge = "kafka_network_requestchannel_requestqueuesize";
+    /// Replies that wait behind earlier ones of their connections.
+    RESPONSE_QUEUE: Gauge = "kafka_network_requestchannel_responsequeuesize";
+    /// Bytes of the memory for large requests that are in use (queued.max.request.bytes).
+    REQUEST_MEMORY_USED: Gauge = "kafka_network_socketserver_memorypoolused";
+    /// Bytes of the memory for large requests that are left.
+    REQUEST_MEMORY_LEFT: Gauge = "kafka_network_socketserver_memorypoolavailable";
+    /// Requests that wait for records (Fetch) or for their commit (Produce).
+    DELAYED_OPERATIONS: Gauge = "kafka_server_delayedoperationpurgatory_numdelayedoperations" ["delayedOperation"];
+    /// Partitions for which requests wait, each as often as one waits for it.
+    PURGATORY: Gauge = "kafka_server_delayedoperationpurgatory_purgatorysize" ["delayedOperation"];
+    /// Fetch requests that had waited for as long as they may without getting as much as they want.
+    DELAYED_FETCH_EXPIRES: Counter = "kafka_server_delayedfetchmetrics_expires_total" ["fetcherType"];
+
     /// The part of the time since the last look that the threads for connections and their requests had nothing to do.
     NETWORK_IDLE: Gauge = "kafka_network_socketserver_networkprocessoravgidle_percent";
     /// The same: connections and their requests share their threads.
     HANDLERS_IDLE: Gauge = "kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent";
+    /// The same, where it is asked for by processor: all connections share one set of threads.
+    PROCESSOR_IDLE: Gauge = "kafka_network_processor_idle_percent" ["networkProcessor"];
+    /// The part of the time, of late, in which limits on connections kept a listener from accepting.
+    ACCEPTOR_BLOCKED: Gauge = "kafka_network_acceptor_acceptorblocked_percent" ["listener"];
     /// Open connections.
     CONNECTION_COUNT: Gauge = "kafka_server_socket_server_metrics_connection_count" ["listener", "networkProcessor"];
     /// Connections that were accepted.
     CONNECTION_CREATION: Counter = "kafka_server_socket_server_metrics_connection_creation_total" ["listener", "networkProcessor"];
     /// Connections that were closed.
     CONNECTION_CLOSE: Counter = "kafka_server_socket_server_metrics_connection_close_total" ["listener", "networkProcessor"];
+    /// Connections that were accepted a second, of late.
+    SOCKET_CREATION_RATE: Gauge = "kafka_server_socket_server_metrics_connection_creation_rate" ["listener", "networkProcessor"];
+    /// Connections that were closed a second, of late.
+    SOCKET_CLOSE_RATE: Gauge = "kafka_server_socket_server_metrics_connection_close_rate" ["listener", "networkProcessor"];
+    /// Requests, by listener.
+    SOCKET_REQUEST: Counter = "kafka_server_socket_server_metrics_request_total" ["listener", "networkProcessor"];
+    /// Requests a second, of late.
+    SOCKET_REQUEST_RATE: Gauge = "kafka_server_socket_server_metrics_request_rate" ["listener", "networkProcessor"];
+    /// Replies, by listener.
+    SOCKET_RESPONSE: Counter = "kafka_server_socket_server_metrics_response_total" ["listener", "networkProcessor"];
+    /// Replies a second, of late.
+    SOCKET_RESPONSE_RATE: Gauge = "kafka_server_socket_server_metrics_response_rate" ["listener", "networkProcessor"];
+    /// Bytes that were received, by listener.
+    SOCKET_INCOMING: Counter = "kafka_server_socket_server_metrics_incoming_byte_total" ["listener", "networkProcessor"];
+    /// Bytes that were received a second, of late.
+    SOCKET_INCOMING_RATE: Gauge = "kafka_server_socket_server_metrics_incoming_byte_rate" ["listener", "networkProcessor"];
+    /// Bytes of replies, by listener.
+    SOCKET_OUTGOING: Counter = "kafka_server_socket_server_metrics_outgoing_byte_total" ["listener", "networkProcessor"];
+    /// Bytes of replies a second, of late.
+    SOCKET_OUTGOING_RATE: Gauge = "kafka_server_socket_server_metrics_outgoing_byte_rate" ["listener", "networkProcessor"];
     /// Connections that were closed because they were idle for connections.max.idle.ms.
     IDLE_CLOSED: Counter = "vltava_network_idle_connections_closed_total";
     /// Open incremental fetch sessions.
@@ -154,6 +199,12 @@ families! {
     LOG_START: Gauge = "kafka_log_log_logstartoffset" ["topic", "partition"];
     /// The offset after the last record.
     LOG_END: Gauge = "kafka_log_log_logendoffset" ["topic", "partition"];
+    /// Milliseconds in which batches were made durable.
+    LOG_FLUSH: Summary = "kafka_log_logflushstats_logflushrateandtimems";
+    /// Log directories that take no new replicas.
+    CORDONED_DIRECTORIES: Gauge = "kafka_log_logmanager_cordonedlogdirectorycount";
+    /// 1 when a log directory takes no new replicas.
+    DIRECTORY_CORDONED: Gauge = "kafka_log_logmanager_logdirectorycordoned" ["logDirectory"];
     /// Log directories that are offline.
     OFFLINE_DIRECTORIES: Gauge = "kafka_log_logmanager_offlinelogdirectorycount";
     /// 1 when a log directory is offline.
@@ -193,6 +244,12 @@ families! {
     ELIGIBLE_ELECTIONS: Counter = "kafka_controller_controllerstats_electionfromeligibleleaderreplicas_total";
     /// Those of them whose new leader was out of sync, so that records may be lost.
     UNCLEAN_ELECTIONS: Counter = "kafka_controller_controllerstats_uncleanleaderelections_total";
+    /// How often this node has seen a controller elected, since it was started.
+    NEW_CONTROLLERS: Counter = "kafka_controller_kafkacontroller_newactivecontrollerscount";
+    /// 1 while this node leads the metadata log and cannot read it.
+    CONTROLLER_ERRORS: Gauge = "kafka_controller_kafkacontroller_metadataerrorcount";
+    /// Commands that wait for the controller.
+    CONTROLLER_QUEUE: Gauge = "kafka_controller_controllereventmanager_eventqueuesize";
     /// 1 when this node is the active controller.
     ACTIVE_CONTROLLER: Gauge = "kafka_controller_kafkacontroller_activecontrollercount";
     /// Brokers that take part.
@@ -234,6 +291,8 @@ families! {
     RAFT_STATE: Gauge = "kafka_server_raftmetrics_current_state" ["current_state"];
     /// The leader of the controller quorum; -1 when there is none.
     RAFT_LEADER: Gauge = "kafka_server_raftmetrics_current_leader";
+    /// The node that this node has voted for in this epoch, once that leads.
+    RAFT_VOTE: Gauge = "kafka_server_raftmetrics_current_vote";
     /// The epoch of the controller quorum.
     RAFT_EPOCH: Gauge = "kafka_server_raftmetrics_current_epoch";
     /// Everything in the metadata log below it is committed.
@@ -279,10 +338,28 @@ families! {
     OFFSET_COUNT: Gauge = "kafka_server_group_coordinator_metrics_offset_count";
     /// Offsets that groups have committed, within transactions too.
     OFFSET_COMMITS: Counter = "kafka_server_group_coordinator_metrics_offset_commit_count";
+    /// Offsets that groups have committed a second, of late.
+    OFFSET_COMMIT_RATE: Gauge = "kafka_server_group_coordinator_metrics_offset_commit_rate";
+    /// Offsets that were deleted on request, or with their group or their topic.
+    OFFSET_DELETIONS: Counter = "kafka_server_group_coordinator_metrics_offset_deletion_count";
+    /// Offsets that were deleted a second, of late.
+    OFFSET_DELETION_RATE: Gauge = "kafka_server_group_coordinator_metrics_offset_deletion_rate";
+    /// Offsets that were forgotten because nobody had used them for offsets.retention.minutes.
+    OFFSET_EXPIRATIONS: Counter = "kafka_server_group_coordinator_metrics_offset_expiration_count";
+    /// Offsets that expired a second, of late.
+    OFFSET_EXPIRATION_RATE: Gauge = "kafka_server_group_coordinator_metrics_offset_expiration_rate";
     /// Rebalances of classic groups that have ended with an assignment.
     CLASSIC_REBALANCES: Counter = "kafka_server_group_coordinator_metrics_group_completed_rebalance_count";
+    /// Rebalances of classic groups a second, of late.
+    CLASSIC_REBALANCE_RATE: Gauge = "kafka_server_group_coordinator_metrics_group_completed_rebalance_rate";
     /// New epochs of groups of the consumer protocol.
     CONSUMER_REBALANCES: Counter = "kafka_server_group_coordinator_metrics_consumer_group_rebalance_count";
+    /// New epochs of groups of the consumer protocol a second, of late.
+    CONSUMER_REBALANCE_RATE: Gauge = "kafka_server_group_coordinator_metrics_consumer_group_rebalance_rate";
+    /// Commands that wait for the group coordinators of this broker.
+    GROUP_QUEUE: Gauge = "kafka_server_group_coordinator_metrics_event_queue_size";
+    /// The part of the time since the last look that the threads of the coordinators and the controller had nothing to do.
+    GROUP_IDLE: Gauge = "kafka_server_group_coordinator_metrics_thread_idle_ratio_avg";
     /// Milliseconds that the replay of a partition of __consumer_offsets took, on average since the start.
     GROUP_LOAD_AVG: Gauge = "kafka_server_group_coordinator_metrics_partition_load_time_avg";
     /// The most milliseconds that the replay of a partition of __consumer_offsets took, since the start.

@@ -14,13 +14,14 @@ mod compaction;
 mod coordinators;
 pub(crate) mod exposition;
 pub(crate) mod families;
+mod flushes;
 mod histogram;
+pub(crate) mod meter;
 mod process;
 pub(crate) mod requests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -31,21 +32,9 @@ use vltava_core::id::TopicName;
 use cluster::ClusterMeters;
 use compaction::CompactionMeters;
 use coordinators::{GroupMeters, TransactionMeters};
+use flushes::FlushMeters;
+use meter::{Counter, Delayed, Population};
 use requests::RequestMeters;
-
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn add(&self, amount: u64) {
-        self.0.fetch_add(amount, Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// The counters of a broker.
 #[derive(Debug, Default)]
@@ -54,7 +43,20 @@ pub(crate) struct Metrics {
     /// What topics had counted that are gone, so that the sum over all topics never falls.
     departed: TopicMeters,
     pub(crate) requests: RequestMeters,
+    /// Requests that wait behind earlier ones of their connections.
+    pub(crate) queued_requests: Population,
+    /// Replies that wait behind earlier ones of their connections.
+    pub(crate) queued_replies: Population,
+    /// Fetch requests that wait for records.
+    pub(crate) delayed_fetches: Delayed,
+    /// Those that had waited for as long as they may, in vain.
+    pub(crate) expired_fetches: Counter,
+    /// Produce requests that wait for their commit.
+    pub(crate) delayed_produces: Delayed,
+    pub(crate) flushes: Arc<FlushMeters>,
     pub(crate) idleness: Idleness,
+    /// The same of the threads of the control plane.
+    pub(crate) control_idleness: Idleness,
     pub(crate) compaction: CompactionMeters,
     pub(crate) cluster: ClusterMeters,
     pub(crate) groups: Arc<GroupMeters>,
@@ -121,6 +123,12 @@ pub(crate) struct TopicMeters {
     pub(crate) failed_fetch_requests: Counter,
     /// Batches whose checksum was wrong.
     pub(crate) corrupt: Counter,
+    /// Batches whose offsets, count or sequence number cannot be right.
+    pub(crate) misnumbered: Counter,
+    /// Records without a key, for a compacted topic.
+    pub(crate) keyless: Counter,
+    /// Records that had to be written anew.
+    pub(crate) converted: Counter,
 }
 
 impl TopicMeters {
@@ -141,6 +149,14 @@ impl TopicMeters {
         }
     }
 
+    /// Records of a batch were to blame for that, or if there are none of them, the batch.
+    pub(crate) fn invalid(&self, records: usize) {
+        match records {
+            0 => self.misnumbered.add(1),
+            some => self.keyless.add(some as u64),
+        }
+    }
+
     pub(crate) fn fetched(&self, bytes: usize) {
         self.fetch_requests.add(1);
         self.bytes_out.add(bytes as u64);
@@ -151,7 +167,7 @@ impl TopicMeters {
         self.failed_fetch_requests.add(1);
     }
 
-    fn counters(&self) -> [&Counter; 9] {
+    fn counters(&self) -> [&Counter; 12] {
         [
             &self.messages_in,
             &self.bytes_in,
@@ -162,6 +178,9 @@ impl TopicMeters {
             &self.failed_produce_requests,
             &self.failed_fetch_requests,
             &self.corrupt,
+            &self.misnumbered,
+            &self.keyless,
+            &self.converted,
         ]
     }
 

@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use vltava_core::error::ErrorCode;
 use vltava_protocol::api::{APIS, Api};
 
-use super::Counter;
 use super::histogram::Histogram;
+use super::meter::Counter;
 
 /// The meters of every API that was used, by the code of its key.
 #[derive(Debug)]

@@ -28,6 +28,7 @@ use super::frame::{FrameBuffer, FrameError};
 use super::reply::Outbox;
 use crate::api::Peer;
 use crate::api::dispatch::{Handled, Incoming, Reply, Unanswerable};
+use crate::metrics::meter::Members;
 use crate::metrics::requests::Times;
 use crate::node::Node;
 
@@ -51,7 +52,7 @@ pub(crate) struct Connection {
     memory: Option<OwnedSemaphorePermit>,
     waiting: VecDeque<Waiting>,
     /// A request that was taken off the buffer and may not start yet, and when it came.
-    held: Option<(Incoming, Moment)>,
+    held: Option<(Incoming, Moment, Members)>,
     outbox: Outbox,
     /// Which APIs the replies in the outbox are of.
     sending: SmallVec<[&'static Api; 4]>,
@@ -75,11 +76,10 @@ struct Waiting {
     paused: Option<Pause>,
 }
 
-#[derive(Clone, Copy)]
 struct Pause {
     since: Moment,
-    /// The reply was there.
-    done: bool,
+    /// The reply was there, and counts as one that waits for others.
+    queued: Option<Members>,
 }
 
 impl Waiting {
@@ -91,9 +91,9 @@ impl Waiting {
             None => Times { queue, local: now.since(*started), ..Times::default() },
             Some(pause) => {
                 let (local, waited) = (pause.since.since(*started), now.since(pause.since));
-                match pause.done {
-                    true => Times { queue, local, reply_queue: waited, ..Times::default() },
-                    false => Times { queue, local, remote: waited, ..Times::default() },
+                match pause.queued {
+                    Some(_) => Times { queue, local, reply_queue: waited, ..Times::default() },
+                    None => Times { queue, local, remote: waited, ..Times::default() },
                 }
             }
         }
@@ -165,13 +165,19 @@ impl Connection {
         self.wait().await
     }
 
-    /// Writes the replies. Only when the peer does not take them at once is it looked how long it takes.
+    /// Writes the replies. Only when the peer does not take them at once is it looked how long it takes. A peer that takes
+    /// nothing for too long is one that is idle.
     async fn send_replies(&mut self) -> Result<(), Ended> {
         self.outbox.try_write_to(&self.stream)?;
         if !self.outbox.is_empty() {
-            let since = self.node.clock.now();
-            self.outbox.write_to(&self.stream).await?;
-            let took = self.node.clock.now().since(since);
+            let (clock, admission) = (&*self.node.clock, &self.admission);
+            let since = clock.now();
+            tokio::select! {
+                biased;
+                written = self.outbox.write_to(&self.stream, || admission.touch(clock.now())) => written?,
+                () = poll_fn(|context| admission.poll_expired(context)) => return Err(Ended::Stopped),
+            }
+            let took = clock.now().since(since);
             self.sending.iter().for_each(|api| self.node.metrics.requests.sent(api, took));
         }
         self.sending.clear();
@@ -184,7 +190,7 @@ impl Connection {
             let was_held = self.held.is_some();
             let Some((request, since)) = self.next_request()? else { return Ok(()) };
             if !self.may_start(&request) {
-                self.held = Some((request, since));
+                self.held = Some((request, since, self.node.metrics.queued_requests.join(1)));
                 return Ok(());
             }
             let started = if was_held { self.node.clock.now() } else { since };
@@ -203,7 +209,10 @@ impl Connection {
                 let _ready = reply.poll_once(&mut Context::from_waker(std::task::Waker::noop()));
             }
             let done = matches!(reply, Progress::Done(_));
-            let pause = || Pause { since: self.node.clock.now(), done };
+            let pause = || Pause {
+                since: self.node.clock.now(),
+                queued: done.then(|| self.node.metrics.queued_replies.join(1)),
+            };
             let paused = (!done || !self.waiting.is_empty()).then(pause);
             self.waiting.push_back(Waiting { reply, barrier, api, since, started, paused });
             self.settle();
@@ -212,12 +221,19 @@ impl Connection {
     }
 
     fn next_request(&mut self) -> Result<Option<(Incoming, Moment)>, Ended> {
-        if let Some(request) = self.held.take() {
-            return Ok(Some(request));
+        if let Some((request, since, _queued)) = self.held.take() {
+            return Ok(Some((request, since)));
         }
-        let Some(frame) = self.frames.next_frame()? else { return Ok(None) };
+        let Some(frame) = self.frames.next_frame()? else {
+            if !self.frames.is_empty() {
+                // A request that comes slowly is no silence.
+                self.admission.touch(self.node.clock.now());
+            }
+            return Ok(None);
+        };
         let now = self.node.clock.now();
         self.admission.touch(now);
+        self.admission.meters().requests.add(1);
         Ok(Some((Incoming::read(frame, &self.node, &self.peer)?, now)))
     }
 
@@ -243,6 +259,11 @@ impl Connection {
 
     fn send(&mut self, reply: Reply) {
         self.closing |= reply.close;
+        if !reply.segments.is_empty() {
+            let meters = self.admission.meters();
+            meters.replies.add(1);
+            meters.bytes_out.add(reply.segments.iter().map(|segment| segment.len() as u64).sum());
+        }
         self.outbox.push(reply.segments);
     }
 
@@ -262,6 +283,7 @@ impl Connection {
             () = first_reply(&mut self.waiting), if !idle => return Ok(()),
             ready = self.stream.readable(), if may_read => ready?,
             () = poll_fn(|context| admission.poll_stopping(context)), if idle => return Err(Ended::Stopped),
+            () = poll_fn(|context| admission.poll_expired(context)), if !idle => return Err(Ended::Stopped),
             () = stalled(), if idle && self.memory.is_some() => return Err(Ended::Stalled),
         }
         self.fill().await
@@ -310,6 +332,7 @@ impl Connection {
             Some(0) => Err(Ended::ByPeer),
             Some(bytes) => {
                 self.frames.filled(bytes);
+                self.admission.meters().bytes_in.add(bytes as u64);
                 Ok(())
             }
             None => Ok(()),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use vltava_core::clock::Moment;
 use vltava_core::config::listener::ListenerName;
 use vltava_core::config::{ListenerLimits, NetworkLimits};
 
+use crate::metrics::meter::Meter;
+use crate::metrics::requests::microseconds;
+
 /// How many connections a broker takes, and for how long it keeps idle ones.
 #[derive(Clone, Debug)]
 pub struct ConnectionLimits {
@@ -24,7 +27,7 @@ pub struct ConnectionLimits {
     pub per_address_max: usize,
     /// The exceptions to it.
     pub per_address_overrides: HashMap<IpAddr, usize>,
-    /// `connections.max.idle.ms`: a connection without a request for so long is closed.
+    /// `connections.max.idle.ms`: a connection on which no byte goes either way for so long is closed.
     pub idle_max: Duration,
     /// `max.connection.creation.rate`: new connections a second; beyond it they wait to be served.
     pub creations_per_second_max: u32,
@@ -139,19 +142,40 @@ impl Pace {
 #[derive(Debug, Default)]
 struct ListenerCount {
     open: u64,
-    /// Since the start.
-    accepted: u64,
+    meters: Arc<ListenerMeters>,
     pace: Pace,
+}
+
+/// What a listener has seen since the start.
+#[derive(Debug, Default)]
+pub(crate) struct ListenerMeters {
+    pub(crate) accepted: Meter,
+    pub(crate) closed: Meter,
+    pub(crate) requests: Meter,
+    pub(crate) replies: Meter,
+    pub(crate) bytes_in: Meter,
+    pub(crate) bytes_out: Meter,
+    /// Microseconds in which limits kept it from accepting.
+    pub(crate) blocked_us: Meter,
 }
 
 #[derive(Debug)]
 struct Entry {
     listener: Arc<str>,
-    /// When the last request came, in milliseconds of the monotonic clock.
-    last_request_ms: AtomicU64,
-    stopping: AtomicBool,
+    meters: Arc<ListenerMeters>,
+    /// When bytes last went either way, in milliseconds of the monotonic clock.
+    last_active_ms: AtomicU64,
+    /// [`GOING`], [`STOPPING`] or [`EXPIRED`].
+    end: AtomicU8,
     waker: AtomicWaker,
 }
+
+/// The connection may go on.
+const GOING: u8 = 0;
+/// It closes once it has answered what it has begun.
+const STOPPING: u8 = 1;
+/// It closes at once.
+const EXPIRED: u8 = 2;
 
 /// The right of one connection to exist; given back when dropped.
 #[derive(Debug)]
@@ -231,23 +255,31 @@ impl Connections {
             return None;
         }
         *count += 1;
-        let entry = Arc::new(Entry::new(listener.clone(), now));
+        let count = state.per_listener.entry(listener.clone()).or_default();
+        count.open += 1;
+        count.meters.accepted.add(1);
+        let entry = Arc::new(Entry::new(listener.clone(), count.meters.clone(), now));
         let id = state.next;
         state.next += 1;
         state.open.insert(id, entry.clone());
-        let count = state.per_listener.entry(listener.clone()).or_default();
-        count.open += 1;
-        count.accepted += 1;
         if limits.protects(listener) && state.open.len() > limits.connections_max {
             state.close_longest_silent(listener);
         }
         Some(Admission { connections: self.clone(), entry, id, address })
     }
 
-    /// Every listener that had a connection, with how many are open and how many there were.
-    pub(crate) fn by_listener(&self) -> Vec<(Arc<str>, u64, u64)> {
+    /// Every listener that had a connection or waits for one, with how many are open and what it has seen.
+    pub(crate) fn by_listener(&self) -> Vec<(Arc<str>, u64, Arc<ListenerMeters>)> {
         let state = self.state.lock();
-        state.per_listener.iter().map(|(name, count)| (name.clone(), count.open, count.accepted)).collect()
+        let known = state.per_listener.iter();
+        known.map(|(name, count)| (name.clone(), count.open, count.meters.clone())).collect()
+    }
+
+    /// Limits kept a listener from accepting for so long.
+    pub(crate) fn blocked(&self, listener: &Arc<str>, time: Duration) {
+        let mut state = self.state.lock();
+        let count = state.per_listener.entry(listener.clone()).or_default();
+        count.meters.blocked_us.add(microseconds(time));
     }
 
     /// How many connections were asked to close because they were idle.
@@ -260,58 +292,66 @@ impl Connections {
         self.state.lock().open.len()
     }
 
-    /// Asks those to close that have sent no request for too long.
+    /// Has those close that have neither sent nor taken a byte for too long. As with Kafka, one that waits for an answer is
+    /// no exception.
     pub(crate) fn close_idle(&self, now: Moment) {
         let oldest = milliseconds(now).saturating_sub(milliseconds(Moment(self.limits.load().idle_max)));
-        let stopped = self.stop_where(|entry| entry.last_request_ms.load(Ordering::Relaxed) < oldest);
+        let silent = |entry: &Entry| entry.last_active_ms.load(Ordering::Relaxed) < oldest;
+        let stopped = self.stop_where(EXPIRED, silent);
         self.state.lock().idle_closed += stopped;
     }
 
     /// Asks all to close once they have answered what they have begun.
     pub(crate) fn close_all(&self) {
-        self.stop_where(|_| true);
+        self.stop_where(STOPPING, |_| true);
     }
 
     /// Returns how many were not asked before.
-    fn stop_where(&self, condition: impl Fn(&Entry) -> bool) -> u64 {
+    fn stop_where(&self, end: u8, condition: impl Fn(&Entry) -> bool) -> u64 {
         let mut stopped = 0;
         for entry in self.state.lock().open.values().filter(|entry| condition(entry)) {
-            stopped += u64::from(entry.stop());
+            stopped += u64::from(entry.stop(end));
         }
         stopped
     }
 }
 
 impl State {
-    /// Asks the connection of another listener to close whose last request is the longest ago.
+    /// Asks the connection of another listener to close that is silent for the longest time.
     fn close_longest_silent(&self, listener: &str) {
         let others = self.open.values().filter(|entry| &*entry.listener != listener);
-        let going = others.filter(|entry| !entry.stopping.load(Ordering::Relaxed));
-        if let Some(entry) = going.min_by_key(|entry| entry.last_request_ms.load(Ordering::Relaxed)) {
-            entry.stop();
+        let going = others.filter(|entry| entry.end.load(Ordering::Relaxed) == GOING);
+        if let Some(entry) = going.min_by_key(|entry| entry.last_active_ms.load(Ordering::Relaxed)) {
+            entry.stop(STOPPING);
         }
     }
 }
 
 impl Entry {
-    fn new(listener: Arc<str>, now: Moment) -> Entry {
+    fn new(listener: Arc<str>, meters: Arc<ListenerMeters>, now: Moment) -> Entry {
         Entry {
             listener,
-            last_request_ms: AtomicU64::new(milliseconds(now)),
-            stopping: AtomicBool::new(false),
+            meters,
+            last_active_ms: AtomicU64::new(milliseconds(now)),
+            end: AtomicU8::new(GOING),
             waker: AtomicWaker::new(),
         }
     }
 
-    /// Asks for the end. Returns whether nobody has before.
-    fn stop(&self) -> bool {
-        let first = !self.stopping.swap(true, Ordering::Release);
+    /// Asks for the end. Returns whether nobody has asked for as much before.
+    fn stop(&self, end: u8) -> bool {
+        let first = self.end.fetch_max(end, Ordering::Release) < end;
         self.waker.wake();
         first
     }
 
+    fn poll(&self, context: &Context<'_>, end: u8) -> Poll<()> {
+        self.waker.register(context.waker());
+        if self.end.load(Ordering::Acquire) >= end { Poll::Ready(()) } else { Poll::Pending }
+    }
+
     fn touch(&self, now: Moment) {
-        self.last_request_ms.store(milliseconds(now), Ordering::Relaxed);
+        self.last_active_ms.store(milliseconds(now), Ordering::Relaxed);
     }
 }
 
@@ -320,15 +360,24 @@ fn milliseconds(moment: Moment) -> u64 {
 }
 
 impl Admission {
-    /// A request has come.
+    /// Bytes have come, or were taken.
     pub(crate) fn touch(&self, now: Moment) {
         self.entry.touch(now);
     }
 
+    /// What is counted of the listener.
+    pub(crate) fn meters(&self) -> &ListenerMeters {
+        &self.entry.meters
+    }
+
     /// Ready once the connection is asked to close.
     pub(crate) fn poll_stopping(&self, context: &Context<'_>) -> Poll<()> {
-        self.entry.waker.register(context.waker());
-        if self.entry.stopping.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+        self.entry.poll(context, STOPPING)
+    }
+
+    /// Ready once it is to close whatever it has begun, because it was idle for too long.
+    pub(crate) fn poll_expired(&self, context: &Context<'_>) -> Poll<()> {
+        self.entry.poll(context, EXPIRED)
     }
 }
 
@@ -344,6 +393,7 @@ impl Drop for Admission {
         }
         if let Some(count) = state.per_listener.get_mut(&self.entry.listener) {
             count.open -= 1;
+            count.meters.closed.add(1);
         }
         drop(state);
         self.connections.freed.notify_waiters();
@@ -476,9 +526,14 @@ mod tests {
         busy.touch(at(100));
         connections.close_idle(at(650));
         let context = Context::from_waker(std::task::Waker::noop());
+        assert_eq!(idle.poll_expired(&context), Poll::Ready(()));
         assert_eq!(idle.poll_stopping(&context), Poll::Ready(()));
         assert_eq!(busy.poll_stopping(&context), Poll::Pending);
         connections.close_all();
         assert_eq!(busy.poll_stopping(&context), Poll::Ready(()));
+        assert_eq!(busy.poll_expired(&context), Poll::Pending);
+        connections.close_idle(at(750));
+        assert_eq!(busy.poll_expired(&context), Poll::Ready(()));
+        assert_eq!(connections.idle_closed(), 2);
     }
 }

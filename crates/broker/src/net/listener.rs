@@ -68,6 +68,7 @@ impl Listener {
                     let delay = node.connections.creation_delay(&self.name, node.clock.now());
                     if !delay.is_zero() {
                         tokio::time::sleep(delay).await;
+                        node.connections.blocked(&self.name, delay);
                     }
                     self.start(stream, address, &node);
                 }
@@ -80,7 +81,9 @@ impl Listener {
     }
 
     async fn accept(&self, node: &Node) -> io::Result<(TcpStream, SocketAddr)> {
+        let begun = node.clock.now();
         node.connections.room(&self.name).await;
+        node.connections.blocked(&self.name, node.clock.now().since(begun));
         self.socket.accept().await
     }
 

@@ -73,14 +73,15 @@ impl Outbox {
         Ok(())
     }
 
-    /// Writes everything; waits for the peer to take it.
-    pub(crate) async fn write_to(&mut self, stream: &TcpStream) -> io::Result<()> {
+    /// Writes everything; waits for the peer to take it. Calls `progress` whenever it took some.
+    pub(crate) async fn write_to(&mut self, stream: &TcpStream, progress: impl Fn()) -> io::Result<()> {
         loop {
             self.try_write_to(stream)?;
             if self.is_empty() {
                 return Ok(());
             }
             stream.writable().await?;
+            progress();
         }
     }
 
@@ -208,7 +209,7 @@ mod tests {
             });
             let mut outbox = Outbox::default();
             outbox.push(segments);
-            outbox.write_to(&stream).await.expect("sent");
+            outbox.write_to(&stream, || {}).await.expect("sent");
             assert!(outbox.is_empty());
             drop(stream);
             reader.join().expect("reader").expect("received")
@@ -247,7 +248,7 @@ mod tests {
             let (stream, _) = listener.accept().await.expect("accepted");
             let mut outbox = Outbox::default();
             outbox.push(vec![Segment::File(FileRange { file, position: 0, length: 10 })]);
-            assert!(outbox.write_to(&stream).await.is_err());
+            assert!(outbox.write_to(&stream, || {}).await.is_err());
         });
     }
 }

@@ -11,7 +11,7 @@ use vltava_core::id::Timestamp;
 use vltava_core::record::{Batch, BatchBuilder, Compression};
 use vltava_core::wire::{Message, Payload, Segment};
 use vltava_protocol::api::Request;
-use vltava_protocol::create_topics_request::CreatableTopic;
+use vltava_protocol::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use vltava_protocol::fetch_request::{FetchPartition, FetchTopic};
 use vltava_protocol::fetch_response::PartitionData;
 use vltava_protocol::frame::{decode_response_header, encode_request};
@@ -68,10 +68,24 @@ impl Client {
 
     /// Creates a topic; returns the code.
     pub(crate) async fn create_topic(&mut self, name: &str, partitions: i32) -> ErrorCode {
+        self.create(name, partitions, &[]).await
+    }
+
+    /// Creates a topic with one partition and settings of its own; returns the code.
+    pub(crate) async fn create_topic_with(&mut self, name: &str, settings: &[(&str, &str)]) -> ErrorCode {
+        self.create(name, 1, settings).await
+    }
+
+    async fn create(&mut self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> ErrorCode {
+        let setting = |(key, value): &(&str, &str)| CreatableTopicConfig {
+            name: (*key).to_owned().into(),
+            value: Some((*value).to_owned().into()),
+        };
         let topic = CreatableTopic {
             name: name.to_owned().into(),
             num_partitions: partitions,
             replication_factor: 1,
+            configs: settings.iter().map(setting).collect(),
             ..CreatableTopic::default()
         };
         let request =

@@ -1,15 +1,18 @@
 //! Limits of connections, and frames that end them.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use vltava_broker::Broker;
 use vltava_core::error::ErrorCode;
 use vltava_protocol::messages::ApiVersionsRequest;
 
-use crate::client::Client;
+use crate::client::{Client, FETCH, fetch_request};
+use crate::http::{until, with_http};
 use crate::lifecycle::alter;
 
 const API_VERSIONS: i16 = 4;
@@ -111,6 +114,74 @@ async fn an_idle_connection_is_closed() {
     let mut client = Client::connect(broker.address()).await;
     assert!(is_served(&mut client).await);
     assert!(client.frame().await.is_err());
+    broker.shutdown().await;
+}
+
+/// Sixteen megabytes in a topic: more than the buffers of a connection hold on both sides.
+async fn with_megabytes(client: &mut Client) {
+    client.create_topic("large", 1).await;
+    let megabyte = "x".repeat(1_000_000);
+    for _ in 0..16 {
+        assert_eq!(client.produce("large", &[&megabyte]).await.error_code, 0);
+    }
+}
+
+async fn fetch_megabytes(client: &mut Client) {
+    let mut fetch = fetch_request("large", 0, 0);
+    fetch.topics[0].partitions[0].partition_max_bytes = 50 << 20;
+    client.send(&fetch, FETCH).await;
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_moves_is_closed_and_no_other() {
+    // With buffers so small, what a reader takes soon makes room for more.
+    let broker = with_http()
+        .set("connections.max.idle.ms", "500")
+        .set("socket.send.buffer.bytes", "16384")
+        .start()
+        .await
+        .unwrap();
+    let connect = || Client::connect(broker.address());
+    let mut witness = connect().await;
+    with_megabytes(&mut witness).await;
+    // They go on slowly: one byte of a request, a few of a reply at a time.
+    let (mut sender, mut reader) = (connect().await, connect().await);
+    SockRef::from(&reader.stream).set_recv_buffer_size(16_384).unwrap();
+    sender.stream.write_all(&[0, 1, 0, 0]).await.unwrap();
+    fetch_megabytes(&mut reader).await;
+    let mut left = reader.stream.read_u32().await.unwrap() as usize;
+    let mut buffer = [0; 1024];
+
+    let (mut silent, mut partial, mut waiting, mut deaf) =
+        (connect().await, connect().await, connect().await, connect().await);
+    partial.stream.write_all(&[0, 0, 0, 100, 1, 2, 3]).await.unwrap();
+    waiting.send(&fetch_request("large", 16, 600_000), FETCH).await;
+    fetch_megabytes(&mut deaf).await;
+    let mut closed = Box::pin(until(&broker, "vltava_network_idle_connections_closed_total", 4.0));
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut closed => break,
+            served = is_served(&mut witness) => assert!(served),
+        }
+        sender.stream.write_all(&[0]).await.unwrap();
+        if left > 0 {
+            left -= reader.stream.read(&mut buffer).await.unwrap();
+        }
+    }
+    drop(closed);
+    // What the deaf one had not been sent by then never comes.
+    for victim in [&mut silent, &mut partial, &mut waiting, &mut deaf] {
+        assert!(victim.frame().await.is_err());
+    }
+    while left > 0 {
+        let read = reader.stream.read(&mut buffer).await.unwrap();
+        assert!(read > 0, "{left} bytes are missing");
+        left -= read;
+    }
+    let still_open = sender.stream.try_read(&mut buffer).unwrap_err();
+    assert_eq!(still_open.kind(), ErrorKind::WouldBlock);
+    assert!(is_served(&mut witness).await);
     broker.shutdown().await;
 }
 

@@ -12,6 +12,7 @@ use vltava_broker::{Broker, Builder};
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{DirectoryId, Offset};
 use vltava_core::log::{Directory, Log, LogError, LogId, LogSettings, LogStore, StoredLog};
+use vltava_core::record::Batch;
 use vltava_protocol::join_group_request::JoinGroupRequestProtocol;
 use vltava_protocol::messages::{
     ConsumerGroupHeartbeatRequest, DeleteTopicsRequest, FetchRequest, FindCoordinatorRequest,
@@ -20,12 +21,12 @@ use vltava_protocol::messages::{
 use vltava_protocol::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use vltava_storage::memory::MemoryStore;
 
-use crate::client::{Client, FETCH, PRODUCE, fetch_request};
+use crate::client::{Client, FETCH, PRODUCE, batch, fetch_request, produce_bytes};
 
 /// The names that the usual rules of the JMX exporter give to Kafka's beans.
 const KAFKA_NAMES: &str = include_str!("kafka_metrics.txt");
 
-fn with_http() -> Builder {
+pub(crate) fn with_http() -> Builder {
     Broker::builder().set("vltava.http.listeners", "http://127.0.0.1:0")
 }
 
@@ -292,6 +293,20 @@ async fn what_clients_do_is_counted() {
             "kafka_server_socket_server_metrics_connection_count{listener=\"PLAINTEXT\",networkProcessor=\"0\"}",
             1.0,
         ),
+        (
+            "kafka_server_socket_server_metrics_request_total{listener=\"PLAINTEXT\",networkProcessor=\"0\"}",
+            4.0,
+        ),
+        (
+            "kafka_server_socket_server_metrics_response_total{listener=\"PLAINTEXT\",networkProcessor=\"0\"}",
+            4.0,
+        ),
+        ("kafka_server_brokertopicmetrics_producemessageconversions_total", 0.0),
+        ("kafka_server_delayedoperationpurgatory_numdelayedoperations{delayedOperation=\"Fetch\"}", 0.0),
+        ("kafka_network_requestchannel_requestqueuesize", 0.0),
+        ("kafka_network_socketserver_memorypoolused", 0.0),
+        ("kafka_log_logmanager_cordonedlogdirectorycount", 0.0),
+        ("kafka_server_raftmetrics_current_vote", 1.0),
         ("kafka_server_replicamanager_partitioncount", 2.0),
         ("kafka_server_replicamanager_leadercount", 2.0),
         ("kafka_server_replicamanager_underreplicatedpartitions", 0.0),
@@ -315,6 +330,7 @@ async fn what_clients_do_is_counted() {
     ] {
         assert_eq!(before.value(series), value, "{series}");
     }
+    assert!(before.value("kafka_controller_kafkacontroller_newactivecontrollerscount") >= 1.0);
     assert!(before.value("process_resident_memory_bytes") > 0.0);
     assert!(before.value("kafka_server_raftmetrics_commit_latency_max") > 0.0);
     assert!(before.value("kafka_server_raftmetrics_election_latency_avg") > 0.0);
@@ -333,10 +349,86 @@ async fn what_clients_do_is_counted() {
         ..DeleteTopicsRequest::default()
     };
     client.ask(&request, 5).await;
-    let after = page(&broker).await;
-    let left: Vec<&String> = after.series.keys().filter(|series| series.contains("topic=\"t\"")).collect();
-    assert!(left.is_empty(), "{left:?}");
+    // The answer does not wait for the files to be removed, and the series go with them.
+    let after = loop {
+        let after = page(&broker).await;
+        if !after.series.keys().any(|series| series.contains("topic=\"t\"")) {
+            break after;
+        }
+    };
     assert_eq!(after.value("kafka_server_brokertopicmetrics_messagesin_total"), 3.0);
+    broker.shutdown().await;
+}
+
+/// Looks at the page until it shows this.
+pub(crate) async fn until(broker: &Broker, series: &str, value: f64) {
+    while page(broker).await.series.get(series).copied() != Some(value) {}
+}
+
+#[tokio::test]
+async fn what_waits_is_counted_while_it_does() {
+    let broker = with_http().start().await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    client.create_topic("t", 1).await;
+    let waiting =
+        |of: &str| format!("kafka_server_delayedoperationpurgatory_{of}{{delayedOperation=\"Fetch\"}}");
+    let expired = "kafka_server_delayedfetchmetrics_expires_total{fetcherType=\"consumer\"}";
+    client.send(&fetch_request("t", 0, 60_000), FETCH).await;
+    client.send(&fetch_request("t", 1, 1), FETCH).await;
+    until(&broker, &waiting("numdelayedoperations"), 1.0).await;
+    until(&broker, &waiting("purgatorysize"), 1.0).await;
+    until(&broker, "kafka_network_requestchannel_requestqueuesize", 1.0).await;
+    assert_eq!(page(&broker).await.value(expired), 0.0);
+    Client::connect(broker.address()).await.produce("t", &["a"]).await;
+    for _ in 0..2 {
+        client.receive::<FetchRequest>(FETCH).await;
+    }
+    let after = page(&broker).await;
+    for series in [
+        "kafka_network_requestchannel_requestqueuesize",
+        &waiting("numdelayedoperations"),
+        &waiting("purgatorysize"),
+    ] {
+        assert_eq!(after.value(series), 0.0, "{series}");
+    }
+    assert_eq!(after.value(expired), 1.0);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn refused_and_converted_records_and_flushes_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = with_http()
+        .directory(folder.path())
+        .set("log.flush.interval.messages", "1")
+        .set("compression.type", "gzip")
+        .start()
+        .await
+        .unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    client.create_topic("t", 1).await;
+    assert_eq!(client.produce("t", &["a", "b"]).await.error_code, 0);
+    // The second time the number of records is a lie.
+    let mut misnumbered = Batch::take(&mut batch(&["a"])).unwrap();
+    misnumbered.header.records_count = 2;
+    misnumbered.seal();
+    let refused = client.ask(&produce_bytes("t", misnumbered.to_bytes(), -1), PRODUCE).await;
+    let code = refused.responses[0].partition_responses[0].error_code;
+    assert_eq!(ErrorCode::from_code(code), ErrorCode::INVALID_RECORD);
+    client.create_topic_with("u", &[("cleanup.policy", "compact")]).await;
+    assert_eq!(client.produce("u", &["a", "b"]).await.error_code, ErrorCode::INVALID_RECORD.code());
+    let page = page(&broker).await;
+    let prefix = "kafka_server_brokertopicmetrics";
+    for (series, value) in [
+        ("producemessageconversions_total", 2.0),
+        ("producemessageconversions_total{topic=\"t\"}", 2.0),
+        ("invalidoffsetorsequencerecords_total", 1.0),
+        ("nokeycompactedtopicrecords_total", 2.0),
+        ("failedproducerequests_total", 2.0),
+    ] {
+        assert_eq!(page.value(&format!("{prefix}_{series}")), value, "{series}");
+    }
+    assert!(page.value("kafka_log_logflushstats_logflushrateandtimems_count") >= 1.0);
     broker.shutdown().await;
 }
 
@@ -415,6 +507,10 @@ async fn what_groups_do_is_counted() {
     let prefix = "kafka_server_group_coordinator_metrics";
     for (series, value) in [
         ("offset_commit_count", 2.0),
+        ("offset_commit_rate", 2.0 / 30.0),
+        ("offset_deletion_count", 0.0),
+        ("offset_expiration_count", 0.0),
+        ("event_queue_size", 0.0),
         ("offset_count", 2.0),
         ("group_completed_rebalance_count", 1.0),
         ("consumer_group_rebalance_count", 1.0),
@@ -448,7 +544,7 @@ async fn a_reply_that_its_client_does_not_take_shows_as_time_to_send() {
     fetch.topics[0].partitions[0].partition_max_bytes = 50 << 20;
     client.send(&fetch, FETCH).await;
     let series = "kafka_network_requestmetrics_requests_total{request=\"FetchConsumer\",version=\"12\"}";
-    while page(&broker).await.series.get(series).copied() != Some(1.0) {}
+    until(&broker, series, 1.0).await;
     client.receive::<FetchRequest>(FETCH).await;
     client.create_topic("u", 1).await;
     let page = page(&broker).await;

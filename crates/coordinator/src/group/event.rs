@@ -57,6 +57,8 @@ pub enum GroupEvent {
         /// What.
         event: ConsumerEvent,
     },
+    /// So many of the offsets that are forgotten after this had expired. Not logged, and changes nothing: for the figures.
+    OffsetsExpired(usize),
     /// Something of a classic group that is not logged.
     Volatile {
         /// The group.
@@ -72,7 +74,7 @@ impl GroupEvent {
     pub fn is_logged(&self) -> bool {
         match self {
             GroupEvent::Consumer { event, .. } => event.is_logged(),
-            GroupEvent::Volatile { .. } => false,
+            GroupEvent::OffsetsExpired(_) | GroupEvent::Volatile { .. } => false,
             _ => true,
         }
     }

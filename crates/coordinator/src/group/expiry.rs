@@ -59,6 +59,9 @@ impl GroupCoordinator {
         decision: &mut Decision<Self>,
     ) {
         let (expired, nothing_left) = self.expired_offsets(context.wall, group, tombstones);
+        if !expired.is_empty() {
+            decision.events.push(GroupEvent::OffsetsExpired(expired.len()));
+        }
         decision.events.extend(expired.into_iter().map(|key| GroupEvent::OffsetForgotten { key }));
         let empty_consumer = self.consumers.get(group).is_some_and(|group| group.members().is_empty());
         let empty = self.classic(group).is_some_and(|group| group.state == ClassicState::Empty);

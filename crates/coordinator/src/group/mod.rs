@@ -186,6 +186,7 @@ impl StateMachine for GroupCoordinator {
             GroupEvent::OffsetForgotten { key } => self.offsets.forget(key),
             GroupEvent::TransactionEnded(end) => self.offsets.end(*end),
             GroupEvent::Consumer { group, event } => self.apply_to_consumer(group, event),
+            GroupEvent::OffsetsExpired(_) => {}
             GroupEvent::Volatile { group, change } => {
                 if let Some(group) = self.groups.get_mut(group) {
                     group.live.apply(change);

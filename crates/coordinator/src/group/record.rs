@@ -53,7 +53,7 @@ fn try_encode(event: &GroupEvent) -> Result<Encoded, WireError> {
             );
         }
         GroupEvent::TransactionEnded(end) => return Ok(Encoded::End(*end)),
-        GroupEvent::Volatile { .. } => return Ok(Encoded::Volatile),
+        GroupEvent::OffsetsExpired(_) | GroupEvent::Volatile { .. } => return Ok(Encoded::Volatile),
     };
     let value = value.map(|(value, version)| value.encode(version)).transpose()?;
     Ok(Encoded::Record { key: Some(key.encode()?), value })

@@ -84,6 +84,8 @@ pub struct Validated {
     pub batch: Batch,
     /// When the leader took it, if the topic stamps that; [`Timestamp::NONE`] otherwise, as the answer to a Produce has it.
     pub log_append_time: Timestamp,
+    /// It had to be written anew, for another codec or for offsets that were wrong.
+    pub converted: bool,
 }
 
 /// Why a batch was refused.
@@ -211,13 +213,13 @@ pub fn validate(
     }
     let source = batch.header.compression().map_err(RecordError::Codec)?;
     let survey = survey(&batch, source, rules, now)?;
-    let batch = finish(batch, source, &survey, rules, now)?;
+    let (batch, converted) = finish(batch, source, &survey, rules, now)?;
     check_size(&batch, rules)?;
     let log_append_time = match rules.timestamp_type {
         TimestampType::LogAppendTime => now,
         TimestampType::CreateTime => Timestamp::NONE,
     };
-    Ok(Validated { batch, log_append_time })
+    Ok(Validated { batch, log_append_time, converted })
 }
 
 fn check_size(batch: &Batch, rules: &ValidationRules) -> Result<(), Refusal> {
@@ -379,18 +381,19 @@ impl<'a> Inspector<'a> {
     }
 }
 
-/// Overwrites timestamps and changes the codec, if the topic asks for it.
+/// Overwrites timestamps and changes the codec, if the topic asks for it. Says whether the records were written anew.
 fn finish(
     mut batch: Batch,
     source: Compression,
     survey: &Survey,
     rules: &ValidationRules,
     now: Timestamp,
-) -> Result<Batch, Refusal> {
+) -> Result<(Batch, bool), Refusal> {
     let target = rules.compression.target(source);
     // Control records stay as they are, so that the few who read them need no codec.
     let keep_codec = target.compression == source || batch.header.is_control();
-    if !keep_codec || !survey.offsets_ascend {
+    let convert = !keep_codec || !survey.offsets_ascend;
+    if convert {
         batch = rewrite(&batch, if keep_codec { source.into() } else { target })?;
     }
     let (attributes, max_timestamp) = match rules.timestamp_type {
@@ -406,7 +409,7 @@ fn finish(
         batch.header.max_timestamp = max_timestamp;
         batch.seal();
     }
-    Ok(batch)
+    Ok((batch, convert))
 }
 
 /// The same records at offsets 0, 1, 2, … in a batch of another codec.

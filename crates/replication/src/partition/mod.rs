@@ -289,7 +289,7 @@ impl Partition {
     pub fn standing(&self) -> Placed {
         let Watermarks { epoch, start, end, .. } = self.watermarks();
         let append_time = Timestamp::NONE;
-        Placed { epoch, base: end, end, append_time, log_start: start, sync: false }
+        Placed { epoch, base: end, end, append_time, log_start: start, sync: false, converted: false }
     }
 
     /// The spans of its log.

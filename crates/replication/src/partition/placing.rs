@@ -36,7 +36,7 @@ impl Partition {
         terms: &PlaceTerms,
         settings: &PartitionSettings,
     ) -> Result<Placed, PlaceError> {
-        let Validated { mut batch, log_append_time } = validated;
+        let Validated { mut batch, log_append_time, converted } = validated;
         let mut shared = self.shared.lock();
         let state = &mut shared.state;
         if let Allowed::Duplicate(first) = state.judge(&batch.header, marker, terms)? {
@@ -74,6 +74,7 @@ impl Partition {
             append_time: log_append_time,
             log_start: state.start,
             sync,
+            converted,
         })
     }
 
@@ -109,6 +110,7 @@ impl Shared {
             append_time: batch.timestamp,
             log_start: state.start,
             sync,
+            converted: false,
         }
     }
 }

@@ -121,6 +121,12 @@ impl<M: StateMachine> ShardHandle<M> {
         self.phase.clone()
     }
 
+    /// How many commands wait to be taken.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.commands.max_capacity() - self.commands.capacity()
+    }
+
     fn send(&self, ask: Ask<M>) -> Result<(), AskError> {
         self.commands.try_send(ask).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => AskError::Overloaded,

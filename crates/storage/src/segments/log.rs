@@ -19,6 +19,7 @@ use vltava_core::record::{Batch, BatchHeader};
 use super::directory::LogDirectory;
 use super::index::Indexer;
 use super::open_files::OpenFiles;
+use super::options::FlushWitness;
 use super::recovery::Loaded;
 use super::segment::{HeaderScan, Segment};
 use super::sidecar::SidecarFolder;
@@ -36,6 +37,7 @@ mod sync;
 pub(super) struct Shared {
     pub open_files: Arc<OpenFiles>,
     pub clock: Arc<dyn Clock>,
+    pub witness: Arc<dyn FlushWitness>,
     pub random: Mutex<Random>,
 }
 

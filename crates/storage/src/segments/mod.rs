@@ -33,7 +33,7 @@ mod sidecar;
 mod store;
 mod swap;
 
-pub use options::{SegmentStoreOptions, StoreError};
+pub use options::{FlushWitness, SegmentStoreOptions, StoreError};
 pub use properties::{MetaProperties, PropertiesError};
 pub use store::SegmentStore;
 

@@ -1,6 +1,9 @@
 //! How a store is opened, and why it cannot be.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use vltava_core::id::BrokerId;
 
@@ -25,6 +28,18 @@ pub struct SegmentStoreOptions {
     pub open_files_max: usize,
     /// Where ids and jitter come from.
     pub seed: u64,
+    /// Who is told of flushes; `()` is nobody.
+    pub witness: Arc<dyn FlushWitness>,
+}
+
+/// Is told of flushes, for the figures of a broker.
+pub trait FlushWitness: fmt::Debug + Send + Sync {
+    /// Batches were made durable, of one log or of several together, in so much time.
+    fn flushed(&self, took: Duration);
+}
+
+impl FlushWitness for () {
+    fn flushed(&self, _: Duration) {}
 }
 
 impl SegmentStoreOptions {
@@ -38,6 +53,7 @@ impl SegmentStoreOptions {
             recovery_bytes_max: 64 << 20,
             open_files_max: (SystemFiles::open_files_limit() / 2).min(OPEN_FILES_MAX),
             seed,
+            witness: Arc::new(()),
         }
     }
 }

@@ -102,6 +102,7 @@ impl SegmentStore {
             shared: Arc::new(Shared {
                 open_files: Arc::new(OpenFiles::new(files, options.open_files_max)),
                 clock,
+                witness: options.witness,
                 random: Mutex::new(random),
             }),
             recovery_bytes_max: options.recovery_bytes_max,

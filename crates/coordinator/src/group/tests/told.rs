@@ -29,7 +29,9 @@ pub(super) fn record(event: &GroupEvent) -> Option<String> {
         }
         GroupEvent::OffsetForgotten { key } => format!("log {}/{} gone", key.topic, key.partition),
         GroupEvent::Consumer { event, .. } => format!("log {}", consumer(event)?),
-        GroupEvent::TransactionEnded(_) | GroupEvent::Volatile { .. } => return None,
+        GroupEvent::TransactionEnded(_) | GroupEvent::OffsetsExpired(_) | GroupEvent::Volatile { .. } => {
+            return None;
+        }
     })
 }
 

@@ -35,7 +35,10 @@ fn a_sound_batch_passes_through_untouched() {
         let original = batch(codec, &[NOW.0 - 5, NOW.0, NOW.0 - 9]);
         let validated = validate(original.clone(), &ValidationRules::default(), Origin::Client, NOW).unwrap();
         assert_eq!(validated.batch.body.as_ptr(), original.body.as_ptr(), "{codec:?}");
-        assert_eq!(validated, Validated { batch: original, log_append_time: Timestamp::NONE });
+        assert_eq!(
+            validated,
+            Validated { batch: original, log_append_time: Timestamp::NONE, converted: false }
+        );
     }
 }
 

@@ -67,7 +67,7 @@ impl SegmentLog {
             }
         }
         let work = self.begin_sync(Scope::Batches)?;
-        let synced = self.sync(&work);
+        let synced = self.sync_timed(&work);
         self.end_sync(&work, synced)?;
         Ok(work.end)
     }
@@ -75,7 +75,8 @@ impl SegmentLog {
     /// Makes everything durable with its indexes, so that the recovery point is at the end. With the upkeep lock held.
     pub(super) fn advance_in_turn(&self) -> Result<(), LogError> {
         let work = self.begin_sync(Scope::Everything)?;
-        self.end_sync(&work, self.sync(&work))
+        let synced = self.sync_timed(&work);
+        self.end_sync(&work, synced)
     }
 
     /// Takes over what has to be synced. With the upkeep lock held.
@@ -112,6 +113,20 @@ impl SegmentLog {
         let prepared = self.sidecars.prepare(&work.sidecars);
         self.watch(&mut self.state.lock(), prepared)?;
         Ok(work)
+    }
+
+    fn sync_timed(&self, work: &SyncWork) -> Result<(), LogError> {
+        self.timed(work.scope, || self.sync(work))
+    }
+
+    /// Flushes, and tells the witness how long that took when it went well and there were batches.
+    fn timed(&self, scope: Scope, flush: impl FnOnce() -> Result<(), LogError>) -> Result<(), LogError> {
+        let begun = self.shared.clock.now();
+        flush()?;
+        if scope != Scope::Sidecars {
+            self.shared.witness.flushed(self.shared.clock.now().since(begun));
+        }
+        Ok(())
     }
 
     fn sync(&self, work: &SyncWork) -> Result<(), LogError> {
@@ -214,7 +229,7 @@ impl SegmentLog {
             let path = &log.directory.path;
             let sync =
                 || log.directory.files.sync_everything(path).map_err(|error| failed("sync", path, error));
-            let mut synced = sync();
+            let mut synced = log.timed(scope, sync);
             // Sidecars are renamed once they are durable; then their names have to be.
             if synced.is_ok() && works.iter().any(|(_, work)| !work.sidecars.is_empty()) {
                 synced = works
@@ -224,7 +239,7 @@ impl SegmentLog {
             }
             works.iter().try_for_each(|(log, work)| log.end_sync(work, synced.clone()))?;
         } else {
-            works.iter().try_for_each(|(log, work)| log.end_sync(work, log.sync(work)))?;
+            works.iter().try_for_each(|(log, work)| log.end_sync(work, log.sync_timed(work)))?;
         }
         drop(turns);
         Ok(())

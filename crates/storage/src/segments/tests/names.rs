@@ -82,6 +82,7 @@ fn a_log_that_is_removed_does_not_keep_others_from_being_synced() {
     let shared = Arc::new(Shared {
         open_files: Arc::new(OpenFiles::new(Arc::clone(&files), 8)),
         clock: Arc::new(ManualClock::default()),
+        witness: Arc::new(()),
         random: Mutex::new(Random::new(1)),
     });
     let open = |partition: i32| {
