@@ -18,6 +18,7 @@ use vltava_connect::schema::SchemaFormat;
 use vltava_connect::schema::avro::AvroFormat;
 use vltava_connect::schema::json::JsonFormat;
 use vltava_connect::schema::protobuf::ProtobufFormat;
+use vltava_connect::schema::registry::command::Associate;
 use vltava_connect::schema::registry::content::Version;
 use vltava_connect::schema::registry::library::Library;
 use vltava_connect::schema::registry::plan::{Options, Planned, Planner, SchemaRequest};
@@ -229,6 +230,35 @@ impl RegistryService {
             };
         }
         Err(RegistryError::TimedOut("Register operation timed out: others were first each time".to_owned()))
+    }
+
+    /// Changes associations as `plan` says, which is asked again when others were first.
+    ///
+    /// # Errors
+    /// [`RegistryError`].
+    pub(crate) async fn associate<T: Send + 'static>(
+        &self,
+        node: &Arc<Node>,
+        plan: impl Fn(Planner<'_>) -> Result<(Associate, T), RegistryError> + Clone + Send + 'static,
+    ) -> Result<T, RegistryError> {
+        for _ in 0..PLANS_MAX {
+            let (command, planned) = self.plan(node, plan.clone()).await?;
+            if command.is_empty() {
+                return Ok(planned);
+            }
+            let schemas = command.schemas.len() as u64;
+            match self.change(node, Command::Associate(command)).await? {
+                Done::Nothing => {
+                    self.meters.registered.fetch_add(schemas, Ordering::Relaxed);
+                    return Ok(planned);
+                }
+                Done::Stale => self.meters.replanned.fetch_add(1, Ordering::Relaxed),
+                _ => return Err(confused()),
+            };
+        }
+        Err(RegistryError::TimedOut(
+            "The associations were not changed: others were first each time".to_owned(),
+        ))
     }
 
     /// Does what takes time, by the state as it is, on a thread that may take it.

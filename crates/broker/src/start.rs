@@ -135,7 +135,6 @@ async fn bring_up(
     // Before anything that may take long, so that whoever watches over the node is told that it starts.
     let http_connections = TaskTracker::new();
     tasks.spawn(http.serve(node.clone(), stop.clone(), http_connections.clone()));
-    tasks.spawn(registry.serve(node.clone(), stop.clone(), http_connections.clone()));
     tasks.spawn(replicas::follow(node.clone(), committed));
     tasks.spawn(markers::run(node.clone(), markers, stop.clone()));
     elected(&node).await?;
@@ -145,6 +144,7 @@ async fn bring_up(
         tasks.spawn(listener.serve(node.clone(), stop.clone()));
     }
     node.started.store(true, Ordering::Relaxed);
+    tasks.spawn(registry.serve(node.clone(), stop.clone(), http_connections.clone()));
     tasks.spawn(housekeeping::run(node.clone(), stop.clone()));
     let cleaner = tokio::spawn(compaction::run(node.clone(), stop.clone()));
     Ok(Broker {

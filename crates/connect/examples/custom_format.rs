@@ -19,8 +19,8 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use vltava_connect::schema::testing::{FormatCases, PairCase, SchemaCase, format_suite};
 use vltava_connect::schema::{
-    CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, Position, RenderError,
-    Schema, SchemaFormat, SchemaText,
+    CompatibilityPolicy, DataError, Direction, Encoded, EntityTags, Incompatibility, ParseError, Position,
+    RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError,
 };
 use vltava_connect::value::Value;
 
@@ -124,6 +124,18 @@ impl Schema for ColumnsSchema {
 
     fn record_name(&self) -> Option<&str> {
         None
+    }
+
+    fn has_field(&self, name: &str) -> bool {
+        self.columns.iter().any(|column| column.name == name)
+    }
+
+    fn tags(&self) -> Vec<EntityTags> {
+        Vec::new()
+    }
+
+    fn with_tags(&self, _: &[TagChange]) -> Result<String, TagError> {
+        Err(TagError::NoTags("COLUMNS"))
     }
 
     fn incompatibilities(

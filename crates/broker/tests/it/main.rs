@@ -16,4 +16,5 @@ mod lifecycle;
 mod partition_on_segments;
 mod records;
 mod registry;
+mod registry_endpoints;
 mod transactions;

@@ -21,10 +21,10 @@ fn with_registry() -> Builder {
 }
 
 /// A server and what it is asked.
-struct Client(SocketAddr);
+pub(crate) struct Client(SocketAddr);
 
 impl Client {
-    async fn start() -> (Broker, Client) {
+    pub(crate) async fn start() -> (Broker, Client) {
         let broker = with_registry().start().await.unwrap();
         let client = Client(broker.registry_address().unwrap());
         (broker, client)
@@ -46,7 +46,7 @@ impl Client {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_ascii_lowercase(), body.to_owned())
     }
 
-    async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let text = if body.is_null() { String::new() } else { body.to_string() };
         let headers = format!("Content-Type: {V1}\r\n");
         let (status, _, body) = self.exchange(method, path, &headers, &text).await;
@@ -54,14 +54,14 @@ impl Client {
     }
 
     /// Asks, and compares what of the answer is in `expected`.
-    async fn check(&self, method: &str, path: &str, body: Value, status: u16, expected: Value) {
+    pub(crate) async fn check(&self, method: &str, path: &str, body: Value, status: u16, expected: Value) {
         let answer = self.ask(method, path, &body).await;
         assert_eq!(answer.0, status, "{method} {path} {body}: {}", answer.1);
         assert!(covers(&answer.1, &expected), "{method} {path} {body}: {} is not {expected}", answer.1);
     }
 
     /// Asks for what is refused with this code and these words.
-    async fn refused(&self, method: &str, path: &str, body: Value, code: u32, words: &str) {
+    pub(crate) async fn refused(&self, method: &str, path: &str, body: Value, code: u32, words: &str) {
         let (status, answer) = self.ask(method, path, &body).await;
         let expected = if code > 999 { code / 100 } else { code };
         assert_eq!(
@@ -76,17 +76,21 @@ impl Client {
     }
 }
 
-/// Whether an answer has what is expected: members of objects, and everything else as it is.
-fn covers(answer: &Value, expected: &Value) -> bool {
+/// Whether an answer has what is expected: members of objects, all elements of lists, and everything else as it is.
+pub(crate) fn covers(answer: &Value, expected: &Value) -> bool {
     match (answer, expected) {
         (Value::Object(answer), Value::Object(expected)) => {
             expected.iter().all(|(name, value)| answer.get(name).is_some_and(|known| covers(known, value)))
+        }
+        (Value::Array(answer), Value::Array(expected)) => {
+            answer.len() == expected.len()
+                && answer.iter().zip(expected).all(|(known, value)| covers(known, value))
         }
         (answer, expected) => answer == expected,
     }
 }
 
-fn record(fields: &[&str]) -> Value {
+pub(crate) fn record(fields: &[&str]) -> Value {
     let fields: Vec<Value> = fields
         .iter()
         .map(|field| match field.strip_suffix('?') {
@@ -371,13 +375,16 @@ async fn requests_that_make_no_sense_are_told_so_in_json() {
             403,
         ),
         ("GET", "/subjects", "Origin: http://localhost:3000\r\n", "", 200),
-        ("GET", "/exporters", "", "", 501),
-        ("GET", "/dek-registry/v1/keks", "", "", 501),
+        ("GET", "/exporters", "", "", 200),
+        ("POST", "/exporters", "Content-Type: application/json\r\n", "{}", 501),
+        ("PUT", "/exporters", "Content-Type: application/json\r\n", "{}", 405),
+        ("GET", "/dek-registry/v1/keks", "", "", 200),
+        ("POST", "/dek-registry/v1/keks", "Content-Type: application/json\r\n", "{}", 501),
         ("GET", "/associations/subjects/s", "", "", 200),
         ("GET", "/associations/resources/some-id", "", "", 200),
         ("GET", "/associations/resources/-/orders?resourceType=topic&associationType=value", "", "", 200),
         ("GET", "/associations/subjects/s?limit=x", "", "", 404),
-        ("POST", "/associations", "Content-Type: application/json\r\n", "{}", 501),
+        ("PUT", "/associations", "Content-Type: application/json\r\n", "{}", 405),
     ] {
         let (answered, head, answer) = client.exchange(method, path, headers, body).await;
         assert_eq!(answered, status, "{method} {path} {headers}: {answer}");

@@ -17,6 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::value::Value;
 
@@ -52,6 +53,18 @@ pub trait Schema: Any + fmt::Debug + Send + Sync {
     /// The full name of what the schema describes, for the subject name strategies; `None` when it has no name.
     fn record_name(&self) -> Option<&str>;
 
+    /// Whether what the schema describes has a field of this name itself, for names that are reserved.
+    fn has_field(&self, name: &str) -> bool;
+
+    /// What the text itself tags (`confluent:tags`), in its order; nothing in formats without tags.
+    fn tags(&self) -> Vec<EntityTags>;
+
+    /// The text with these tags as well, or without them, in the form in which it can be parsed.
+    ///
+    /// # Errors
+    /// [`TagError`] when the text has no such entity, or the format no tags.
+    fn with_tags(&self, changes: &[TagChange]) -> Result<String, TagError>;
+
     /// Why data written with `writer` cannot be read with this schema: all the reasons, in the order of the text. A
     /// `writer` of another format is incompatible as a whole.
     fn incompatibilities(
@@ -74,6 +87,74 @@ pub trait Schema: Any + fmt::Debug + Send + Sync {
     /// # Errors
     /// [`DataError`] when the bytes are not what `writer` says, or this schema cannot read them.
     fn decode(&self, writer: &dyn Schema, bytes: Bytes) -> Result<Value, DataError>;
+}
+
+/// A part of a schema that can be tagged.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entity {
+    /// Full names, with dots between them: `shop.Order`, `shop.Order.card`. JSON Schema has `object` and `array` for types:
+    /// `object.card`.
+    pub entity_path: String,
+    /// What stands there.
+    pub entity_type: EntityType,
+}
+
+/// What can be tagged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EntityType {
+    /// A type with fields.
+    #[serde(rename = "sr_record")]
+    Record,
+    /// A field.
+    #[serde(rename = "sr_field")]
+    Field,
+}
+
+/// An entity and its tags.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EntityTags {
+    /// Where they stand.
+    pub schema_entity: Entity,
+    /// In the order of the text.
+    pub tags: Vec<String>,
+}
+
+/// How the tags of an entity change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagChange {
+    /// Where.
+    pub entity: Entity,
+    /// These are put behind those that are there.
+    pub add: Vec<String>,
+    /// These are taken away, also when they were added.
+    pub remove: Vec<String>,
+}
+
+impl TagChange {
+    /// The tags that an entity has after the change.
+    #[must_use]
+    pub fn apply(&self, mut tags: Vec<String>) -> Vec<String> {
+        for tag in &self.add {
+            if !tags.contains(tag) {
+                tags.push(tag.clone());
+            }
+        }
+        tags.retain(|tag| !self.remove.contains(tag));
+        tags
+    }
+}
+
+/// Tags that cannot be changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TagError {
+    /// The text has no such part.
+    #[error("No matching path '{0:.200}' found in the schema")]
+    NoEntity(String),
+    /// The format has none.
+    #[error("Tags are not written into schemas of the format {0}; put them into metadata.tags")]
+    NoTags(&'static str),
 }
 
 /// A text to parse.

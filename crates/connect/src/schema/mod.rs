@@ -18,6 +18,7 @@ pub mod wire;
 pub mod testing;
 
 pub use format::{
-    CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, Position, Referenced,
-    RenderError, Schema, SchemaFormat, SchemaText, Validation,
+    CompatibilityPolicy, DataError, Direction, Encoded, Entity, EntityTags, EntityType, Incompatibility,
+    ParseError, Position, Referenced, RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError,
+    Validation,
 };

@@ -21,6 +21,8 @@ pub(super) struct Call {
     pub(super) body: Bytes,
     /// The context that stands before the path, as it stands before a subject; empty without one.
     pub(super) context: String,
+    /// A context stands before the path, perhaps the default one.
+    pub(super) has_context: bool,
 }
 
 /// The part of a list that was asked for.
@@ -53,10 +55,12 @@ impl Call {
             }
         }
         let mut context = String::new();
+        let mut has_context = false;
         if path.len() > 2 && path.first().is_some_and(|first| first == "contexts") {
             let name = path.get(1).map(String::as_str).unwrap_or_default();
             let invalid = || Reply::plain(400, &format!("Context name '{name:.100}' cannot contain a colon"));
             context = subject::context_prefix(name).ok_or_else(invalid)?;
+            has_context = true;
             path.drain(..2);
         }
         let query = query.split('&').filter(|pair| !pair.is_empty());
@@ -68,7 +72,7 @@ impl Call {
             })
             .collect::<Option<_>>()
             .ok_or_else(|| Reply::plain(400, "the parameters are not percent-encoded UTF-8"))?;
-        Ok(Call { method, path, query, body, context })
+        Ok(Call { method, path, query, body, context, has_context })
     }
 
     /// The first value of a parameter.

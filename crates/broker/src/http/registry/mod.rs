@@ -78,6 +78,10 @@ async fn serve(node: Arc<Node>, hosts: Arc<BTreeSet<String>>, request: Request) 
 async fn answer(node: &Arc<Node>, hosts: &BTreeSet<String>, request: Request) -> Answered {
     let (head, body) = request.into_parts();
     check_origin(&head.headers, hosts)?;
+    if !node.started.load(Ordering::Relaxed) {
+        // It would answer that nothing is there.
+        return Err(Reply::plain(503, "the node is starting; ask again"));
+    }
     let writes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&head.method);
     if writes && !reply::takes(&head.headers) {
         return Err(Reply::plain(415, "HTTP 415 Unsupported Media Type"));
@@ -200,10 +204,26 @@ impl Asked<'_> {
             ["associations", "resources", id] if get => {
                 return self.list_associations(Of::ResourceId(id)).await;
             }
+            ["associations", "resources", id] if put => return self.upsert_associations(id).await,
+            ["associations", "resources", id] if delete => return self.delete_associations(id).await,
+            ["associations", "resources", _] => SETTINGS,
+            ["associations"] if post => return self.create_associations().await,
+            ["associations:batchGet"] if post => return self.get_associations().await,
+            ["associations:batchMutate"] if post => return self.mutate_associations().await,
+            ["associations" | "associations:batchGet" | "associations:batchMutate"] => POST,
             ["associations", "resources", namespace, name] if get => {
                 return self.list_associations(Of::ResourceName(namespace, name)).await;
             }
-            path => return Err(others::unserved(path)),
+            ["associations", "subjects", _] | ["associations", "resources", _, _] => GET,
+            ["exporters", rest @ ..] => match others::exporters(method, rest)? {
+                Some(reply) => return Ok(reply),
+                None => GET_POST,
+            },
+            ["dek-registry", "v1", "keks", rest @ ..] => match others::keys(method, rest)? {
+                Some(reply) => return Ok(reply),
+                None => GET_POST,
+            },
+            _ => return Err(Reply::not_found()),
         };
         if *method == Method::OPTIONS {
             Ok(Reply::options(allowed))
@@ -238,7 +258,7 @@ impl Asked<'_> {
                 prefix.strip_prefix(":.:").map_or_else(|| prefix.to_owned(), str::to_owned)
             }
             Some(prefix) => format!("{}{prefix}", self.call.context),
-            None if self.call.context.is_empty() => default.to_owned(),
+            None if !self.call.has_context => default.to_owned(),
             None => normalize(&self.call.context),
         }
     }

@@ -6,7 +6,7 @@ use vltava_connect::schema::registry::association::{Association, AssociationKey}
 use vltava_connect::schema::registry::content::Version;
 use vltava_connect::schema::registry::contract::Guid;
 use vltava_connect::schema::registry::state::{Filter, State, Subject};
-use vltava_connect::schema::registry::subject::{Qualified, within};
+use vltava_connect::schema::registry::subject::{Qualified, has_prefix, within};
 
 use super::reply::Reply;
 use super::view::{IdView, SchemaView};
@@ -42,6 +42,7 @@ impl Asked<'_> {
         let formatted = self.formatted(subject, version).await?;
         let mut view = IdView::of(subject, version);
         view.schema = formatted.as_deref().unwrap_or(view.schema);
+        view.schema_tags = self.found_tags(subject, version).await?;
         if self.call.flag("fetchMaxId") {
             view.max_id = Some(state.highest_id(subject));
         }
@@ -110,7 +111,7 @@ impl Asked<'_> {
         let page = self.call.page(SCHEMAS_PAGE_MAX)?;
         let mut subjects: Vec<&Subject> = state.with_prefix(&prefix).map(|(subject, _)| subject).collect();
         let aliases: Vec<(&str, String)> = match self.call.flag("aliases") {
-            true => state.aliases().filter(|(alias, _)| alias.starts_with(&prefix)).collect(),
+            true => state.aliases().filter(|(alias, _)| has_prefix(alias, &prefix)).collect(),
             false => Vec::new(),
         };
         let behind = aliases.iter().filter_map(|(_, subject)| state.with_prefix(subject).next());

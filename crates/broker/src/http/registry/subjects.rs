@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use vltava_connect::schema::EntityTags;
 use vltava_connect::schema::registry::content::Version;
 use vltava_connect::schema::registry::contract::{Metadata, RuleSet};
 use vltava_connect::schema::registry::plan::{Options, SchemaRequest};
@@ -20,8 +21,8 @@ use super::{Answered, Asked, PAGE_MAX, SCHEMAS_PAGE_MAX};
 #[serde(rename_all = "camelCase", default)]
 struct TagRequest {
     new_version: Option<i32>,
-    tags_to_add: Option<Vec<serde_json::Value>>,
-    tags_to_remove: Option<Vec<serde_json::Value>>,
+    tags_to_add: Option<Vec<EntityTags>>,
+    tags_to_remove: Option<Vec<EntityTags>>,
     metadata: Option<Metadata>,
     #[serde(alias = "ruleset")]
     rule_set: Option<RuleSet>,
@@ -93,9 +94,30 @@ impl Asked<'_> {
         let (subject, version) = (subject.to_owned(), version.clone());
         let rendered = self.node.registry.plan(self.node, move |planner| {
             let schema = planner.library.read_version(planner.state, &subject, &version)?;
-            schema.render(&form).map_err(|error| RegistryError::InvalidSchema(error.to_string()))
+            // A form that is not known is one of tomorrow: whoever asks takes the usual one.
+            Ok(schema.render(&form).ok())
         });
-        Ok(Some(rendered.await?))
+        Ok(rendered.await?)
+    }
+
+    /// The tags that the text of a version has, if some of them are asked for.
+    pub(super) async fn found_tags(
+        &self,
+        subject: &str,
+        version: &Version,
+    ) -> Result<Option<Vec<EntityTags>>, Reply> {
+        let wanted: Vec<String> = self.call.all("findTags").map(str::to_owned).collect();
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let (subject, version) = (subject.to_owned(), version.clone());
+        let found = self.node.registry.plan(self.node, move |planner| {
+            let mut tags = planner.library.read_version(planner.state, &subject, &version)?.tags();
+            let any = wanted.iter().any(|wanted| wanted == "*");
+            tags.retain(|entity| any || entity.tags.iter().any(|tag| wanted.contains(tag)));
+            Ok(tags)
+        });
+        Ok(Some(found.await?))
     }
 
     pub(super) async fn lookup(&self, name: &str) -> Answered {
@@ -129,6 +151,7 @@ impl Asked<'_> {
         let text = self.formatted(subject, version).await?;
         let mut view = SchemaView::of(subject, version);
         view.schema = text.as_deref().unwrap_or(view.schema);
+        view.schema_tags = self.found_tags(subject, version).await?;
         let qualified = self.call.parameter("referenceFormat") == Some("qualified");
         let references: Vec<_> = view
             .references

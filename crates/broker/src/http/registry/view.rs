@@ -1,6 +1,7 @@
 //! What answers are made of: schemas as the API shows them.
 
 use serde::Serialize;
+use vltava_connect::schema::EntityTags;
 use vltava_connect::schema::registry::content::{Content, Version};
 use vltava_connect::schema::registry::contract::{Metadata, Reference, RuleSet};
 
@@ -22,6 +23,8 @@ pub(super) struct SchemaView<'a> {
     pub(super) schema: &'a str,
     pub(super) ts: i64,
     pub(super) deleted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) schema_tags: Option<Vec<EntityTags>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) aliases: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -43,6 +46,7 @@ impl<'a> SchemaView<'a> {
             schema: &content.text,
             ts: version.timestamp,
             deleted: version.deleted,
+            schema_tags: None,
             aliases: Vec::new(),
             associations: Vec::new(),
         }
@@ -67,6 +71,8 @@ pub(super) struct IdView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rule_set: Option<&'a RuleSet>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) schema_tags: Option<Vec<EntityTags>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) max_id: Option<i32>,
     pub(super) ts: i64,
     pub(super) deleted: bool,
@@ -85,6 +91,7 @@ impl<'a> IdView<'a> {
             references,
             metadata,
             rule_set,
+            schema_tags: None,
             max_id: None,
             ts,
             deleted,

@@ -16,13 +16,13 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 
 use super::{
-    CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, RenderError, Schema,
-    SchemaFormat, SchemaText,
+    CompatibilityPolicy, DataError, Direction, Encoded, EntityTags, Incompatibility, ParseError, RenderError,
+    Schema, SchemaFormat, SchemaText, TagChange, TagError,
 };
 use crate::value::Value;
 
 use self::plan::Plan;
-use self::types::{Name, Types};
+use self::types::{Kind, Name, Types};
 
 mod json;
 mod types;
@@ -30,6 +30,7 @@ mod types;
 mod default;
 mod parse;
 mod print;
+mod tags;
 
 mod difference;
 mod relation;
@@ -101,6 +102,18 @@ impl Schema for AvroSchema {
 
     fn record_name(&self) -> Option<&str> {
         self.types.name(self.types.root.id).map(Name::full)
+    }
+
+    fn has_field(&self, name: &str) -> bool {
+        matches!(&self.types.get(self.types.root.id).kind, Kind::Record { places, .. } if places.contains_key(name))
+    }
+
+    fn tags(&self) -> Vec<EntityTags> {
+        tags::all(&self.canonical)
+    }
+
+    fn with_tags(&self, changes: &[TagChange]) -> Result<String, TagError> {
+        tags::changed(&self.canonical, changes)
     }
 
     fn incompatibilities(

@@ -332,8 +332,8 @@ impl<'a> Parser<'a> {
             let id = id.or_else(|| fallback.as_ref().and_then(|name| names.get(name.full())));
             let Some(id) = id else {
                 let message = format!(
-                    "the type {} is not known: it is neither one of Avro's, nor defined here or in a referenced schema",
-                    echo(name.full())
+                    "Undefined schema: {:.60}, which is neither a type of Avro, nor defined here or in a referenced schema",
+                    name.full()
                 );
                 return Err(Fault::new(message, ty.at));
             };

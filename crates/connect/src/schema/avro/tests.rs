@@ -138,7 +138,7 @@ fn what_is_no_schema_is_refused_with_its_place() {
         ("{\"type\":\"int\",\"é\": 01}", 1, 20, "malformed number"),
         ("\"foo", 1, 1, "not closed"),
         ("/* x", 1, 1, "comment"),
-        (r#""foo""#, 1, 1, "\"foo\" is not known"),
+        (r#""foo""#, 1, 1, "Undefined schema: foo, which is neither"),
         (r#"{"name":"x"}"#, 1, 1, "`type` is missing"),
         (r#"{"type":{"type":"int"}}"#, 1, 9, "only fields"),
         (r#"["int", {"type":"int"}]"#, 1, 1, "\"int\" twice"),

@@ -20,6 +20,7 @@ mod matching;
 mod model;
 mod number;
 mod pattern;
+mod tags;
 mod tree;
 mod validation;
 
@@ -37,8 +38,8 @@ use self::document::Documents;
 use self::model::{Loader, Model};
 use self::tree::{Item, echo};
 use super::{
-    CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, Referenced, RenderError,
-    Schema, SchemaFormat, SchemaText, Validation,
+    CompatibilityPolicy, DataError, Direction, Encoded, EntityTags, Incompatibility, ParseError, Referenced,
+    RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError, Validation,
 };
 use crate::value::Value;
 
@@ -161,6 +162,21 @@ impl Schema for JsonSchema {
 
     fn record_name(&self) -> Option<&str> {
         self.title.as_deref()
+    }
+
+    fn has_field(&self, name: &str) -> bool {
+        let item = Item::parse(&self.canonical).ok();
+        item.is_some_and(|item| {
+            item.get("properties").is_some_and(|properties| properties.get(name).is_some())
+        })
+    }
+
+    fn tags(&self) -> Vec<EntityTags> {
+        tags::all(&self.canonical)
+    }
+
+    fn with_tags(&self, changes: &[TagChange]) -> Result<String, TagError> {
+        tags::changed(&self.canonical, changes)
     }
 
     fn incompatibilities(

@@ -17,8 +17,8 @@ use prost_reflect::FileDescriptor;
 use prost_reflect::prost_types::FileDescriptorProto;
 
 use super::{
-    CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, RenderError, Schema,
-    SchemaFormat, SchemaText,
+    CompatibilityPolicy, DataError, Direction, Encoded, EntityTags, Incompatibility, ParseError, RenderError,
+    Schema, SchemaFormat, SchemaText, TagChange, TagError,
 };
 use crate::value::Value;
 
@@ -126,6 +126,19 @@ impl Schema for ProtobufSchema {
 
     fn record_name(&self) -> Option<&str> {
         self.types.first_name()
+    }
+
+    fn has_field(&self, name: &str) -> bool {
+        let messages = self.types.roots.iter().filter_map(|root| self.types.messages.get(*root));
+        messages.flat_map(|message| &message.fields).any(|field| *field.name == *name)
+    }
+
+    fn tags(&self) -> Vec<EntityTags> {
+        Vec::new()
+    }
+
+    fn with_tags(&self, _: &[TagChange]) -> Result<String, TagError> {
+        Err(TagError::NoTags("PROTOBUF"))
     }
 
     fn incompatibilities(

@@ -59,7 +59,7 @@ impl Association {
     /// The association as the API shows it.
     #[must_use]
     pub fn view(&self, key: &AssociationKey) -> serde_json::Value {
-        serde_json::json!({
+        let mut view = serde_json::json!({
             "subject": key.subject,
             "guid": self.guid,
             "resourceName": key.resource_name,
@@ -68,9 +68,18 @@ impl Association {
             "resourceType": key.resource_type,
             "associationType": key.association_type,
             "lifecycle": self.lifecycle.name(),
-            "frozen": self.frozen,
             "createTs": self.created,
             "updateTs": self.updated,
-        })
+        });
+        if let Some(frozen) = self.told_frozen() {
+            view["frozen"] = frozen.into();
+        }
+        view
+    }
+
+    /// Whether it is frozen, unless that goes without saying.
+    #[must_use]
+    pub fn told_frozen(&self) -> Option<bool> {
+        Some(self.frozen).filter(|frozen| *frozen != (self.lifecycle == Lifecycle::Strong))
     }
 }

@@ -87,6 +87,14 @@ pub struct Associate {
     pub seen: Seen,
 }
 
+impl Associate {
+    /// Nothing is to be written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.schemas.is_empty() && self.deletions.is_empty()
+    }
+}
+
 /// How the state stood when something was decided outside: whatever could change the decision.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {

@@ -15,6 +15,7 @@
 //! parts. Whoever answers reads keeps it for as long as the log ends where it ended then.
 
 mod apply;
+pub mod associate;
 pub mod association;
 pub mod command;
 pub mod content;

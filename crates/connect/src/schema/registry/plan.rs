@@ -15,7 +15,7 @@ use super::library::{Library, resolve};
 use super::settings::{CompatibilityLevel, Config};
 use super::state::{Filter, State, Subject};
 use super::subject::Qualified;
-use crate::schema::{Direction, Incompatibility, Schema, Validation};
+use crate::schema::{Direction, EntityTags, Incompatibility, Schema, TagChange, Validation};
 
 /// The most bytes of a schema's text.
 pub const SCHEMA_BYTES_MAX: usize = 1_000_000;
@@ -53,10 +53,10 @@ pub struct SchemaRequest {
     pub schema: Option<String>,
     /// Tags to be written into the text.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub schema_tags_to_add: Option<Vec<serde_json::Value>>,
+    pub schema_tags_to_add: Option<Vec<EntityTags>>,
     /// Tags to be taken out of the text.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub schema_tags_to_remove: Option<Vec<serde_json::Value>>,
+    pub schema_tags_to_remove: Option<Vec<EntityTags>>,
     /// Keeps the tags of the previous version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub propagate_schema_tags: Option<bool>,
@@ -120,8 +120,9 @@ impl Planner<'_> {
     ) -> Result<Planned, RegistryError> {
         let config = self.config(subject);
         let normalize = options.normalize || config.normalize == Some(true);
-        check_tags(&request)?;
+        self.retag(subject, &mut request)?;
         if !config.gives_contract()
+            && request.propagate_schema_tags != Some(true)
             && let Some(known) = self.already(subject, &request, normalize)?
         {
             return Ok(Planned::Known(known));
@@ -134,6 +135,7 @@ impl Planner<'_> {
         if !mode.brings_ids() {
             let previous = versions.and_then(|versions| versions.latest());
             populate(&mut request, previous.map(|version| &*version.content), &config, Some(next))?;
+            self.propagate_tags(subject, &mut request, previous)?;
         }
         let wanted = request.id.filter(|id| *id >= 0);
         let validation = if wanted.is_none() && config.validate_new_schemas != Some(false) {
@@ -171,6 +173,44 @@ impl Planner<'_> {
         candidate.subjects.iter().for_each(|other| seen.note(self.state, other));
         let content = Arc::new(candidate.content);
         Ok(Planned::Write(Register { subject: subject.into(), content, version, id, seen }))
+    }
+
+    /// Writes the tags that a request asks for into its text.
+    pub(super) fn retag(&self, subject: &str, request: &mut SchemaRequest) -> Result<(), RegistryError> {
+        let changes = tag_changes(
+            request.schema_tags_to_add.take().unwrap_or_default(),
+            request.schema_tags_to_remove.take().unwrap_or_default(),
+        );
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let candidate = self.candidate(subject, request, Validation::Stored, false)?;
+        let candidate = candidate.ok_or_else(|| RegistryError::InvalidSchema("Empty schema".to_owned()))?;
+        let text = candidate.parsed.with_tags(&changes);
+        request.schema = Some(text.map_err(|error| RegistryError::InvalidSchema(error.to_string()))?);
+        // So that the version is told in the metadata.
+        request.version = request.version.or(Some(-1));
+        Ok(())
+    }
+
+    /// Gives a new text the tags that the previous one has, where what they stand at is still there.
+    fn propagate_tags(
+        &self,
+        subject: &str,
+        request: &mut SchemaRequest,
+        previous: Option<&Version>,
+    ) -> Result<(), RegistryError> {
+        let Some(previous) = previous.filter(|_| request.propagate_schema_tags == Some(true)) else {
+            return Ok(());
+        };
+        let tags = self.library.read_version(self.state, subject, previous)?.tags();
+        for change in tag_changes(tags, Vec::new()) {
+            let Some(candidate) = self.candidate(subject, request, Validation::Stored, false)? else { break };
+            if let Ok(text) = candidate.parsed.with_tags(&[change]) {
+                request.schema = Some(text);
+            }
+        }
+        Ok(())
     }
 
     /// The version that the request means, when it is there as it is.
@@ -398,8 +438,13 @@ impl Planner<'_> {
             return false;
         }
         let read = self.library.read_version(self.state, subject, old);
-        let resolved = read.ok().and_then(|read| read.render("resolved").ok());
-        resolved.is_some() && new.parsed.render("resolved").ok() == resolved
+        let Some(resolved) = read.ok().and_then(|read| read.render("resolved").ok()) else { return false };
+        // What is compared was normalised, or neither was.
+        let own = self.library.read(&content.format, &content.text, &[], Validation::Stored);
+        own.and_then(|own| {
+            own.render("resolved").map_err(|error| RegistryError::InvalidSchema(error.to_string()))
+        })
+        .is_ok_and(|own| own == resolved)
     }
 
     /// The versions that a new one is compared with, in order.
@@ -443,6 +488,10 @@ impl Planner<'_> {
         let mut messages = Vec::new();
         if config.validate_fields == Some(true) {
             messages.extend(removed_reservations(&new.content, previous.last().copied()));
+            let taken = reserved(&new.content).into_iter().filter(|name| new.parsed.has_field(name));
+            messages.extend(taken.map(|name| {
+                format!("{{errorType:\"FIELD_CONFLICTS_WITH_RESERVED_FIELD\", description:\"The new schema has field that conflicts with the reserved field {name}.\"}}")
+            }));
         }
         if let Some(group) = &config.compatibility_group {
             let value = |content: &Content| {
@@ -518,14 +567,21 @@ fn shown(text: &str) -> String {
     }
 }
 
-/// Tags in the text cannot be asked for.
-fn check_tags(request: &SchemaRequest) -> Result<(), RegistryError> {
-    let some = |tags: &Option<Vec<serde_json::Value>>| tags.as_ref().is_some_and(|tags| !tags.is_empty());
-    if some(&request.schema_tags_to_add) || some(&request.schema_tags_to_remove) {
-        let why = "Tags are not written into the text of a schema here; put them into metadata.tags";
-        return Err(RegistryError::InvalidSchema(why.to_owned()));
+/// One change for each entity, in the order in which they are named.
+fn tag_changes(add: Vec<EntityTags>, remove: Vec<EntityTags>) -> Vec<TagChange> {
+    let mut changes: Vec<TagChange> = Vec::new();
+    let asked = add.into_iter().map(|tags| (tags, true)).chain(remove.into_iter().map(|tags| (tags, false)));
+    for (EntityTags { schema_entity: entity, tags }, adds) in asked {
+        let known = changes.iter().position(|change| change.entity == entity);
+        let at = known.unwrap_or_else(|| {
+            changes.push(TagChange { entity, add: Vec::new(), remove: Vec::new() });
+            changes.len() - 1
+        });
+        if let Some(change) = changes.get_mut(at) {
+            if adds { change.add.extend(tags) } else { change.remove.extend(tags) }
+        }
     }
-    Ok(())
+    changes
 }
 
 /// Gives a new schema what it does not say itself: the text of the previous version, and metadata and rules.
@@ -587,12 +643,15 @@ fn same_metadata(new: &Content, old: &Version) -> bool {
     }
 }
 
+/// The names that a schema reserves.
+fn reserved(content: &Content) -> Vec<String> {
+    let text = content.metadata.as_ref().and_then(|metadata| metadata.property(RESERVED_PROPERTY));
+    let names = text.into_iter().flat_map(|text| text.split(',')).map(str::trim);
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
 /// Names that the previous version reserves and the new one does not.
 fn removed_reservations(new: &Content, previous: Option<&Version>) -> Vec<String> {
-    let reserved = |content: &Content| -> Vec<String> {
-        let text = content.metadata.as_ref().and_then(|metadata| metadata.property(RESERVED_PROPERTY));
-        text.into_iter().flat_map(|text| text.split(',')).map(|name| name.trim().to_owned()).collect()
-    };
     let kept = reserved(new);
     let before = previous.map(|version| reserved(&version.content)).unwrap_or_default();
     let removed = before.into_iter().filter(|name| !kept.contains(name));

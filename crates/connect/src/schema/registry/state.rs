@@ -140,19 +140,17 @@ impl State {
         }
     }
 
-    /// The subjects whose name begins like this, with their versions, in order. `:*:` before it stands for every context.
+    /// The subjects whose name begins like this ([`has_prefix`](super::subject::has_prefix)), with their versions, in order.
     pub fn with_prefix<'a>(
         &'a self,
         prefix: &'a str,
     ) -> impl Iterator<Item = (&'a Subject, &'a Versions)> + use<'a> {
-        let everywhere = prefix.strip_prefix(super::subject::ANY_CONTEXT);
-        let start: &str = if everywhere.is_some() { "" } else { prefix };
+        let everywhere = prefix.starts_with(super::subject::ANY_CONTEXT);
+        let start: &str = if everywhere { "" } else { prefix };
         self.subjects
             .range(Subject::from(start)..)
-            .take_while(move |(subject, _)| everywhere.is_some() || subject.starts_with(prefix))
-            .filter(move |(subject, _)| {
-                everywhere.is_none_or(|name| Qualified::of(subject).name.starts_with(name))
-            })
+            .take_while(move |(subject, _)| everywhere || subject.starts_with(prefix))
+            .filter(move |(subject, _)| super::subject::has_prefix(subject, prefix))
             .map(|(subject, versions)| (subject, &**versions))
     }
 

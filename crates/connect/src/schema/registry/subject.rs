@@ -92,6 +92,17 @@ pub fn matches(pattern: Option<&str>, subject: &str) -> bool {
             && (wanted.context == GLOBAL_CONTEXT || wanted.context == context_of(subject)))
 }
 
+/// Whether a subject begins like this: within its context, which is the default one unless the prefix names another; `:*:`
+/// before it stands for every context.
+#[must_use]
+pub fn has_prefix(subject: &str, prefix: &str) -> bool {
+    let own = Qualified::of(subject);
+    match prefix.strip_prefix(ANY_CONTEXT) {
+        Some(name) => own.name.starts_with(name),
+        None => subject.starts_with(prefix) && (prefix.starts_with(":.") || own.in_default()),
+    }
+}
+
 /// Where the name of a subject is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::schema::{
-    CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, Position, RenderError,
-    Schema, SchemaFormat, SchemaText,
+    CompatibilityPolicy, DataError, Direction, Encoded, EntityTags, Incompatibility, ParseError, Position,
+    RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError,
 };
 use crate::value::Value;
 
@@ -71,6 +71,18 @@ impl Schema for Words {
 
     fn record_name(&self) -> Option<&str> {
         self.all.first().map(String::as_str)
+    }
+
+    fn has_field(&self, name: &str) -> bool {
+        self.all.contains(name)
+    }
+
+    fn tags(&self) -> Vec<EntityTags> {
+        Vec::new()
+    }
+
+    fn with_tags(&self, _: &[TagChange]) -> Result<String, TagError> {
+        Err(TagError::NoTags("WORDS"))
     }
 
     fn incompatibilities(

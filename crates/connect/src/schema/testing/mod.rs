@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, Referenced, RenderError,
-    Schema, SchemaFormat, SchemaText, Validation,
+    CompatibilityPolicy, DataError, Direction, Encoded, EntityTags, Incompatibility, ParseError, Referenced,
+    RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError, Validation,
 };
 use crate::value::Value;
 
@@ -263,6 +263,18 @@ impl Schema for Stranger {
 
     fn record_name(&self) -> Option<&str> {
         None
+    }
+
+    fn has_field(&self, _: &str) -> bool {
+        false
+    }
+
+    fn tags(&self) -> Vec<EntityTags> {
+        Vec::new()
+    }
+
+    fn with_tags(&self, _: &[TagChange]) -> Result<String, TagError> {
+        Err(TagError::NoTags("NONE"))
     }
 
     fn incompatibilities(
