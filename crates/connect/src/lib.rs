@@ -14,5 +14,6 @@ pub mod transform;
 pub mod converters;
 pub mod notation;
 mod schema_check;
+pub mod transforms;
 
 pub mod schema;

@@ -33,7 +33,7 @@ pub fn run(cache: &Cache, report: &mut Report, keep: bool) -> anyhow::Result<()>
     watch(report, "every pair of the table, in both directions", || table(&library, &root.join(TABLE)));
     watch(report, "random pairs: verdict, canonical text, bytes written and read", || {
         let file = folder.join("pairs.jsonl");
-        must_run(Command::new(example()?).args(["1", PAIRS]).arg(&file))?;
+        must_run(Command::new(example("exchange_avro")?).args(["1", PAIRS]).arg(&file))?;
         let problems: Vec<Value> = library
             .run("exchange", &file)?
             .into_iter()
@@ -108,8 +108,8 @@ fn lines(text: &str) -> anyhow::Result<Vec<Value>> {
     Ok(text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
 }
 
-/// Builds the example program and returns where it is.
-fn example() -> anyhow::Result<PathBuf> {
+/// Builds an example program of the crate `connect` and returns where it is.
+pub fn example(name: &str) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     must_run(Command::new(cargo).current_dir(env!("CARGO_MANIFEST_DIR")).args([
         "build",
@@ -118,10 +118,10 @@ fn example() -> anyhow::Result<PathBuf> {
         "--features",
         "testing",
         "--example",
-        "exchange_avro",
+        name,
     ]))?;
     let programs = std::env::current_exe()?.parent().context("a program lies in a folder")?.join("examples");
-    Ok(programs.join("exchange_avro"))
+    Ok(programs.join(name))
 }
 
 /// Fails with the first few differences.

@@ -26,6 +26,8 @@ pub enum Program {
     Messages,
     /// The comparison with Avro's own library, which needs none either.
     Avro,
+    /// The comparison with Kafka Connect's own classes, which needs none either.
+    Connect,
 }
 
 /// One program with checks, and what it needs.
@@ -65,7 +67,7 @@ const PROGRAM_LIMIT: Duration = Duration::from_secs(600);
 impl Suite {
     /// Whether it is run against a server.
     pub fn needs_server(&self) -> bool {
-        !matches!(self.program, Program::Messages | Program::Avro)
+        !matches!(self.program, Program::Messages | Program::Avro | Program::Connect)
     }
 
     /// The limits under the budgets of the command line.
@@ -279,6 +281,12 @@ pub const SUITES: &[Suite] = &[
         "avro-compatibility",
         "Avro's own library: compatibility, canonical texts and data of schemas",
         Program::Avro,
+        0,
+    ),
+    suite(
+        "connect",
+        "Kafka Connect's own converters, transforms and predicates, with random records",
+        Program::Connect,
         0,
     ),
 ];

@@ -30,7 +30,9 @@ pub fn prepare(suite: &Suite, cache: &Cache) -> anyhow::Result<Command> {
         Program::Java(class) => java(cache, &programs, class),
         Program::Go(name) => go(cache, &programs, name),
         Program::Node(script) => node(cache, &programs, script),
-        Program::ExactlyOnce(_) | Program::Messages | Program::Avro => bail!("it is no single program"),
+        Program::ExactlyOnce(_) | Program::Messages | Program::Avro | Program::Connect => {
+            bail!("it is no single program")
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod avro;
 pub mod cache;
 pub mod catalogue;
 mod clients;
+mod connect;
 mod eos;
 mod messages;
 pub mod program;
@@ -160,6 +161,7 @@ fn watch(suite: &'static Suite, options: &Options, report: &mut Report) -> anyho
     let outcome = match suite.program {
         Program::Messages => messages::run(&cache, report, options.keep),
         Program::Avro => avro::run(&cache, report, options.keep),
+        Program::Connect => connect::run(&cache, report, options.keep),
         Program::ExactlyOnce(_) if options.bootstrap.is_some() => {
             report.skip("it must restart the server, which --bootstrap does not allow");
             Ok(())

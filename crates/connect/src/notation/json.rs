@@ -114,16 +114,16 @@ impl Number {
         }
     }
 
-    /// The nearest number of 64 bits.
+    /// The nearest number of 64 bits; zero has no sign.
     #[must_use]
     pub fn to_f64(&self) -> f64 {
-        self.0.parse().unwrap_or(f64::NAN)
+        self.0.parse::<f64>().unwrap_or(f64::NAN) + 0.0
     }
 
-    /// The nearest number of 32 bits.
+    /// The nearest number of 32 bits; zero has no sign.
     #[must_use]
     pub fn to_f32(&self) -> f32 {
-        self.0.parse().unwrap_or(f32::NAN)
+        self.0.parse::<f32>().unwrap_or(f32::NAN) + 0.0
     }
 
     /// The number, exactly; `None` when its exponent is beyond 32 bits.
@@ -338,7 +338,7 @@ impl Reader {
         Ok(character)
     }
 
-    /// A character by its number; half of a pair stands for a character that is not known.
+    /// A character by its number; half of a pair, which is none, becomes a question mark.
     fn unicode(&mut self) -> Result<char, JsonError> {
         let Some(first) = self.unit(self.at) else { return self.fault("an escape has no four digits") };
         self.at += 6;
@@ -348,7 +348,7 @@ impl Reader {
             let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
             return Ok(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
         }
-        Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER))
+        Ok(char::from_u32(first).unwrap_or('?'))
     }
 
     fn unit(&self, at: usize) -> Option<u32> {

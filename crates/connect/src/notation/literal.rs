@@ -203,15 +203,16 @@ impl<'t> Parser<'t> {
         }
         let start = self.mark();
         let container = if self.take("[") {
-            self.list(depth + 1)
+            Some(self.list(depth + 1))
         } else if self.take("{") {
-            self.map(depth + 1)
+            Some(self.map(depth + 1))
         } else {
-            Err(Broken)
+            None
         };
         match container {
-            Ok(found) => return Ok(Some(found)),
-            Err(Broken) => self.rewind(start),
+            Some(Ok(found)) => return Ok(Some(found)),
+            Some(Err(Broken)) => self.rewind(start),
+            None => {}
         }
         let token = self.advance();
         if token.trim().is_empty() {
@@ -270,6 +271,9 @@ impl<'t> Parser<'t> {
         let (mut items, mut common) = (Vec::new(), Common::default());
         while self.has_next() {
             if self.take("]") {
+                if common.is_broken() {
+                    return Err(Broken);
+                }
                 let Some(schema) = common.schema else {
                     let items = items.into_iter().map(value_of).collect();
                     return Ok(Datum::schemaless(Value::Array(items)));
@@ -301,6 +305,9 @@ impl<'t> Parser<'t> {
         let (mut entries, mut keys, mut values) = (Vec::new(), Common::default(), Common::default());
         while self.has_next() {
             if self.take("}") {
+                if values.is_broken() {
+                    return Err(Broken);
+                }
                 return mapped(entries, keys.schema, values.schema);
             }
             if self.take(",") {
@@ -403,18 +410,57 @@ fn smallest(whole: i64) -> Datum {
 struct Common {
     schema: Option<Arc<ConnectSchema>>,
     incompatible: bool,
+    has_null: bool,
+    /// A list or map whose items have nothing in common was among them.
+    untyped: Option<Container>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Container {
+    List,
+    Map,
 }
 
 impl Common {
     fn merge(&mut self, item: Option<&Datum>) {
-        let Some(latest) = item.and_then(|item| item.schema.as_ref()).filter(|_| !self.incompatible) else {
+        let Some(item) = item.filter(|item| item.value != Value::Null) else {
+            self.has_null = true;
             return;
         };
-        self.schema = match self.schema.take() {
-            None => Some(Arc::clone(latest)),
-            Some(known) => wider(&known, latest),
+        if self.incompatible {
+            return;
+        }
+        let container = match &item.value {
+            Value::Array(_) => Some(Container::List),
+            Value::Map(_) => Some(Container::Map),
+            _ => None,
         };
-        self.incompatible = self.schema.is_none();
+        let known = self.schema.as_ref().map(|schema| match &schema.kind {
+            Type::Array(_) => Some(Container::List),
+            Type::Map(..) => Some(Container::Map),
+            _ => None,
+        });
+        let known = known.or(self.untyped.map(Some));
+        match &item.schema {
+            _ if (container.is_some() || self.untyped.is_some())
+                && known.is_some_and(|known| known != container) =>
+            {
+                (self.schema, self.incompatible) = (None, true);
+            }
+            None => self.untyped = container,
+            Some(latest) => {
+                self.schema = match self.schema.take() {
+                    None => Some(Arc::clone(latest)),
+                    Some(known) => wider(&known, latest),
+                };
+                self.incompatible = self.schema.is_none();
+            }
+        }
+    }
+
+    /// Whether items have a type that some of them are missing for.
+    fn is_broken(&self) -> bool {
+        self.has_null && !self.incompatible && (self.schema.is_some() || self.untyped.is_some())
     }
 }
 
@@ -464,6 +510,9 @@ fn aligned(schema: &ConnectSchema, item: Found) -> Result<Value, Broken> {
                 return Err(Broken);
             }
         }
+        (Type::Int32, _) if schema.name.as_deref() == Some(TIME) && !(0..=DAY).contains(&number) => {
+            return Err(Broken);
+        }
         (Type::Int16, _) => Value::Int16(number as i16),
         (Type::Int32, _) => Value::Int32(number as i32),
         (Type::Int64, _) => Value::Int64(number),
@@ -510,6 +559,9 @@ mod tests {
             ("[1, \"a\"]", "-", "[1,\"a\"]"),
             ("[1, null]", "STRING", "[1, null]"),
             ("[1,,2]", "STRING", "[1,,2]"),
+            ("[null, []]", "STRING", "[null, []]"),
+            ("[1, []]", "-", "[1,[]]"),
+            (" \"a\"", "STRING", " \"a\""),
             ("[]", "-", "[]"),
             ("[a]", "STRING", "[a]"),
             ("[1", "STRING", "[1"),

@@ -1,7 +1,8 @@
 //! Times as text: patterns of letters, as `SimpleDateFormat` of the JVM reads them, in English and in UTC.
 //!
-//! Reading is as lenient as there: a month 13 is January of the next year, text behind the pattern is ignored. Two things
-//! are simpler: years of two digits lie between 1970 and 2069, and numbers of weeks (`w`, `W`, `F`, `Y`) are written only.
+//! Reading is as lenient as there: a month 13 is January of the next year, text behind the pattern is ignored. Three things
+//! are simpler: years of two digits lie between 1970 and 2069, numbers of weeks (`w`, `W`, `F`, `Y`) are written only, and
+//! the Gregorian calendar reaches back for ever.
 
 /// The milliseconds of a day.
 pub const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -140,11 +141,7 @@ impl Pattern {
                         Some(Piece::Field(next, count)) => is_number(*next, *count),
                         _ => false,
                     };
-                    let before = index.checked_sub(1).and_then(|before| self.pieces.get(before));
-                    let after_number =
-                        matches!(before, Some(Piece::Field(letter, count)) if is_number(*letter, *count));
-                    let fixed = is_number(*letter, *count) && (adjacent || after_number && reading.is_run);
-                    reading.is_run = is_number(*letter, *count) && adjacent;
+                    let fixed = adjacent && is_number(*letter, *count);
                     reading.field(*letter, *count, fixed)?;
                 }
             }
@@ -284,8 +281,6 @@ fn name(names: &[&str], index: i64, count: usize) -> String {
 #[derive(Default)]
 struct Reading<'t> {
     rest: &'t str,
-    /// The field before belongs to a run of numbers without text between them.
-    is_run: bool,
     year: Option<i64>,
     before_christ: bool,
     month: Option<i64>,
@@ -469,7 +464,10 @@ mod tests {
             ("yyyy-MM-dd", "1970-13-01", Some(31_536_000_000)),
             ("yyyy-MM-dd", "1970-01-02 and more", Some(86_400_000)),
             ("yyyyMMddHHmmss", "19700102030405", Some(97_445_000)),
-            ("yyyyMMdd", "1970010", None),
+            ("yyyyMMdd", "1970010", Some(-86_400_000)),
+            ("yyyyMMdd", "197001", None),
+            ("ssSSS", "005", Some(5)),
+            ("ssSSS", "0012", Some(12)),
             ("yy-M-d", "70-1-2", Some(86_400_000)),
             ("HH:mm:ss.SSS", "00:00:01.5", Some(1005)),
             ("h:mm a", "12:30 am", Some(1_800_000)),

@@ -169,9 +169,10 @@ fn shaped(
             let members = fields.iter().zip(values);
             object(text, members.map(|(field, (name, given))| (&**name, Some(&*field.schema), given)), style)
         }
-        _ => {
+        (shape, _) => {
             let class = class(None, given);
-            refuse(format!("Invalid type for {}: class {class}", schema::shown(schema)))
+            let shape = if *shape == Type::Bytes { "bytes type" } else { schema::shown(schema) };
+            refuse(format!("Invalid type for {shape}: class {class}"))
         }
     }
 }
