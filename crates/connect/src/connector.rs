@@ -16,6 +16,9 @@
 
 mod context;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

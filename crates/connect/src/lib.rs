@@ -11,6 +11,7 @@ pub mod convert;
 pub mod plugins;
 pub mod transform;
 
+pub mod connectors;
 pub mod converters;
 pub mod notation;
 mod schema_check;

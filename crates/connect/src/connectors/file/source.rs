@@ -1,0 +1,308 @@
+//! Follows a file and makes a record of each line, with the positions of Kafka's FileStreamSource:
+//! `{"filename": …}` and `{"position": …}`, in bytes.
+//!
+//! Lines end with `\n`, `\r\n` or `\r`; a line without an end is not finished yet. When the file is replaced by another one of
+//! its name, the old one is read to its end and then the new one from its beginning; so is one that was made shorter.
+//!
+//! Reads are short and mostly from the page cache, so they are made where the task runs.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytestring::ByteString;
+use serde_json::Value as Json;
+
+use crate::connector::{
+    Altered, Connector, ExactlyOnce, OffsetReader, Source, SourceConnector, SourceContext,
+};
+use crate::connectors::Allowed;
+use crate::error::ConnectError;
+use crate::record::{ConnectSchema, Datum, Position, Record, SourceMap, Type};
+use crate::settings::{Config, FieldError, Importance, Kind, Setting, Settings, Values};
+use crate::value::Value;
+
+/// How much is read at once, in bytes.
+const READ_BYTES: usize = 256 * 1024;
+/// The longest line, in bytes.
+const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long to wait for more of a file, or for a file.
+const PAUSE: Duration = Duration::from_millis(100);
+
+const FILENAME: &str = "filename";
+const POSITION: &str = "position";
+
+/// The connector.
+#[derive(Debug)]
+pub(in crate::connectors) struct FileSource {
+    allowed: Arc<Allowed>,
+}
+
+impl FileSource {
+    pub(in crate::connectors) fn new(allowed: Arc<Allowed>) -> Self {
+        Self { allowed }
+    }
+}
+
+#[async_trait]
+impl Connector for FileSource {
+    fn settings(&self) -> Settings {
+        let batch =
+            "The maximum number of records the source task can read from the file each time it is polled";
+        Settings::from([
+            Setting::optional("file", Kind::String, "Source filename.").importance(Importance::High),
+            Setting::required("topic", Kind::String, "The topic to publish data to").not_empty(),
+            Setting::new("batch.size", Kind::Int, "2000", batch)
+                .importance(Importance::Low)
+                .between(1, 100_000),
+        ])
+    }
+
+    async fn validate(&self, values: &Values) -> Vec<FieldError> {
+        super::sink::check_file(&self.allowed, values, "standard input is not read")
+    }
+
+    async fn task_configs(&self, values: &Values, _tasks_max: usize) -> Result<Vec<Config>, ConnectError> {
+        Ok(vec![values.raw().clone()])
+    }
+
+    async fn changed(&self, _values: &Values) -> Result<(), ConnectError> {
+        std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl SourceConnector for FileSource {
+    fn task(&self, values: &Values, context: SourceContext) -> Result<Box<dyn Source>, ConnectError> {
+        let name = values.string("file")?.to_owned();
+        self.allowed.check(Path::new(&name)).map_err(ConnectError::config)?;
+        Ok(Box::new(FileSourceTask {
+            path: PathBuf::from(&name),
+            partition: Arc::new(SourceMap::from_iter([(FILENAME.to_owned(), Json::from(name))])),
+            topic: values.string("topic")?.into(),
+            batch: usize::try_from(values.number("batch.size")?).unwrap_or(1),
+            schema: ConnectSchema::of(Type::String),
+            offsets: context.offsets,
+            position: 0,
+            open: None,
+        }))
+    }
+
+    fn exactly_once(&self, _values: &Values) -> ExactlyOnce {
+        ExactlyOnce::Supported
+    }
+
+    fn defines_transactions(&self, _values: &Values) -> bool {
+        false
+    }
+
+    async fn alter_offsets(
+        &self,
+        _values: &Values,
+        offsets: &[(SourceMap, Option<SourceMap>)],
+    ) -> Result<Altered, ConnectError> {
+        for (partition, offset) in offsets {
+            let Some(offset) = offset else { continue };
+            let position = offset.get(POSITION).ok_or_else(|| {
+                ConnectError::failed(format!(
+                    "Offset objects should either be null or contain the key '{POSITION}'"
+                ))
+            })?;
+            let number = position.as_i64().ok_or_else(|| {
+                ConnectError::failed(format!(
+                    "The value for the '{POSITION}' key in the offset is expected to be a Long value"
+                ))
+            })?;
+            if number < 0 {
+                return Err(ConnectError::failed(format!(
+                    "The value for the '{POSITION}' key in the offset should be a non-negative value"
+                )));
+            }
+            if !partition.contains_key(FILENAME) {
+                return Err(ConnectError::failed(format!(
+                    "Partition objects should contain the key '{FILENAME}'"
+                )));
+            }
+        }
+        Ok(Altered::Supported)
+    }
+}
+
+/// The task.
+#[derive(Debug)]
+struct FileSourceTask {
+    path: PathBuf,
+    partition: Arc<SourceMap>,
+    topic: ByteString,
+    batch: usize,
+    schema: Arc<ConnectSchema>,
+    offsets: Arc<dyn OffsetReader>,
+    /// Behind the last line that was returned.
+    position: u64,
+    open: Option<OpenFile>,
+}
+
+/// A file, and what was read of it and not returned.
+#[derive(Debug)]
+struct OpenFile {
+    file: File,
+    /// Which file it is: device and number.
+    identity: (u64, u64),
+    buffer: Vec<u8>,
+    /// Where the rest of the buffer begins.
+    start: usize,
+    /// Where no end of a line is, from `start` on.
+    searched: usize,
+}
+
+impl OpenFile {
+    fn new(path: &Path, position: &mut u64) -> std::io::Result<Self> {
+        let mut file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.len() < *position {
+            *position = 0;
+        }
+        file.seek(SeekFrom::Start(*position))?;
+        let identity = (metadata.dev(), metadata.ino());
+        Ok(Self { file, identity, buffer: Vec::new(), start: 0, searched: 0 })
+    }
+
+    /// Reads more; how much it was.
+    fn read(&mut self) -> std::io::Result<usize> {
+        self.buffer.drain(..self.start);
+        self.searched = self.searched.saturating_sub(self.start);
+        self.start = 0;
+        let before = self.buffer.len();
+        self.buffer.resize(before + READ_BYTES, 0);
+        let read = self.file.read(self.buffer.get_mut(before..).unwrap_or_default());
+        self.buffer.truncate(before + *read.as_ref().unwrap_or(&0));
+        read
+    }
+
+    /// The next line, and how many bytes it takes with its end.
+    fn line(&mut self) -> Option<(&[u8], usize)> {
+        let from = self.searched.max(self.start);
+        let rest = self.buffer.get(from..).unwrap_or_default();
+        let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let Some(end) = end.map(|end| from + end) else {
+            self.searched = self.buffer.len();
+            return None;
+        };
+        let length = match (self.buffer.get(end), self.buffer.get(end + 1)) {
+            // What comes next may belong to it.
+            (Some(b'\r'), None) => {
+                self.searched = end;
+                return None;
+            }
+            (Some(b'\r'), Some(b'\n')) => end + 2 - self.start,
+            _ => end + 1 - self.start,
+        };
+        let start = self.start;
+        self.start += length;
+        Some((self.buffer.get(start..end).unwrap_or_default(), length))
+    }
+}
+
+impl FileSourceTask {
+    /// The lines that are there, after one read.
+    fn read(&mut self) -> Result<Vec<Record>, ConnectError> {
+        let mut records = Vec::new();
+        let Some(open) = &mut self.open else { return Ok(records) };
+        loop {
+            while records.len() < self.batch
+                && let Some((line, length)) = open.line()
+            {
+                self.position += length as u64;
+                let text = String::from_utf8_lossy(line).into_owned();
+                let value =
+                    Datum { schema: Some(Arc::clone(&self.schema)), value: Value::String(text.into()) };
+                let offset = SourceMap::from_iter([(POSITION.to_owned(), Json::from(self.position))]);
+                let position = Position { partition: Arc::clone(&self.partition), offset };
+                records.push(Record::new(self.topic.clone(), value, position));
+            }
+            if !records.is_empty() {
+                return Ok(records);
+            }
+            if open.buffer.len() - open.start > LINE_BYTES_MAX {
+                let message = format!(
+                    "the file {} has a line of more than {LINE_BYTES_MAX} bytes",
+                    self.path.display()
+                );
+                return Err(ConnectError::failed(message));
+            }
+            let read = open.read().map_err(|error| unreadable(&self.path, error))?;
+            if read == 0 {
+                return Ok(records);
+            }
+        }
+    }
+
+    /// Goes to the file that has the name now, unless it is the open one.
+    fn follow(&mut self) -> Result<(), ConnectError> {
+        let metadata = match std::fs::metadata(&self.path) {
+            Ok(metadata) => metadata,
+            // It will come.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(unreadable(&self.path, error)),
+        };
+        if let Some(open) = &self.open {
+            let is_same = open.identity == (metadata.dev(), metadata.ino());
+            if is_same && metadata.len() >= self.position {
+                return Ok(());
+            }
+            self.position = 0;
+        }
+        let open =
+            OpenFile::new(&self.path, &mut self.position).map_err(|error| unreadable(&self.path, error))?;
+        self.open = Some(open);
+        Ok(())
+    }
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> ConnectError {
+    ConnectError::retriable(format!("the file {} cannot be read", path.display())).because(error)
+}
+
+#[async_trait]
+impl Source for FileSourceTask {
+    async fn start(&mut self) -> Result<(), ConnectError> {
+        let stored = self.offsets.offsets(&[(*self.partition).clone()]).await?;
+        if let Some(Some(offset)) = stored.first() {
+            let position = offset.get(POSITION).map(|position| position.as_u64().ok_or("no position"));
+            let position = position
+                .transpose()
+                .map_err(|_| ConnectError::failed("Offset position is the incorrect type"))?;
+            self.position = position.unwrap_or(0);
+        }
+        Ok(())
+    }
+
+    async fn poll(&mut self) -> Result<Vec<Record>, ConnectError> {
+        loop {
+            let records = self.read()?;
+            if !records.is_empty() {
+                return Ok(records);
+            }
+            let before = self.open.as_ref().map(|open| open.identity);
+            let position = self.position;
+            self.follow()?;
+            let is_other =
+                self.open.as_ref().map(|open| open.identity) != before || self.position != position;
+            if !is_other {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    async fn commit(&mut self, _positions: &[Position]) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
+    async fn close(&mut self) {
+        self.open = None;
+    }
+}

@@ -1,0 +1,31 @@
+//! The connectors that come with Vltava.
+
+mod allowed;
+
+mod datagen;
+mod file;
+
+use std::sync::Arc;
+
+pub use self::allowed::Allowed;
+use crate::connector::{SinkConnector, SourceConnector};
+use crate::plugins::{Implementation, Plugin};
+
+/// All of them; those that touch files touch the allowed ones only.
+#[must_use]
+pub fn plugins(allowed: &Arc<Allowed>) -> Vec<Plugin> {
+    let row = |class, implementation| Plugin { class, version: env!("CARGO_PKG_VERSION"), implementation };
+    let source = |source: Arc<dyn SourceConnector>| Implementation::Source(source);
+    let sink = |sink: Arc<dyn SinkConnector>| Implementation::Sink(sink);
+    vec![
+        row(
+            "org.apache.kafka.connect.file.FileStreamSourceConnector",
+            source(Arc::new(file::FileSource::new(Arc::clone(allowed)))),
+        ),
+        row(
+            "org.apache.kafka.connect.file.FileStreamSinkConnector",
+            sink(Arc::new(file::FileSink::new(Arc::clone(allowed)))),
+        ),
+        row("io.confluent.kafka.connect.datagen.DatagenConnector", source(Arc::new(datagen::Datagen))),
+    ]
+}
