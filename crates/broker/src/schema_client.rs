@@ -1,17 +1,18 @@
 //! The registry of a broker for the serializers of the same process: no HTTP, no copy of the state.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use vltava_connect::schema::registry::content::Version;
-use vltava_connect::schema::registry::contract::{Guid, Reference};
 use vltava_connect::schema::registry::library::resolve;
 use vltava_connect::schema::registry::plan::{Options, SchemaRequest};
 use vltava_connect::schema::registry::state::{Filter, State};
 use vltava_connect::schema::registry::subject::{Qualified, normalize};
 use vltava_connect::schema::registry::{RegistryError as Refusal, SCHEMAS_TOPIC};
 use vltava_connect::schema::serializer::{Registered, RegistryClient, RegistryError, SchemaSource};
+use vltava_connect::schema::wire::Guid;
 
 use crate::node::Node;
 
@@ -28,27 +29,13 @@ fn told(error: &Refusal) -> RegistryError {
     RegistryError { code: Some(error.code()), message: error.to_string() }
 }
 
-fn request(schema: &SchemaSource) -> SchemaRequest {
-    let references = schema.references.iter().map(|reference| Reference {
-        name: reference.name.clone(),
-        subject: reference.subject.clone(),
-        version: reference.version,
-    });
-    SchemaRequest {
-        schema: Some(schema.text.clone()),
-        schema_type: Some(schema.format.clone()),
-        references: Some(references.collect()),
-        ..SchemaRequest::default()
-    }
-}
-
 fn registered(state: &State, subject: &str, version: &Version) -> Result<Registered, RegistryError> {
     let content = &version.content;
     let mut references = content.references.to_vec();
     let resolved = resolve(state, subject, &mut references, Filter::All).map_err(|error| told(&error))?;
     Ok(Registered {
         id: version.id,
-        guid: Some(content.guid.0),
+        guid: Some(content.guid),
         format: content.format.to_string(),
         text: content.text.to_string(),
         referenced: resolved.texts,
@@ -71,7 +58,7 @@ impl RegistryClient for InProcess {
     ) -> Result<Registered, RegistryError> {
         let subject = normalize(subject);
         let options = Options { normalize: normalized, ..Options::default() };
-        let version = self.0.registry.register(&self.0, &subject, &request(schema), options).await;
+        let version = self.0.registry.register(&self.0, &subject, &schema.into(), options).await;
         let version = version.map_err(|error| told(&error))?;
         registered(&*self.state().await?, &subject, &version)
     }
@@ -82,7 +69,7 @@ impl RegistryClient for InProcess {
         schema: &SchemaSource,
         normalized: bool,
     ) -> Result<Registered, RegistryError> {
-        let (subject, wanted) = (normalize(subject), request(schema));
+        let (subject, wanted) = (normalize(subject), SchemaRequest::from(schema));
         let options = Options { normalize: normalized, ..Options::default() };
         let name = subject.clone();
         let found =
@@ -99,9 +86,8 @@ impl RegistryClient for InProcess {
         registered(&state, owner, version)
     }
 
-    async fn by_guid(&self, guid: [u8; 16]) -> Result<Registered, RegistryError> {
+    async fn by_guid(&self, guid: Guid) -> Result<Registered, RegistryError> {
         let state = self.state().await?;
-        let guid = Guid(guid);
         let not_found = || told(&Refusal::SchemaIdNotFound(guid.to_string()));
         let ids = state.ids_of(guid);
         let (context, id) = ids.first().copied().ok_or_else(not_found)?;
@@ -115,6 +101,18 @@ impl RegistryClient for InProcess {
         let state = self.state().await?;
         let version = state.version(&subject, -1, Filter::Live);
         let version = version.ok_or_else(|| told(&Refusal::SubjectNotFound(subject.clone())))?;
+        registered(&state, &subject, version)
+    }
+
+    async fn latest_with(
+        &self,
+        subject: &str,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<Registered, RegistryError> {
+        let subject = normalize(subject);
+        let state = self.state().await?;
+        let version = state.latest_with(&subject, properties, Filter::Live);
+        let version = version.ok_or_else(|| told(&Refusal::SchemaNotFound))?;
         registered(&state, &subject, version)
     }
 }

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
-use vltava_connect::schema::registry::contract::Guid;
 use vltava_connect::schema::registry::library::Library;
 use vltava_connect::schema::registry::state::{Filter, State};
 use vltava_connect::schema::subject::SubjectNameStrategy;
@@ -184,13 +183,13 @@ impl Checker {
         let found = match id {
             SchemaId::Id(id) => self.state.by_id(id, None),
             SchemaId::Guid(guid) => {
-                let ids = self.state.ids_of(Guid(guid));
+                let ids = self.state.ids_of(guid);
                 ids.first().and_then(|(context, id)| self.state.by_id(*id, Some(&format!(":{context}:"))))
             }
         };
         let shown = || match id {
             SchemaId::Id(id) => id.to_string(),
-            SchemaId::Guid(guid) => Guid(guid).to_string(),
+            SchemaId::Guid(guid) => guid.to_string(),
         };
         let (owner, version) =
             found.ok_or_else(|| format!("schema {} is not in the registry; register it first", shown()))?;

@@ -10,6 +10,8 @@ pub mod avro;
 pub mod json;
 pub mod protobuf;
 
+#[cfg(feature = "http")]
+pub mod remote;
 pub mod serializer;
 pub mod subject;
 pub mod wire;

@@ -5,13 +5,16 @@
 //! that records cost no request. The registry stands behind [`RegistryClient`]: the one of the same process, or one over
 //! HTTP. Settings have the names and defaults that users of the common clients know.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
 
+use super::registry::contract::Reference;
+use super::registry::plan::SchemaRequest;
+use super::registry::subject::within;
 use super::subject::{NamelessRecord, SubjectNameStrategy};
 use super::wire::{FrameError, Guid, Part, SchemaId};
 use super::{
@@ -24,7 +27,7 @@ use crate::value::Value;
 const CACHE_SIZE: usize = 1000;
 
 /// A schema as it is registered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SchemaSource {
     /// The name of its format, as `schemaType` of the API has it.
     pub format: String,
@@ -35,7 +38,7 @@ pub struct SchemaSource {
 }
 
 /// A name within a schema, and what is registered for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SubjectVersion {
     /// As the schema calls it.
     pub name: String,
@@ -43,6 +46,22 @@ pub struct SubjectVersion {
     pub subject: String,
     /// Its version there.
     pub version: i32,
+}
+
+impl From<&SchemaSource> for SchemaRequest {
+    fn from(schema: &SchemaSource) -> SchemaRequest {
+        let references = schema.references.iter().map(|reference| Reference {
+            name: reference.name.clone(),
+            subject: reference.subject.clone(),
+            version: reference.version,
+        });
+        SchemaRequest {
+            schema: Some(schema.text.clone()),
+            schema_type: Some(schema.format.clone()),
+            references: Some(references.collect()),
+            ..SchemaRequest::default()
+        }
+    }
 }
 
 /// A schema that a registry holds.
@@ -97,6 +116,13 @@ pub trait RegistryClient: Send + Sync {
 
     /// The latest version of a subject.
     async fn latest(&self, subject: &str) -> Result<Registered, RegistryError>;
+
+    /// The latest version of a subject whose metadata have these properties.
+    async fn latest_with(
+        &self,
+        subject: &str,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<Registered, RegistryError>;
 }
 
 /// Why a record cannot be written or read.
@@ -138,15 +164,19 @@ fn list(reasons: &[Incompatibility]) -> String {
 }
 
 /// Which schema records are written with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
     /// The given one, registered if need be (`auto.register.schemas`).
     #[default]
     Register,
     /// The one of that id (`use.schema.id`).
     Id(i32),
+    /// The one of that GUID (`use.schema.guid`).
+    Guid(Guid),
     /// The latest version of the subject (`use.latest.version`).
     Latest,
+    /// The latest version of the subject whose metadata have these properties (`use.latest.with.metadata`).
+    LatestWith(BTreeMap<String, String>),
     /// The given one, which must be registered already.
     Lookup,
 }
@@ -168,13 +198,16 @@ pub struct SerializerSettings {
     pub part: Part,
     /// How subjects are named.
     pub subject_name_strategy: SubjectNameStrategy,
+    /// The context in which subjects stand, as it stands before them; none is the registry's default one. Clients have a class
+    /// for it (`context.name.strategy`), which programs here replace by this field.
+    pub context: Option<String>,
     /// Which schema is used.
     pub choice: Choice,
     /// Whether texts that differ without a meaning are one schema (`normalize.schemas`).
     pub normalize: bool,
-    /// Whether a schema chosen by [`Choice::Latest`] must read what the given one writes (`latest.compatibility.strict`).
+    /// Whether a schema chosen by [`Choice::Latest`] or [`Choice::LatestWith`] must read what the given one writes (`latest.compatibility.strict`).
     pub latest_compatibility_strict: bool,
-    /// The same for [`Choice::Id`] (`id.compatibility.strict`).
+    /// The same for [`Choice::Id`] and [`Choice::Guid`] (`id.compatibility.strict`).
     pub id_compatibility_strict: bool,
     /// Where the id is written.
     pub placement: Placement,
@@ -200,6 +233,7 @@ impl SerializerSettings {
         Self {
             part,
             subject_name_strategy: SubjectNameStrategy::default(),
+            context: None,
             choice: Choice::default(),
             normalize: false,
             latest_compatibility_strict: true,
@@ -217,10 +251,17 @@ impl SerializerSettings {
         let given = Given { part, settings };
         let mut read = Self::new(part);
         let id = given.parsed("use.schema.id", "an id, or -1 for none", |text| text.parse::<i32>().ok())?;
+        let guid = given.parsed("use.schema.guid", "a GUID", Guid::parse)?;
+        let metadata = "names and values: app=orders,major=2";
+        let metadata = given.parsed("use.latest.with.metadata", metadata, properties_of)?;
         read.choice = if given.flag("auto.register.schemas", true)? {
             Choice::Register
         } else if let Some(id) = id.filter(|id| *id >= 0) {
             Choice::Id(id)
+        } else if let Some(guid) = guid {
+            Choice::Guid(guid)
+        } else if let Some(properties) = metadata.filter(|properties| !properties.is_empty()) {
+            Choice::LatestWith(properties)
         } else if given.flag("use.latest.version", false)? {
             Choice::Latest
         } else {
@@ -239,6 +280,16 @@ impl SerializerSettings {
             given.parsed("max.schemas.per.subject", "a positive number", size)?.unwrap_or(CACHE_SIZE);
         Ok(read)
     }
+}
+
+/// Names and values: `app=orders,major=2`.
+fn properties_of(text: &str) -> Option<BTreeMap<String, String>> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            pair.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        })
+        .collect()
 }
 
 fn placement_of(class: &str) -> Option<Placement> {
@@ -421,15 +472,25 @@ impl Serializer {
         let record = type_name.or_else(|| schema.schema.record_name());
         let subject = self.settings.subject_name_strategy.subject(topic, part, record)?;
         let source = &schema.source;
-        let (registered, other, strict) = match self.settings.choice {
+        let subject = self
+            .settings
+            .context
+            .as_deref()
+            .map_or_else(|| subject.clone(), |context| within(context, &subject));
+        let strict_latest = self.settings.latest_compatibility_strict;
+        let (registered, other, strict) = match &self.settings.choice {
             Choice::Register => (self.registry.register(&subject, source, normalize).await?, false, false),
             Choice::Lookup => (self.registry.lookup(&subject, source, normalize).await?, false, false),
             Choice::Id(id) => {
                 let strict = self.settings.id_compatibility_strict;
-                (self.registry.by_id(id, Some(&subject)).await?, true, strict)
+                (self.registry.by_id(*id, Some(&subject)).await?, true, strict)
             }
-            Choice::Latest => {
-                (self.registry.latest(&subject).await?, true, self.settings.latest_compatibility_strict)
+            Choice::Guid(guid) => {
+                (self.registry.by_guid(*guid).await?, true, self.settings.id_compatibility_strict)
+            }
+            Choice::Latest => (self.registry.latest(&subject).await?, true, strict_latest),
+            Choice::LatestWith(properties) => {
+                (self.registry.latest_with(&subject, properties).await?, true, strict_latest)
             }
         };
         let writer = match other {

@@ -17,8 +17,36 @@ const MAGIC_ID: u8 = 0;
 /// The form with a GUID.
 const MAGIC_GUID: u8 = 1;
 
-/// 128 bits that stand for a schema in every context and registry.
-pub type Guid = [u8; 16];
+/// 128 bits that stand for a schema with all that belongs to it, the same in every context and every registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Guid(pub [u8; 16]);
+
+impl Guid {
+    /// Reads a GUID, with or without hyphens.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Guid> {
+        let digits: Vec<u8> = text
+            .bytes()
+            .filter(|byte| *byte != b'-')
+            .map(|byte| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .collect::<Option<_>>()?;
+        let bytes: Vec<u8> =
+            digits.chunks(2).map(|pair| pair.iter().fold(0, |sum, digit| sum << 4 | digit)).collect();
+        if digits.len() == 32 { bytes.try_into().ok().map(Guid) } else { None }
+    }
+}
+
+impl std::fmt::Display for Guid {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            if [4, 6, 8, 10].contains(&index) {
+                formatter.write_str("-")?;
+            }
+            write!(formatter, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
 
 /// Which schema bytes were written with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,7 +110,7 @@ impl SchemaId {
             }
             SchemaId::Guid(guid) => {
                 bytes.put_u8(MAGIC_GUID);
-                bytes.put_slice(&guid);
+                bytes.put_slice(&guid.0);
             }
         }
     }
@@ -114,7 +142,7 @@ impl SchemaId {
             Some(&MAGIC_GUID) => {
                 let guid = bytes.get(1..17).and_then(|guid| guid.try_into().ok()).ok_or(short)?;
                 let _form = bytes.split_to(17);
-                Ok(SchemaId::Guid(guid))
+                Ok(SchemaId::Guid(Guid(guid)))
             }
             Some(other) => Err(FrameError::Magic(*other)),
             None => Err(short),
@@ -131,7 +159,7 @@ mod tests {
         for (id, form) in [
             (SchemaId::Id(1), vec![0, 0, 0, 0, 1]),
             (SchemaId::Id(i32::MAX), vec![0, 0x7f, 0xff, 0xff, 0xff]),
-            (SchemaId::Guid([7; 16]), [vec![1], vec![7; 16]].concat()),
+            (SchemaId::Guid(Guid([7; 16])), [vec![1], vec![7; 16]].concat()),
         ] {
             let mut written = BytesMut::new();
             id.write(&mut written);

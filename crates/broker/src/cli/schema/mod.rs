@@ -10,7 +10,9 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::{Value, json};
 
-use self::client::{RegistryArguments, part};
+use vltava_connect::schema::remote::part;
+
+use self::client::RegistryArguments;
 use super::error::CliError;
 use super::output::{self, Table, or_dash};
 

@@ -4,9 +4,9 @@ use serde::Serialize;
 use vltava_connect::schema::registry::RegistryError;
 use vltava_connect::schema::registry::association::{Association, AssociationKey};
 use vltava_connect::schema::registry::content::Version;
-use vltava_connect::schema::registry::contract::Guid;
 use vltava_connect::schema::registry::state::{Filter, State, Subject};
 use vltava_connect::schema::registry::subject::{Qualified, has_prefix, within};
+use vltava_connect::schema::wire::Guid;
 
 use super::reply::Reply;
 use super::view::{IdView, SchemaView};

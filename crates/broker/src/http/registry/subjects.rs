@@ -171,17 +171,10 @@ impl Asked<'_> {
     pub(super) async fn latest_with_metadata(&self, name: &str) -> Answered {
         let state = self.state().await?;
         let subject = self.subject(&state, name);
-        let wanted: BTreeMap<&str, &str> = self.call.all("key").zip(self.call.all("value")).collect();
+        let names = self.call.all("key").map(str::to_owned);
+        let wanted: BTreeMap<String, String> = names.zip(self.call.all("value").map(str::to_owned)).collect();
         let filter = Filter::of(self.call.flag("deleted"), false);
-        let fits = |version: &&Version| {
-            let metadata = version.content.metadata.as_deref();
-            metadata.is_some_and(|metadata| {
-                metadata.properties.is_some()
-                    && wanted.iter().all(|(name, value)| metadata.property(name) == Some(value))
-            })
-        };
-        let versions = state.versions(&subject);
-        let found = versions.and_then(|versions| versions.filtered(filter).rev().find(fits));
+        let found = state.latest_with(&subject, &wanted, filter);
         match found {
             Some(version) => self.show(&subject, version).await,
             None if state.has_subjects(Some(&subject), filter) => Err(RegistryError::SchemaNotFound.into()),

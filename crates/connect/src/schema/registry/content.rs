@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::contract::{Guid, Metadata, Reference, RuleSet};
+use super::contract::{Metadata, Reference, RuleSet};
+use crate::schema::wire::Guid;
 
 /// The format of schemas that name none.
 pub const AVRO: &str = "AVRO";

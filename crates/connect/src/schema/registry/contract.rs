@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
+use crate::schema::wire::Guid;
+
 /// The property that holds the version of a schema, for clients that look at metadata alone.
 pub const VERSION_PROPERTY: &str = "confluent:version";
 /// The longest name of a rule, in characters.
@@ -110,10 +112,6 @@ fn nothing_in_list<T>(list: &Option<Vec<T>>) -> bool {
     list.as_ref().is_none_or(Vec::is_empty)
 }
 
-/// 128 bits that stand for a text with all that belongs to it, the same in every context and every registry.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Guid(pub [u8; 16]);
-
 impl Guid {
     /// The GUID of a schema: the MD5 of everything, in the order in which other registries hash it.
     #[must_use]
@@ -139,31 +137,6 @@ impl Guid {
             rules.hash(&mut hash);
         }
         Guid(hash.finalize().into())
-    }
-
-    /// Reads a GUID, with or without hyphens.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Guid> {
-        let digits: Vec<u8> = text
-            .bytes()
-            .filter(|byte| *byte != b'-')
-            .map(|byte| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-            .collect::<Option<_>>()?;
-        let bytes: Vec<u8> =
-            digits.chunks(2).map(|pair| pair.iter().fold(0, |sum, digit| sum << 4 | digit)).collect();
-        if digits.len() == 32 { bytes.try_into().ok().map(Guid) } else { None }
-    }
-}
-
-impl std::fmt::Display for Guid {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            if [4, 6, 8, 10].contains(&index) {
-                formatter.write_str("-")?;
-            }
-            write!(formatter, "{byte:02x}")?;
-        }
-        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the registry knows. A copy costs nothing, so that whoever answers reads keeps one and disturbs nobody.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
@@ -7,10 +8,10 @@ use vltava_core::id::Offset;
 
 use super::association::{Association, AssociationKey};
 use super::content::Version;
-use super::contract::Guid;
 use super::event::{Event, Key, Stored, Value};
 use super::settings::{Config, Mode};
 use super::subject::{DEFAULT_CONTEXT, GLOBAL_CONTEXT, Qualified, context_of, matches};
+use crate::schema::wire::Guid;
 
 /// The name of a subject, shared by everything that knows it.
 pub type Subject = Arc<str>;
@@ -138,6 +139,24 @@ impl State {
             -1 => versions.latest(),
             number => versions.get(number).filter(|version| filter.takes(version.deleted)),
         }
+    }
+
+    /// The latest version of a subject whose metadata have these properties.
+    #[must_use]
+    pub fn latest_with(
+        &self,
+        subject: &str,
+        properties: &BTreeMap<String, String>,
+        filter: Filter,
+    ) -> Option<&Version> {
+        let fits = |version: &&Version| {
+            let metadata = version.content.metadata.as_deref();
+            metadata.is_some_and(|metadata| {
+                metadata.properties.is_some()
+                    && properties.iter().all(|(name, value)| metadata.property(name) == Some(value))
+            })
+        };
+        self.versions(subject)?.filtered(filter).rev().find(fits)
     }
 
     /// The subjects whose name begins like this ([`has_prefix`](super::subject::has_prefix)), with their versions, in order.

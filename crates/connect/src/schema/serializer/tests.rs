@@ -39,7 +39,7 @@ impl Memory {
             found.ok_or(RegistryError { code: Some(40403), message: "Schema not found".to_owned() })?;
         Ok(Registered {
             id: i32::try_from(place).unwrap() + 1,
-            guid: Some([u8::try_from(place).unwrap() + 1; 16]),
+            guid: Some(Guid([u8::try_from(place).unwrap() + 1; 16])),
             format: source.format.clone(),
             text: source.text.clone(),
             referenced: Vec::new(),
@@ -75,11 +75,21 @@ impl RegistryClient for Memory {
     }
 
     async fn by_guid(&self, guid: Guid) -> Result<Registered, RegistryError> {
-        self.find(|place, _, _| guid == [u8::try_from(place).unwrap() + 1; 16])
+        self.find(|place, _, _| guid == Guid([u8::try_from(place).unwrap() + 1; 16]))
     }
 
     async fn latest(&self, subject: &str) -> Result<Registered, RegistryError> {
         self.find(|_, known, _| known == subject)
+    }
+
+    /// Its only metadata is the version, which is the schema's place.
+    async fn latest_with(
+        &self,
+        subject: &str,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<Registered, RegistryError> {
+        let place = properties.get("place").cloned().unwrap_or_default();
+        self.find(|at, known, _| known == subject && (at + 1).to_string() == place)
     }
 }
 
@@ -173,7 +183,11 @@ async fn a_schema_of_the_registry_takes_the_place_of_the_given_one() {
     let registered: &[(&str, &str)] = &[("orders-value", V1), ("orders-value", V2)];
     let latest: &[(&str, &str)] = &[("auto.register.schemas", "false"), ("use.latest.version", "true")];
     let by_id: &[(&str, &str)] = &[("auto.register.schemas", "false"), ("use.schema.id", "2")];
-    for settings in [latest, by_id] {
+    let by_guid: &[(&str, &str)] =
+        &[("auto.register.schemas", "false"), ("use.schema.guid", "02020202-0202-0202-0202-020202020202")];
+    let with: &[(&str, &str)] =
+        &[("auto.register.schemas", "false"), ("use.latest.with.metadata", "place=2")];
+    for settings in [latest, by_id, by_guid, with] {
         let case = Case { registered, settings, schema: V1, value: order(Value::Int32(1)) };
         let (sent, _) = case.write().await.unwrap();
         assert_eq!(&sent.bytes[..], [0, 0, 0, 0, 2, 2, 0]);
@@ -181,6 +195,17 @@ async fn a_schema_of_the_registry_takes_the_place_of_the_given_one() {
         let SerdeError::Incompatible { subject, reasons } = case.refused().await else { panic!() };
         assert_eq!((subject.as_str(), reasons.len(), reasons[0].kind), ("orders-value", 1, "TYPE_MISMATCH"));
     }
+}
+
+#[tokio::test]
+async fn subjects_stand_in_the_context_that_is_set() {
+    let memory = Memory::with(&[]);
+    let settings =
+        SerializerSettings { context: Some(":.shop:".to_owned()), ..SerializerSettings::new(Part::Key) };
+    let serializer = Serializer::new(memory.clone(), formats(), settings);
+    let schema = RecordSchema::new(&formats(), avro(V1), &[]).unwrap();
+    serializer.serialize("orders", &schema, None, &order(Value::Int32(1))).await.unwrap();
+    assert_eq!(memory.schemas.lock()[0].0, ":.shop:orders-key");
 }
 
 #[tokio::test]
@@ -228,6 +253,8 @@ fn settings_that_cannot_be_are_refused_by_name() {
     for (key, value) in [
         ("auto.register.schemas", "yes"),
         ("use.schema.id", "x"),
+        ("use.schema.guid", "02"),
+        ("use.latest.with.metadata", "place"),
         ("max.schemas.per.subject", "0"),
         ("value.subject.name.strategy", "MyStrategy"),
         ("value.schema.id.serializer", "x.y"),
