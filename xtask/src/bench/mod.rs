@@ -14,6 +14,7 @@ mod contestant;
 pub mod load;
 mod machine;
 mod scenario;
+mod serializer;
 mod table;
 pub mod wire;
 
@@ -23,7 +24,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use self::contestant::{Contestant, Running, Stable};
-use self::load::{Figures, commits, compaction, fetch, group, guarded, latency, memory, produce, start};
+use self::load::{
+    Figures, commits, compaction, fetch, group, guarded, latency, memory, produce, registry, start,
+};
 use self::scenario::{COMMITS_SECONDS, SCENARIOS, Scenario, Work};
 use self::table::{Results, Row};
 use crate::conformance::cache::{self, Cache};
@@ -90,6 +93,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         for scenario in SCENARIOS {
             println!("{:<17} {}", scenario.name, scenario.work.conditions());
         }
+        println!("{:<17} {}", serializer::NAME, serializer::CONDITIONS);
         return Ok(());
     }
     if cfg!(debug_assertions) {
@@ -101,6 +105,13 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         println!(
             "note: --disturbed: no repetition waits for a quiet machine, or is tried again when it had none"
         );
+    }
+    let named = options.scenarios.iter().any(|name| name == serializer::NAME);
+    if named || (options.scenarios.is_empty() && !options.gate) {
+        serializer::run(if options.quick { 3 } else { 5 })?;
+        if named && options.scenarios.len() == 1 {
+            return Ok(());
+        }
     }
     server::raise_descriptor_limit();
     let folder = match &options.data {
@@ -115,7 +126,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 
 fn choose(options: &Options) -> anyhow::Result<Vec<&'static Scenario>> {
     let names = &options.scenarios;
-    if let Some(unknown) = names.iter().find(|name| SCENARIOS.iter().all(|known| known.name != **name)) {
+    let known = |name: &String| name == serializer::NAME || SCENARIOS.iter().any(|known| known.name == *name);
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
         bail!("there is no scenario {unknown:?}; `cargo xtask bench --list` shows all");
     }
     let wanted = |scenario: &&Scenario| match names.is_empty() {
@@ -180,7 +192,8 @@ impl Bench<'_> {
         let mut contestants: Vec<Contestant> =
             scenario.floors.iter().copied().map(Contestant::Floor).collect();
         contestants.push(Contestant::Vltava);
-        if self.options.against == Some(Rival::Kafka) {
+        let comparable = !matches!(scenario.work, Work::Registry(_));
+        if comparable && self.options.against == Some(Rival::Kafka) {
             contestants.push(Contestant::Kafka);
         }
         contestants
@@ -286,6 +299,7 @@ impl Bench<'_> {
                 running.create_topic(TOPIC, commits::PARTITIONS)?;
                 commits::load(&mut running, TOPIC, *groups)
             }
+            Work::Registry(load) => registry::run(load, &mut self.stable.start(contestant)?),
             Work::Group(load) => {
                 let running = self.stable.start(contestant)?;
                 group::run(load, running.address(), running.process()?)

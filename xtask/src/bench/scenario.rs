@@ -8,6 +8,7 @@ use super::load::group::{Group, Protocol};
 use super::load::guarded::{Guarantee, Guarded};
 use super::load::latency::Latency;
 use super::load::produce::Produce;
+use super::load::registry::{Registry, What};
 
 /// One line of the table.
 pub struct Scenario {
@@ -46,6 +47,8 @@ pub enum Work {
     LoadOffsets(usize),
     /// The changes of a big group.
     Group(Group),
+    /// A schema registry that is full.
+    Registry(Registry),
 }
 
 impl Work {
@@ -75,6 +78,7 @@ impl Work {
             ),
             Work::BesidePlain(load) | Work::Transactions(load) => load.conditions(),
             Work::Group(load) => load.conditions(),
+            Work::Registry(load) => load.conditions(),
             Work::Commits(rate) => format!(
                 "open loop, {rate} OffsetCommit v6/s of one offset without metadata, 10 connections and groups, 1 replica; \
                  {COMMITS_SECONDS} s"
@@ -110,6 +114,7 @@ impl Work {
             Work::Connections(count) => Work::Connections(count / 10),
             Work::Partitions(count) => Work::Partitions(count / 10),
             Work::LoadOffsets(groups) => Work::LoadOffsets(groups / 10),
+            Work::Registry(load) => Work::Registry(Registry { subjects: load.subjects / 10, ..load }),
             Work::Group(Group { protocol, members, partitions }) => {
                 Work::Group(Group { protocol, members: members / 10, partitions: partitions / 10 })
             }
@@ -159,6 +164,8 @@ const COMPACTION: Compaction = Compaction {
 };
 
 const GROUP: Group = Group { protocol: Protocol::Consumer, members: 1_000, partitions: 10_000 };
+
+const REGISTRY: Registry = Registry { subjects: 10_000, versions: 10, what: What::Load };
 
 const CPU_PER_GIGABYTE: &str = "server CPU-s/GB";
 const CPU_PER_REQUEST: &str = "server µs/request";
@@ -235,5 +242,16 @@ pub const SCENARIOS: &[Scenario] = &[
     alone("group", Work::Group(Group { protocol: Protocol::Classic, ..GROUP }), "server CPU s"),
     alone("group-consumer", Work::Group(GROUP), "server CPU s"),
     alone("offset-commits", Work::Commits(5_000), "server % of a core"),
+    alone("registry-load", Work::Registry(REGISTRY), "loaded ms"),
+    alone(
+        "registry-lookup",
+        Work::Registry(Registry { subjects: 1_000, what: What::Lookup, ..REGISTRY }),
+        CPU_PER_REQUEST,
+    ),
+    alone(
+        "registry-register",
+        Work::Registry(Registry { subjects: 1_000, what: What::Register, ..REGISTRY }),
+        "p99 µs",
+    ),
     alone("load-offsets", Work::LoadOffsets(1_000), "loaded ms"),
 ];

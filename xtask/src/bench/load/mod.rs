@@ -8,6 +8,7 @@ pub mod guarded;
 pub mod latency;
 pub mod memory;
 pub mod produce;
+pub mod registry;
 pub mod start;
 
 use std::net::TcpStream;

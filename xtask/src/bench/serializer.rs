@@ -1,0 +1,84 @@
+//! The row `avro-serializer`: what encoding and decoding a small record costs, beside the core of the Java serializer.
+//!
+//! It needs no server. Ours goes through `Serializer` and `Deserializer` with everything remembered, prefix included;
+//! Java's is a `GenericDatumWriter` and a `GenericDatumReader` with encoder and decoder used again, without a prefix. Both do
+//! the same record, on one thread, in turns.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, ensure};
+
+use crate::conformance::avro::Library;
+use crate::conformance::cache::{self, Cache};
+
+/// What the row is called.
+pub const NAME: &str = "avro-serializer";
+/// What its figures depend on.
+pub const CONDITIONS: &str = "encode and decode a record of ten fields and 104 bytes, one thread, schemas remembered; \
+                              Java: GenericDatumWriter and GenericDatumReader of Avro 1.12.1 alone";
+/// Seconds before each measurement, most of all for the JVM, and of each.
+const SECONDS: [&str; 2] = ["3", "2"];
+
+/// Measures both in turns and prints medians with their range.
+pub fn run(repetitions: usize) -> anyhow::Result<()> {
+    let library = Library::find(&Cache::of_user()?)?;
+    let program = build()?;
+    let folder = cache::temporary_folder(NAME)?;
+    ensure!(Command::new(&program).arg("files").arg(&folder).status()?.success(), "no files were written");
+    let (mut ours, mut java) = (Vec::new(), Vec::new());
+    for _ in 0..repetitions {
+        ours.push(figure(Command::new(&program).arg("measure").args(SECONDS))?);
+        let files = [folder.join("schema.json"), folder.join("record.bin")];
+        java.push(figure(library.command("Cost").args(&files).args(SECONDS))?);
+    }
+    cache::discard(&folder, false);
+    println!("\n{NAME}: {CONDITIONS}");
+    let (ours, java) = (Spread::of(ours), Spread::of(java));
+    println!("  vltava  {ours} ns a record");
+    println!("  java    {java} ns a record");
+    let ratio = ours.median / java.median;
+    println!("  vltava takes {ratio:.2} of java's time");
+    Ok(())
+}
+
+/// A median, and between what it lies.
+struct Spread {
+    median: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(mut figures: Vec<f64>) -> Self {
+        figures.sort_by(f64::total_cmp);
+        let at = |place: usize| figures.get(place).copied().unwrap_or(f64::NAN);
+        Self { median: at(figures.len() / 2), least: at(0), most: at(figures.len().saturating_sub(1)) }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:6.0} ({:.0} to {:.0})", self.median, self.least, self.most)
+    }
+}
+
+/// The number that a program prints.
+fn figure(command: &mut Command) -> anyhow::Result<f64> {
+    let output = command.stdin(Stdio::null()).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().parse().context("the program printed no number")
+}
+
+/// Builds the program as it is released, and returns where it is.
+fn build() -> anyhow::Result<std::path::PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["build", "--release", "-q", "-p", "vltava-connect", "--example", "avro_cost"])
+        .status()?;
+    ensure!(built.success(), "the program cannot be built");
+    let own = std::env::current_exe()?;
+    let target = own.parent().and_then(Path::parent).context("xtask lies in the folder of its profile")?;
+    Ok(target.join("release/examples/avro_cost"))
+}
