@@ -533,3 +533,52 @@ async fn a_topic_may_ask_for_schemas_of_its_records() {
     }
     broker.shutdown().await;
 }
+
+/// Records of one partition in two places of a request: what is refused for one is refused for both, and nothing is written.
+#[tokio::test]
+async fn a_partition_that_is_named_twice_is_refused_as_a_whole() {
+    let (broker, client) = Client::start().await;
+    client
+        .check("POST", "/subjects/t-value/versions", json!({"schema": "\"int\""}), 200, json!({"id": 1}))
+        .await;
+    let mut kafka = crate::client::Client::connect(broker.address()).await;
+    let config = CreatableTopicConfig {
+        name: "vltava.schema.validation.value".into(),
+        value: Some("payload".to_owned().into()),
+    };
+    let topic = CreatableTopic {
+        name: "t".into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        configs: vec![config],
+        ..CreatableTopic::default()
+    };
+    let create =
+        CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..CreateTopicsRequest::default() };
+    assert_eq!(kafka.ask(&create, 7).await.topics[0].error_code, 0);
+    let (right, wrong) = (&b"\0\0\0\0\x01\x02"[..], &b"nothing"[..]);
+    for (first, second, written) in
+        [(right, wrong, 0), (wrong, right, 0), (wrong, wrong, 0), (right, right, 2)]
+    {
+        let mut request = produce_bytes("t", batch_of("k", first), -1);
+        let mut again = produce_bytes("t", batch_of("k", second), -1);
+        request.topic_data[0].partition_data.append(&mut again.topic_data[0].partition_data);
+        let before = end_of(&mut kafka).await;
+        let answer = kafka.ask(&request, PRODUCE).await;
+        let codes: Vec<ErrorCode> = answer.responses[0]
+            .partition_responses
+            .iter()
+            .map(|one| ErrorCode::from_code(one.error_code))
+            .collect();
+        let expected = if written == 0 { ErrorCode::INVALID_RECORD } else { ErrorCode::NONE };
+        assert_eq!(codes, [expected; 2], "{first:?} {second:?}");
+        assert_eq!(end_of(&mut kafka).await - before, written, "{first:?} {second:?}");
+    }
+    broker.shutdown().await;
+}
+
+/// Where the log of the topic `t` ends.
+async fn end_of(kafka: &mut crate::client::Client) -> i64 {
+    let answer = kafka.ask(&crate::client::fetch_request("t", 0, 0), crate::client::FETCH).await;
+    answer.responses[0].partitions[0].high_watermark
+}

@@ -568,3 +568,165 @@ fn two_writers_never_give_an_id_twice() {
         }
     }
 }
+
+/// A log that several registries write. Each places only at the end that it has seen.
+#[derive(Default)]
+struct SharedLog {
+    records: Vec<(i64, Record)>,
+    end: i64,
+}
+
+impl SharedLog {
+    /// Keeps the last record of each key, and removals of keys too when `all` stays.
+    fn compacted(&self, all: bool) -> Vec<(i64, Record)> {
+        let last: BTreeMap<&Bytes, i64> =
+            self.records.iter().map(|(offset, (key, _))| (key, *offset)).collect();
+        let kept = |(offset, (key, value)): &&(i64, Record)| {
+            last.get(key) == Some(offset) && (all || value.is_some())
+        };
+        self.records.iter().filter(kept).cloned().collect()
+    }
+}
+
+/// One of the registries: what it knows lags behind the log, and what it plans may be overtaken.
+#[derive(Default)]
+struct Writer {
+    registry: Registry,
+    seen: i64,
+    plan: Option<(String, Command)>,
+}
+
+impl Writer {
+    /// One that has just started.
+    fn new(log: &SharedLog) -> Writer {
+        let records = log.compacted(false);
+        Writer {
+            registry: replayed(records.iter().map(|(offset, record)| (*offset, record))),
+            seen: log.end,
+            plan: None,
+        }
+    }
+
+    fn catch_up(&mut self, log: &SharedLog, end: i64) {
+        for (offset, record) in log.records.iter().filter(|(at, _)| (self.seen..end).contains(at)) {
+            apply(&mut self.registry, record, *offset);
+        }
+        self.seen = end;
+    }
+
+    /// Decides by what it knows, and writes that unless others were first.
+    fn place(&mut self, log: &mut SharedLog, command: Command) -> Option<Answer> {
+        let image = Image::default();
+        let decision = self.registry.decide(&context(&image), command);
+        if self.seen != log.end {
+            return None;
+        }
+        let vltava_core::machine::Reply::Committed(answer) = decision.reply else { panic!("no answer") };
+        for event in decision.events {
+            let Encoded::Record { key: Some(key), value } = self.registry.encode(&event, &image) else {
+                panic!("no record of {event:?}");
+            };
+            log.records.push((log.end, (key, value)));
+            log.end += 1;
+        }
+        self.catch_up(log, log.end);
+        Some(answer)
+    }
+
+    /// The same, as often as it takes.
+    fn place_at_last(&mut self, log: &mut SharedLog, command: &Command) -> Answer {
+        loop {
+            match self.place(log, command.clone()) {
+                Some(answer) => return answer,
+                None => self.catch_up(log, log.end),
+            }
+        }
+    }
+}
+
+/// Registries at one log, in any order: they plan by what they have seen, place at the end that they have seen, die, catch up in
+/// parts; schemas are deleted for good, the log is compacted. An id stands for one text for ever, what was acknowledged stays,
+/// and all end up with what a replay gives.
+#[test]
+fn writers_who_lag_behind_each_other_agree_in_the_end() {
+    let library = library();
+    let settings = Settings::default();
+    for seed in seeds("VLTAVA_REGISTRY_SEEDS", 0..60) {
+        let mut random = Random::new(seed);
+        let mut log = SharedLog::default();
+        let mut writers: Vec<Writer> = (0..3).map(|_| Writer::default()).collect();
+        let everywhere = Some(":.__GLOBAL:".to_owned());
+        let open = Command::SetConfig(everywhere, Box::new(ConfigUpdate::of_level("NONE")));
+        writers[0].place_at_last(&mut log, &open).unwrap();
+        let (mut texts, mut live) = (BTreeMap::new(), BTreeMap::new());
+        let mut overtaken = 0;
+        for step in 0..300 {
+            let subject = ["a", "b", ":.c:a"][random.below(3)];
+            let writer = &mut writers[random.below(3)];
+            match random.below(12) {
+                0 => log.records = log.compacted(true),
+                1 => *writer = Writer::new(&log),
+                2 | 3 => {
+                    let behind = usize::try_from(log.end - writer.seen).unwrap();
+                    let end = writer.seen + i64::try_from(random.below(behind + 1)).unwrap();
+                    writer.catch_up(&log, end);
+                }
+                4 => {
+                    let permanent = random.once_in(2);
+                    let command = Command::DeleteSubject { subject: subject.to_owned(), permanent };
+                    if writer.place_at_last(&mut log, &command).is_ok() {
+                        live.retain(|(other, _), _| other != subject);
+                    }
+                }
+                _ if writer.plan.is_none() => {
+                    let text = format!("w{}", random.below(40));
+                    let state = writer.registry.state();
+                    let planner = Planner { state, library: &library, settings: &settings };
+                    let planned = planner.register(subject, words(&text), Options::default()).unwrap();
+                    if let Planned::Write(register) = planned {
+                        writer.plan = Some((text, Command::Register(register)));
+                    }
+                }
+                _ => {
+                    let Some((text, command)) = writer.plan.take() else { continue };
+                    match writer.place(&mut log, command.clone()) {
+                        None => {
+                            overtaken += 1;
+                            writer.catch_up(&log, log.end);
+                            writer.plan = Some((text, command));
+                        }
+                        Some(Ok(Done::Registered(version))) => {
+                            let Command::Register(register) = &command else { panic!("another plan") };
+                            let name = super::subject::context_of(&register.subject).to_owned();
+                            let before = texts.insert((name, version.id), text.clone());
+                            let same = before.as_ref().is_none_or(|before| *before == text);
+                            assert!(same, "seed {seed} step {step}: {} was {before:?}", version.id);
+                            live.insert((register.subject.to_string(), version.number), text);
+                        }
+                        Some(Ok(Done::Stale)) => overtaken += 1,
+                        other => panic!("seed {seed} step {step}: {other:?}"),
+                    }
+                }
+            }
+        }
+        assert!(overtaken > 0, "seed {seed}: nobody was overtaken");
+        let whole = replayed(log.records.iter().map(|(offset, record)| (*offset, record)));
+        for writer in &mut writers {
+            writer.catch_up(&log, log.end);
+            assert_eq!(writer.registry.snapshot(), whole.snapshot(), "seed {seed}: live is not the replay");
+        }
+        assert_eq!(
+            Writer::new(&log).registry.snapshot(),
+            whole.snapshot(),
+            "seed {seed}: compaction lost something"
+        );
+        for ((subject, version), text) in &live {
+            let kept = whole.state().version(subject, *version, Filter::Live);
+            assert_eq!(
+                kept.map(|kept| &*kept.content.text),
+                Some(text.as_str()),
+                "seed {seed}: {subject} {version}"
+            );
+        }
+    }
+}

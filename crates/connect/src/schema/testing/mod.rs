@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
+use vltava_core::testing::seeds;
+
 use super::{
-    CompatibilityPolicy, DataError, Direction, Encoded, EntityTags, Incompatibility, ParseError, Referenced,
-    RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError, Validation,
+    CompatibilityPolicy, DataError, Direction, Encoded, Entity, EntityTags, EntityType, Incompatibility,
+    ParseError, Referenced, RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError, Validation,
 };
 use crate::value::Value;
 
@@ -23,6 +25,10 @@ use damage::Damage;
 
 /// How many damaged copies are made of each text and of each encoded value.
 const COPIES: usize = 200;
+/// How many texts are made of parts of others.
+const TANGLES: u64 = 400;
+/// The most bytes of data at random.
+const NOISE_BYTES: usize = 64;
 /// How deep texts are nested that no format may follow to the end.
 const NESTING: usize = 200_000;
 /// The length of texts that are too long for any schema, in bytes.
@@ -88,6 +94,7 @@ pub fn format_suite(format: &dyn SchemaFormat, cases: &FormatCases) {
     cases.same_normalized.iter().for_each(|group| suite.same(group, Schema::normalized));
     cases.pairs.iter().for_each(|pair| suite.pair(pair));
     suite.damaged(cases);
+    suite.tangled(cases);
     suite.nested(&cases.openers);
 }
 
@@ -211,6 +218,41 @@ impl Suite<'_> {
         }
     }
 
+    /// Texts made of parts of others are refused, or are schemas that compare, tag, write and read in bounded time: nothing panics,
+    /// whatever meets whatever.
+    fn tangled(&self, cases: &FormatCases) {
+        let texts = cases.all_texts();
+        let schemas: Vec<Arc<dyn Schema>> =
+            cases.schemas.iter().map(|case| self.parse(&case.text, &case.references)).collect();
+        let values: Vec<&Value> =
+            cases.schemas.iter().flat_map(|case| case.values.iter().map(|(_, value)| value)).collect();
+        for seed in seeds("VLTAVA_FORMAT_SEEDS", 0..TANGLES) {
+            let mut damage = Damage::new(usize::try_from(seed).unwrap_or_default());
+            let (Some(one), Some(other)) = (damage.one_of(&texts), damage.one_of(&texts)) else { return };
+            let mut text = damage.mixed(one, other);
+            if seed % 3 == 0 {
+                text = damage.text(&text);
+            }
+            let stored = SchemaText { text: &text, references: &[], validation: Validation::Stored };
+            let Ok(schema) = timely("parse", &text, || self.format.parse(stored)) else { continue };
+            let Some(known) = damage.one_of(&schemas) else { return };
+            for (reader, writer) in [(&schema, known), (known, &schema)] {
+                let compare = || {
+                    reader.incompatibilities(&**writer, Direction::NewReadsOld, CompatibilityPolicy::Lenient)
+                };
+                let _reasons = timely("compare", &text, compare);
+                let noise = Bytes::from(damage.noise(NOISE_BYTES));
+                let _any = timely("decode", &text, || reader.decode(&**writer, noise.clone()));
+            }
+            if let Some(value) = damage.one_of(&values)
+                && let Ok(encoded) = timely("encode", &text, || schema.encode(None, value))
+            {
+                let _any = timely("decode", &text, || known.decode(&*schema, joined(&encoded)));
+            }
+            timely("tag", &text, || retag(&*schema));
+        }
+    }
+
     /// Nesting and length beyond reason neither overflow the stack nor take long.
     fn nested(&self, openers: &[String]) {
         for opener in openers.iter().map(String::as_str).chain(["[", "{", "(", "{\"a\":", "<a>"]) {
@@ -220,6 +262,27 @@ impl Suite<'_> {
             let _refused = self.try_parse(&filler.repeat(HUGE_BYTES / 8), &[]);
         }
     }
+}
+
+impl FormatCases {
+    /// Every text, whatever it is for.
+    fn all_texts(&self) -> Vec<&str> {
+        let groups = self.same_canonical.iter().chain(&self.same_normalized).flatten();
+        let pairs = self.pairs.iter().flat_map(|pair| [&pair.reader, &pair.writer]);
+        let schemas = self.schemas.iter().map(|case| &case.text);
+        schemas.chain(&self.invalid).chain(groups).chain(pairs).map(String::as_str).collect()
+    }
+}
+
+/// What is tagged can be tagged otherwise; what is not there cannot.
+fn retag(schema: &dyn Schema) {
+    let change = |entity: Entity| TagChange { entity, add: vec!["TAG".to_owned()], remove: Vec::new() };
+    for tags in schema.tags() {
+        let changed = schema.with_tags(&[change(tags.schema_entity)]);
+        assert!(changed.is_ok(), "what is tagged can be tagged otherwise: {changed:?}");
+    }
+    let nowhere = Entity { entity_path: "no such place".to_owned(), entity_type: EntityType::Field };
+    assert!(schema.with_tags(&[change(nowhere)]).is_err(), "what is not there cannot be tagged");
 }
 
 /// A reason names both schemas and the place.
