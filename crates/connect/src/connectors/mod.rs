@@ -4,6 +4,8 @@ mod allowed;
 
 mod datagen;
 mod file;
+#[cfg(feature = "object-store")]
+mod objects;
 
 use std::sync::Arc;
 
@@ -25,6 +27,11 @@ pub fn plugins(allowed: &Arc<Allowed>) -> Vec<Plugin> {
         row(
             "org.apache.kafka.connect.file.FileStreamSinkConnector",
             sink(Arc::new(file::FileSink::new(Arc::clone(allowed)))),
+        ),
+        #[cfg(feature = "object-store")]
+        row(
+            "vltava.connect.objects.ObjectSinkConnector",
+            sink(Arc::new(objects::ObjectSink::new(Arc::clone(allowed)))),
         ),
         row("io.confluent.kafka.connect.datagen.DatagenConnector", source(Arc::new(datagen::Datagen))),
     ]

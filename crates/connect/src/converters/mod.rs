@@ -4,9 +4,14 @@ mod each;
 mod header;
 mod json;
 mod plain;
+mod registry;
+
+pub use self::registry::{Registries, registry_plugins};
 
 use self::each::{Each, Format};
 use self::json::JsonFormat;
+#[cfg(feature = "object-store")]
+pub(crate) use self::json::json_line;
 use self::plain::{Boolean, ByteArray, Encoding, Number, Text};
 use crate::convert::{Converter, HeaderConverter};
 use crate::error::ConnectError;

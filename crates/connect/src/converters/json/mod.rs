@@ -37,6 +37,15 @@ pub(super) struct Style {
     pub(super) replace_null_with_default: bool,
 }
 
+/// Data as JSON without its schema, decimals as numbers.
+#[cfg(feature = "object-store")]
+pub(crate) fn json_line(datum: &Datum) -> Result<String, ConnectError> {
+    let mut text = String::new();
+    let style = Style { numeric_decimals: true, replace_null_with_default: true };
+    write::value(&mut text, datum.schema.as_deref(), &datum.value, &style)?;
+    Ok(text)
+}
+
 /// The settings.
 pub(super) fn settings() -> Settings {
     let enable = "Include schemas within each of the serialized values and keys.";

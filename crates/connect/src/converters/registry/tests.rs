@@ -1,0 +1,262 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::{Registries, registry_plugins};
+use crate::convert::{CONVERTER_TYPE, Converter, Decoding, Encoding};
+use crate::error::{ConnectError, ErrorKind};
+use crate::plugins::Plugins;
+use crate::record::{ConnectSchema, DATE, DECIMAL, Datum, Field, TIME, TIMESTAMP, Type};
+use crate::schema::serializer::{Registered, RegistryClient, RegistryError, SchemaSource};
+use crate::schema::wire::Guid;
+use crate::settings::Config;
+use crate::value::Value;
+
+/// Subjects and schemas; the place of one, from 1, is its id.
+#[derive(Default)]
+struct Memory(Mutex<Vec<(String, SchemaSource)>>);
+
+impl Memory {
+    fn at(&self, place: Option<usize>) -> Result<Registered, RegistryError> {
+        let missing = || RegistryError { code: Some(40403), message: "Schema not found".to_owned() };
+        let place = place.ok_or_else(missing)?;
+        let known = self.0.lock();
+        let (_, source) = known.get(place).ok_or_else(missing)?;
+        let (format, text) = (source.format.clone(), source.text.clone());
+        Ok(Registered {
+            id: place as i32 + 1,
+            guid: Some([place as u8; 16]),
+            format,
+            text,
+            referenced: Vec::new(),
+        })
+    }
+
+    fn place(&self, is_meant: impl Fn(&(String, SchemaSource)) -> bool) -> Option<usize> {
+        self.0.lock().iter().rposition(is_meant)
+    }
+}
+
+#[async_trait]
+impl RegistryClient for Memory {
+    async fn register(
+        &self,
+        subject: &str,
+        schema: &SchemaSource,
+        _: bool,
+    ) -> Result<Registered, RegistryError> {
+        let new = (subject.to_owned(), schema.clone());
+        if self.place(|known| *known == new).is_none() {
+            self.0.lock().push(new.clone());
+        }
+        self.at(self.place(|known| *known == new))
+    }
+
+    async fn lookup(
+        &self,
+        subject: &str,
+        schema: &SchemaSource,
+        _: bool,
+    ) -> Result<Registered, RegistryError> {
+        self.at(self.place(|known| known.0 == subject && known.1 == *schema))
+    }
+
+    async fn by_id(&self, id: i32, _: Option<&str>) -> Result<Registered, RegistryError> {
+        self.at(usize::try_from(id - 1).ok())
+    }
+
+    async fn by_guid(&self, guid: Guid) -> Result<Registered, RegistryError> {
+        self.at(Some(guid[0].into()))
+    }
+
+    async fn latest(&self, subject: &str) -> Result<Registered, RegistryError> {
+        self.at(self.place(|known| known.0 == subject))
+    }
+}
+
+fn converter(memory: &Arc<Memory>, settings: &[(&str, &str)]) -> Box<dyn Converter> {
+    let memory = Arc::clone(memory);
+    let registries: Registries = Arc::new(move |_: &Config| {
+        let client: Arc<dyn RegistryClient> = memory.clone();
+        Ok(client)
+    });
+    let mut plugins = Plugins::default();
+    registry_plugins(&registries).into_iter().for_each(|row| plugins.add(row));
+    let factory = plugins.converter("AvroConverter").expect("the converter");
+    let mut config = Config::from([(CONVERTER_TYPE.to_owned(), "value".to_owned())]);
+    config.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    factory.make(&factory.settings().values(&config).expect("settings")).expect("settings fit")
+}
+
+async fn encode(converter: &dyn Converter, datum: &Datum) -> Result<Option<Bytes>, ConnectError> {
+    let mut headers = Vec::new();
+    converter.encode(&mut [Encoding { topic: "t", headers: &mut headers, datum }]).await.remove(0)
+}
+
+async fn decode(converter: &dyn Converter, bytes: Option<&Bytes>) -> Result<Datum, ConnectError> {
+    converter.decode(&[Decoding { topic: "t", headers: &[], bytes }]).await.remove(0)
+}
+
+fn of(kind: Type) -> ConnectSchema {
+    ConnectSchema::new(kind)
+}
+
+fn logical(kind: Type, name: &'static str) -> ConnectSchema {
+    let mut schema = of(kind).named(name);
+    schema.version = Some(1);
+    schema
+}
+
+fn structure(name: &'static str, fields: Vec<(&'static str, ConnectSchema)>) -> ConnectSchema {
+    let field =
+        |(name, schema): (&'static str, ConnectSchema)| Field { name: name.into(), schema: schema.into() };
+    of(Type::Struct(fields.into_iter().map(field).collect())).named(name)
+}
+
+#[tokio::test]
+async fn schemas_and_data_come_back_as_they_went() {
+    let text = |text: &'static str| Value::String(text.into());
+    let decimal = || {
+        let mut schema = logical(Type::Bytes, DECIMAL);
+        schema.parameters.push(("scale".into(), "2".into()));
+        schema
+    };
+    let with_default = |mut schema: ConnectSchema, default: Value| {
+        schema.default = Some(default);
+        schema
+    };
+    let inner = structure("shop.Inner", vec![("n", of(Type::Int8))]);
+    let inner_value = |number: i8| Value::Struct(vec![("n".into(), Value::Int8(number))]);
+    let numbers = Type::Map(of(Type::Int32).into(), of(Type::Int16).optional().into());
+    let cases: Vec<(ConnectSchema, Value, &str)> = vec![
+        (of(Type::String), text("a"), "\"string\""),
+        (of(Type::Int64), Value::Int64(5), "\"long\""),
+        (of(Type::Int16), Value::Int16(5), "{\"type\":\"int\",\"connect.type\":\"int16\"}"),
+        (of(Type::Boolean).optional(), Value::Boolean(true), "[\"null\",\"boolean\"]"),
+        (
+            logical(Type::Int64, TIMESTAMP),
+            Value::Int64(5),
+            "{\"type\":\"long\",\"connect.version\":1,\"connect.name\":\"org.apache.kafka.connect.data.Timestamp\",\"logicalType\":\"timestamp-millis\"}",
+        ),
+        (logical(Type::Int32, DATE), Value::Int32(5), "\"logicalType\":\"date\"}"),
+        (logical(Type::Int32, TIME), Value::Int32(5), "\"logicalType\":\"time-millis\"}"),
+        (
+            decimal(),
+            Value::Bytes(Bytes::from_static(&[1, 44])),
+            "{\"type\":\"bytes\",\"scale\":2,\"precision\":64,\"connect.version\":1,\"connect.parameters\":{\"scale\":\"2\"},\"connect.name\":\"org.apache.kafka.connect.data.Decimal\",\"logicalType\":\"decimal\"}",
+        ),
+        (
+            of(Type::Array(of(Type::Float64).into())),
+            Value::Array(vec![Value::Float64(1.5)]),
+            "{\"type\":\"array\",\"items\":\"double\"}",
+        ),
+        (
+            of(Type::Map(of(Type::String).into(), of(Type::Bytes).into())),
+            Value::Map(vec![(text("k"), Value::Bytes(Bytes::from_static(b"v")))]),
+            "{\"type\":\"map\",\"values\":\"bytes\"}",
+        ),
+        (
+            of(numbers),
+            Value::Map(vec![(Value::Int32(1), Value::Int16(2)), (Value::Int32(3), Value::Null)]),
+            "\"connect.internal.type\":\"MapEntry\"}}",
+        ),
+        (
+            structure(
+                "shop.Order",
+                vec![
+                    ("id", of(Type::Int32)),
+                    ("note", of(Type::String).optional()),
+                    ("state", with_default(of(Type::String), text("open"))),
+                    ("first", inner.clone()),
+                    ("second", inner.clone().optional()),
+                ],
+            ),
+            Value::Struct(vec![
+                ("id".into(), Value::Int32(7)),
+                ("note".into(), Value::Null),
+                ("state".into(), text("done")),
+                ("first".into(), inner_value(1)),
+                ("second".into(), inner_value(2)),
+            ]),
+            "{\"type\":\"record\",\"name\":\"Order\",\"namespace\":\"shop\",\"fields\":[{\"name\":\"id\",\"type\":\"int\"},{\"name\":\"note\",\"type\":[\"null\",\"string\"],\"default\":null},{\"name\":\"state\",\"type\":\"string\",\"default\":\"open\"},",
+        ),
+    ];
+    let memory = Arc::new(Memory::default());
+    let converter = converter(&memory, &[]);
+    for (schema, value, expected) in cases {
+        let datum = Datum { schema: Some(schema.into()), value };
+        for _ in ["new", "remembered"] {
+            let bytes = encode(&*converter, &datum).await.expect("data").expect("bytes");
+            let written = memory.0.lock().last().map(|(_, source)| source.text.clone()).unwrap_or_default();
+            assert!(written.contains(expected), "{written}");
+            let mut read = decode(&*converter, Some(&bytes)).await.expect("data");
+            // A type at the root cannot say that it may be missing and be named.
+            assert_eq!(read.value, datum.value, "{written}");
+            let schema = Arc::make_mut(read.schema.as_mut().expect("a schema"));
+            schema.optional = datum.schema.as_ref().is_some_and(|schema| schema.optional);
+            assert_eq!(read.schema, datum.schema, "{written}");
+        }
+    }
+    assert_eq!(memory.0.lock().iter().map(|(subject, _)| subject.as_str()).next(), Some("t-value"));
+    assert_eq!(encode(&*converter, &Datum::default()).await.expect("null"), None);
+    assert_eq!(decode(&*converter, None).await.expect("null"), Datum::default());
+}
+
+#[tokio::test]
+async fn foreign_schemas_are_read() {
+    let memory = Arc::new(Memory::default());
+    let writer = converter(
+        &memory,
+        &[
+            ("auto.register.schemas", "false"),
+            ("use.latest.version", "true"),
+            ("latest.compatibility.strict", "false"),
+        ],
+    );
+    let text = r#"{"type":"record","name":"A","namespace":"n","fields":[{"name":"e","type":{"type":"enum","name":"E","symbols":["X","Y"]}},{"name":"f","type":"E"}]}"#;
+    let source = SchemaSource { format: "AVRO".to_owned(), text: text.to_owned(), references: Vec::new() };
+    memory.register("t-value", &source, false).await.expect("a schema");
+    let symbol = |text: &'static str| Value::String(text.into());
+    let schema = structure("n.A", vec![("e", of(Type::String)), ("f", of(Type::String))]);
+    let value = Value::Struct(vec![("e".into(), symbol("X")), ("f".into(), symbol("Y"))]);
+    let datum = Datum { schema: Some(schema.into()), value };
+    let bytes = encode(&*writer, &datum).await.expect("data").expect("bytes");
+    let read = decode(&*writer, Some(&bytes)).await.expect("data");
+    assert_eq!(read.value, datum.value);
+    let schema = read.schema.expect("a schema");
+    let field = schema.field("f").expect("a field");
+    assert_eq!(field.schema.parameter("io.confluent.connect.avro.Enum"), Some("n.E"));
+    assert_eq!(field.schema.parameter("io.confluent.connect.avro.Enum.Y"), Some("Y"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_converted_is_an_error_of_the_record() {
+    let memory = Arc::new(Memory::default());
+    let converter = converter(&memory, &[]);
+    let list = Datum::schemaless(Value::Array(Vec::new()));
+    let wrong = Datum { schema: Some(ConnectSchema::of(Type::Int32)), value: Value::String("a".into()) };
+    let name = structure("no name", Vec::new());
+    let unnamed = Datum { schema: Some(name.into()), value: Value::Struct(Vec::new()) };
+    for datum in [list, wrong, unnamed] {
+        let error = encode(&*converter, &datum).await.expect_err("no data");
+        assert_eq!(error.kind, ErrorKind::Data, "{error}");
+    }
+    for bytes in [&b""[..], b"x", &[0, 0, 0, 0, 99, 1]] {
+        let error = decode(&*converter, Some(&Bytes::from_static(bytes))).await.expect_err("no data");
+        assert_eq!(error.kind, ErrorKind::Data, "{error}");
+        assert_eq!(error.message, "Failed to deserialize data for topic t to Avro: ");
+    }
+    let recursive =
+        r#"{"type":"record","name":"R","fields":[{"name":"next","type":["null","R"],"default":null}]}"#;
+    assert!(
+        super::from_avro::schema(recursive.to_owned())
+            .is_err_and(|error| error.message.contains("contains itself"))
+    );
+    let union = r#"["int","string"]"#;
+    assert!(
+        super::from_avro::schema(union.to_owned())
+            .is_err_and(|error| error.message.contains("several types"))
+    );
+}
