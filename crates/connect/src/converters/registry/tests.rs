@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -27,7 +28,7 @@ impl Memory {
         let (format, text) = (source.format.clone(), source.text.clone());
         Ok(Registered {
             id: place as i32 + 1,
-            guid: Some([place as u8; 16]),
+            guid: Some(Guid([place as u8; 16])),
             format,
             text,
             referenced: Vec::new(),
@@ -68,11 +69,19 @@ impl RegistryClient for Memory {
     }
 
     async fn by_guid(&self, guid: Guid) -> Result<Registered, RegistryError> {
-        self.at(Some(guid[0].into()))
+        self.at(Some(guid.0[0].into()))
     }
 
     async fn latest(&self, subject: &str) -> Result<Registered, RegistryError> {
         self.at(self.place(|known| known.0 == subject))
+    }
+
+    async fn latest_with(
+        &self,
+        subject: &str,
+        _: &BTreeMap<String, String>,
+    ) -> Result<Registered, RegistryError> {
+        self.latest(subject).await
     }
 }
 
