@@ -55,6 +55,10 @@ pub trait ReplicatedLog: Send + Sync + fmt::Debug {
 
     /// The watermarks and leadership as they change.
     fn watch(&self) -> watch::Receiver<Watermarks>;
+
+    /// The same for who waits for leadership to be lost and would only be disturbed by every batch: need not be told of
+    /// anything but another epoch, another leader, and the end of the log.
+    fn watch_leadership(&self) -> watch::Receiver<Watermarks>;
 }
 
 /// See [`ReplicatedLog::admit`].

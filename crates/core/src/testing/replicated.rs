@@ -228,6 +228,10 @@ impl ReplicatedLog for FakeLog {
     fn watch(&self) -> watch::Receiver<Watermarks> {
         self.watch.subscribe()
     }
+
+    fn watch_leadership(&self) -> watch::Receiver<Watermarks> {
+        self.watch()
+    }
 }
 
 impl fmt::Debug for FakeLog {

@@ -43,9 +43,12 @@ pub fn leadership_suite(fresh: &mut dyn FnMut() -> (Led, Box<dyn Fn()>)) {
     let (led, depose) = fresh();
     let settled = place(&led, &["settled"]);
     (led.settle)(settled);
-    let watch = led.log.watch();
+    let (watch, leadership) = (led.log.watch(), led.log.watch_leadership());
+    assert!(leadership.borrow().leading, "the watch of leadership says that it leads");
     depose();
     assert!(!watch.borrow().leading, "the watch says that leadership is lost");
+    assert!(!leadership.borrow().leading, "and so does that of leadership");
+    assert!(leadership.has_changed().unwrap_or(true), "and tells who waits for it");
     let late = led.log.place(batch(&["late"]), terms());
     assert!(matches!(late, Err(PlaceError::NotLeader(_))), "nothing is placed without leading: {late:?}");
     assert!(matches!(led.log.admit(), Err(PlaceError::NotLeader(_))), "nobody is admitted without leading");

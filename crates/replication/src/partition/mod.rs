@@ -157,6 +157,8 @@ pub struct Partition {
 struct Shared {
     state: State,
     watch: watch::Sender<Watermarks>,
+    /// The same, told only when leadership changes. Made for the first who asks: few partitions have somebody.
+    leadership: Option<watch::Sender<Watermarks>>,
     /// A flush is on its way.
     flushing: bool,
     /// The end of the last batch that is acknowledged only once it is durable.
@@ -193,8 +195,14 @@ impl Partition {
         let expiry = settings.producer_expiry_ms;
         let state = recovery::recover(id.clone(), &*log, high_watermark, clock.wall(), expiry)?;
         let watch = watch::Sender::new(state.watermarks());
-        let shared =
-            Shared { state, watch, flushing: false, durable_wanted: Offset::ZERO, flushed_at: clock.now() };
+        let shared = Shared {
+            state,
+            watch,
+            leadership: None,
+            flushing: false,
+            durable_wanted: Offset::ZERO,
+            flushed_at: clock.now(),
+        };
         Ok(Arc::new_cyclic(|myself| Self {
             id,
             log,
@@ -304,6 +312,12 @@ impl Shared {
     fn publish(&self) {
         let now = self.state.watermarks();
         self.watch.send_if_modified(|seen| std::mem::replace(seen, now) != now);
+        if let Some(leadership) = &self.leadership {
+            leadership.send_if_modified(|seen| {
+                let before = std::mem::replace(seen, now);
+                (before.epoch, before.leading) != (now.epoch, now.leading)
+            });
+        }
     }
 
     /// Gives up writing. Those who wait for a commit learn it from the end of their watch.
@@ -311,6 +325,7 @@ impl Shared {
         tracing::error!(partition = %self.state.id, %error, "the log of the partition has failed");
         self.state.failure.get_or_insert_with(|| error.to_string());
         self.watch = watch::Sender::new(self.state.watermarks());
+        self.leadership = None;
     }
 }
 
@@ -333,6 +348,12 @@ impl ReplicatedLog for Partition {
 
     fn watch(&self) -> watch::Receiver<Watermarks> {
         self.shared.lock().watch.subscribe()
+    }
+
+    fn watch_leadership(&self) -> watch::Receiver<Watermarks> {
+        let mut shared = self.shared.lock();
+        let now = shared.state.watermarks();
+        shared.leadership.get_or_insert_with(|| watch::Sender::new(now)).subscribe()
     }
 }
 

@@ -347,6 +347,10 @@ impl ReplicatedLog for Quorum {
     fn watch(&self) -> watch::Receiver<Watermarks> {
         self.projected.watch.subscribe()
     }
+
+    fn watch_leadership(&self) -> watch::Receiver<Watermarks> {
+        self.watch()
+    }
 }
 
 impl Snapshots for Quorum {

@@ -1,7 +1,11 @@
 //! A machine that leads: the loop of deciding, admitting, applying, placing and answering.
+//!
+//! The task of the shard runs this loop over what is queued, due or committed. In between the machine sits in its
+//! [`Seat`](super::seat::Seat), and a command that finds it there with nothing before it is decided on the spot.
 
-use std::time::Duration;
+use std::sync::Arc;
 
+use tokio::sync::watch;
 use vltava_core::clock::{BoxFuture, Clock, Moment};
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
@@ -12,6 +16,7 @@ use vltava_core::replicated::{Admission, Origin, PlaceError, PlaceTerms, Placed,
 
 use super::answers::{Answers, Responder};
 use super::replay::{Position, replay_to};
+use super::seat::Away;
 use super::shard::{Ask, Committed, End, Shard, Task, refuse};
 use super::timers::Timers;
 use super::{AskError, batch};
@@ -19,6 +24,9 @@ use super::{AskError, batch};
 /// A machine that leads.
 pub(super) struct Leading<M: StateMachine> {
     machine: M,
+    shard: Arc<Shard<M>>,
+    /// The watermarks of the log.
+    marks: watch::Receiver<Watermarks>,
     epoch: LeaderEpoch,
     /// The end of the log with everything that is applied, the open batch included.
     end: Offset,
@@ -32,16 +40,27 @@ pub(super) struct Leading<M: StateMachine> {
     placed: Offset,
     /// Timers wait until then, because the log has refused to be written.
     hold_timers_until: Option<Moment>,
-    sleeper: Option<(Moment, BoxFuture<'static, ()>)>,
     /// What loading has left to do is carried out.
     started: bool,
     /// When that is tried again, because the log has refused it.
     start_again_at: Option<Moment>,
-    commit_timeout: Duration,
+    /// When the task looks again by itself, while it waits.
+    task_wakes_at: Option<Moment>,
 }
 
 /// The log no longer takes what it has admitted: the machine may not be believed any more.
-struct Dropped;
+pub(super) struct Dropped;
+
+/// What became of a command that was to be decided on the spot.
+pub(super) enum OnTheSpot<M: StateMachine> {
+    /// It is decided, and placed.
+    Done {
+        /// Something is left that only the task of the shard sees to.
+        call_task: bool,
+    },
+    /// Something comes before it: it has to be queued.
+    NotNow(Ask<M>),
+}
 
 /// What became of a decision.
 enum Outcome<M: StateMachine> {
@@ -53,91 +72,97 @@ enum Outcome<M: StateMachine> {
     Moved(Offset, Option<Responder<M>>),
 }
 
-impl<M: StateMachine> Leading<M> {
-    pub(super) fn new(machine: M, epoch: LeaderEpoch, end: Offset, shard: &Shard<M>) -> Leading<M> {
-        Leading {
-            machine,
-            epoch,
-            end,
-            durable_until: Offset::ZERO,
-            answers: Answers::new(),
-            timers: Timers::new(),
-            open: None,
-            placed: end,
-            hold_timers_until: None,
-            sleeper: None,
-            started: false,
-            start_again_at: None,
-            commit_timeout: shard.limits.commit_timeout,
+/// What the task of a shard waits for.
+struct Wait {
+    /// Commands are taken.
+    accepts: bool,
+    /// Answers or effects wait for a commit.
+    commits: bool,
+    /// An effect is committed, and nobody has taken it yet.
+    effects: bool,
+}
+
+type Sleeper = Option<(Moment, BoxFuture<'static, ()>)>;
+
+/// Leads until leadership is lost, or the machine may no longer be believed. Whoever waits is told before this returns.
+pub(super) async fn lead<M: StateMachine>(mut leading: Box<Leading<M>>, task: &mut Task<M>) -> End {
+    let mut sleeper = None;
+    loop {
+        if leading.turn(task).await.is_err() {
+            leading.answers.fail_all(&AskError::NotLeader);
+            return after_drop(task, leading.epoch).await;
         }
-    }
-
-    pub(super) async fn lead(&mut self, task: &mut Task<M>) -> End {
-        loop {
-            let Ok(()) = self.turn(task).await else {
-                // A log that takes nothing although it says it leads must not be asked in a tight loop.
-                self.answers.fail_all(&AskError::NotLeader);
-                let marks = *task.watch.borrow();
-                let still_leads = marks.leading && marks.epoch == self.epoch;
-                return if still_leads { task.wait_to_retry(&AskError::Loading).await } else { End::Again };
-            };
-            let marks = *task.watch.borrow_and_update();
-            if !marks.leading || marks.epoch != self.epoch {
-                return End::Again;
-            }
-            self.release(task, marks);
-            if let Some(end) = self.wait(task, marks).await {
-                return end;
-            }
+        task.leadership.borrow_and_update();
+        let marks = *task.watch.borrow_and_update();
+        if !marks.leading || marks.epoch != leading.epoch {
+            leading.answers.fail_all(&AskError::NotLeader);
+            return End::Again;
         }
-    }
-
-    /// Sends what is committed.
-    fn release(&mut self, task: &Task<M>, marks: Watermarks) {
-        let committed = self.acknowledged(marks);
-        self.answers.committed(committed);
-        while self.answers.has_committed_effect(committed) {
-            let Ok(permit) = task.shard.effects.try_reserve() else { break };
-            if let Some(effect) = self.answers.committed_effect(committed) {
-                let (partition, epoch) = (task.shard.partition, self.epoch);
-                permit.send(Committed { partition, epoch, effect });
-            }
-        }
-        self.answers.expire(task.shard.surroundings.clock.now());
-    }
-
-    /// Up to where answers may leave.
-    fn acknowledged(&self, marks: Watermarks) -> Offset {
-        if marks.flushed >= self.durable_until { marks.high } else { marks.high.min(marks.flushed) }
-    }
-
-    /// Waits for something to do. `Some` ends the leadership.
-    async fn wait(&mut self, task: &mut Task<M>, marks: Watermarks) -> Option<End> {
-        if !task.ready.is_empty() && self.accepts(task) {
+        leading.release(marks);
+        let accepts = leading.accepts();
+        if accepts && !task.ready.is_empty() {
             // More is at hand; let others on this thread run first.
             tokio::task::yield_now().await;
-            return None;
+            continue;
         }
-        let accepts = self.accepts(task);
-        let effects_wait = self.answers.has_committed_effect(self.acknowledged(marks));
-        self.set_sleeper(&*task.shard.surroundings.clock);
-        let sleeper = self.sleeper.as_mut();
+        let wait = Wait {
+            accepts,
+            commits: leading.answers.uncommitted() > 0,
+            effects: leading.answers.has_committed_effect(leading.acknowledged(marks)),
+        };
+        leading.task_wakes_at = leading.due();
+        set_sleeper(&mut sleeper, leading.task_wakes_at, &*task.shard.surroundings.clock);
+        let epoch = leading.epoch;
+        task.seat.put(leading);
+        let end = wait.something(task, &mut sleeper).await;
+        leading = match task.seat.take().await {
+            Ok(leading) => leading,
+            Err(Away::Dropped) => return after_drop(task, epoch).await,
+            // As if it had happened here.
+            Err(Away::Panicked(panic)) => std::panic::resume_unwind(panic),
+        };
+        if let Some(end) = end {
+            leading.answers.fail_all(&AskError::NotLeader);
+            return end;
+        }
+    }
+}
+
+/// A log that takes nothing although it says it leads must not be asked in a tight loop.
+async fn after_drop<M: StateMachine>(task: &mut Task<M>, epoch: LeaderEpoch) -> End {
+    let marks = *task.watch.borrow();
+    let still_leads = marks.leading && marks.epoch == epoch;
+    if still_leads { task.wait_to_retry(&AskError::Loading).await } else { End::Again }
+}
+
+/// Keeps one sleep until whatever is due first; a new one is made only when that moves.
+fn set_sleeper(sleeper: &mut Sleeper, next: Option<Moment>, clock: &dyn Clock) {
+    if next != sleeper.as_ref().map(|(at, _)| *at) {
+        *sleeper = next.map(|at| (at, clock.sleep_until(at)));
+    }
+}
+
+impl Wait {
+    /// Waits for something to do. `Some` ends the leadership.
+    async fn something<M: StateMachine>(&self, task: &mut Task<M>, sleeper: &mut Sleeper) -> Option<End> {
         tokio::select! {
             biased;
-            changed = task.watch.changed() => changed.is_err().then_some(End::Closed),
-            ask = task.inbox.recv(), if accepts => match ask {
+            changed = task.leadership.changed() => changed.is_err().then_some(End::Closed),
+            changed = task.watch.changed(), if self.commits => changed.is_err().then_some(End::Closed),
+            ask = task.inbox.recv(), if self.accepts => match ask {
                 Some(ask) => {
                     task.ready.push_back(ask);
                     None
                 }
                 None => Some(End::Closed),
             },
-            () = sleep(sleeper) => {
-                self.sleeper = None;
+            () = task.seat.called() => None,
+            () = sleep(sleeper.as_mut()) => {
+                *sleeper = None;
                 None
             }
             // The permit is given back; the next release takes it.
-            permit = task.shard.effects.reserve(), if effects_wait => {
+            permit = task.shard.effects.reserve(), if self.effects => {
                 if permit.is_err() {
                     tracing::error!("nobody takes the effects of a state machine any more");
                     return Some(End::Closed);
@@ -146,23 +171,94 @@ impl<M: StateMachine> Leading<M> {
             }
         }
     }
+}
 
-    fn accepts(&self, task: &Task<M>) -> bool {
-        self.answers.uncommitted() < task.shard.limits.uncommitted_max
+impl<M: StateMachine> Leading<M> {
+    pub(super) fn new(
+        machine: M,
+        epoch: LeaderEpoch,
+        end: Offset,
+        shard: &Arc<Shard<M>>,
+        marks: watch::Receiver<Watermarks>,
+    ) -> Leading<M> {
+        Leading {
+            machine,
+            shard: shard.clone(),
+            marks,
+            epoch,
+            end,
+            durable_until: Offset::ZERO,
+            answers: Answers::new(),
+            timers: Timers::new(),
+            open: None,
+            placed: end,
+            hold_timers_until: None,
+            started: false,
+            start_again_at: None,
+            task_wakes_at: None,
+        }
     }
 
-    /// Keeps one sleep until whatever is due first; a new one is made only when that moves.
-    fn set_sleeper(&mut self, clock: &dyn Clock) {
-        let timer = self.timers.next().map(|at| self.hold_timers_until.map_or(at, |hold| at.max(hold)));
-        let next = [timer, self.start_again_at, self.answers.next_deadline()].into_iter().flatten().min();
-        if next != self.sleeper.as_ref().map(|(at, _)| *at) {
-            self.sleeper = next.map(|at| (at, clock.sleep_until(at)));
+    /// Decides one command and places what comes of it, unless something comes before it: what loading has left to do, a
+    /// timer, what others have written, or a commit that is waited for, since commands that come meanwhile share an append.
+    pub(super) fn on_the_spot(&mut self, ask: Ask<M>) -> Result<OnTheSpot<M>, Dropped> {
+        let shard = self.shard.clone();
+        let due = self.due().is_some_and(|at| at <= shard.surroundings.clock.now());
+        if M::SHARED_LOG || !self.started || due || self.answers.uncommitted() > 0 {
+            return Ok(OnTheSpot::NotNow(ask));
         }
+        let admission = match shard.log.admit() {
+            Ok(admission) if admission.epoch == self.epoch && admission.end == self.end => Ok(admission),
+            Ok(_) | Err(PlaceError::NotLeader(_)) => return Ok(OnTheSpot::NotNow(ask)),
+            Err(error) => Err(error),
+        };
+        let image = shard.surroundings.image();
+        let turn = Turn { shard: &shard, image: &image, admission };
+        self.attempt(&turn, ask)?;
+        self.place_open(&turn)?;
+        let marks = *self.marks.borrow();
+        if marks.leading && marks.epoch == self.epoch {
+            self.release(marks);
+        }
+        let sooner = |at: Moment| self.task_wakes_at.is_none_or(|wakes| at < wakes);
+        let call_task = self.answers.uncommitted() > 0 || self.due().is_some_and(sooner);
+        Ok(OnTheSpot::Done { call_task })
+    }
+
+    /// Sends what is committed.
+    fn release(&mut self, marks: Watermarks) {
+        let committed = self.acknowledged(marks);
+        self.answers.committed(committed);
+        while self.answers.has_committed_effect(committed) {
+            let Ok(permit) = self.shard.effects.try_reserve() else { break };
+            if let Some(effect) = self.answers.committed_effect(committed) {
+                let (partition, epoch) = (self.shard.partition, self.epoch);
+                permit.send(Committed { partition, epoch, effect });
+            }
+        }
+        if self.answers.uncommitted() > 0 {
+            self.answers.expire(self.shard.surroundings.clock.now());
+        }
+    }
+
+    /// Up to where answers may leave.
+    fn acknowledged(&self, marks: Watermarks) -> Offset {
+        if marks.flushed >= self.durable_until { marks.high } else { marks.high.min(marks.flushed) }
+    }
+
+    fn accepts(&self) -> bool {
+        self.answers.uncommitted() < self.shard.limits.uncommitted_max
+    }
+
+    /// When something is to be done though nothing happens.
+    fn due(&self) -> Option<Moment> {
+        let timer = self.timers.next().map(|at| self.hold_timers_until.map_or(at, |hold| at.max(hold)));
+        [timer, self.start_again_at, self.answers.next_deadline()].into_iter().flatten().min()
     }
 
     /// One wake-up: everything that is ready is decided and applied, and placed in one batch.
     async fn turn(&mut self, task: &mut Task<M>) -> Result<(), Dropped> {
-        if self.accepts(task) {
+        if self.accepts() {
             task.take_ready();
         }
         let now = task.shard.surroundings.clock.now();
@@ -177,7 +273,7 @@ impl<M: StateMachine> Leading<M> {
             self.start(&turn, now)?;
         }
         self.fire_timers(&turn, now)?;
-        if self.accepts(task) {
+        if self.accepts() {
             for ask in task.ready.drain(..) {
                 self.answer(&turn, ask).await?;
             }
@@ -238,21 +334,28 @@ impl<M: StateMachine> Leading<M> {
     }
 
     async fn answer(&mut self, turn: &Turn<'_, M>, mut ask: Ask<M>) -> Result<(), Dropped> {
-        if self.answers.parked() >= turn.shard.limits.parked_max {
-            refuse(ask, AskError::Overloaded);
-            return Ok(());
-        }
         for _ in 0..turn.shard.limits.decisions_max {
-            let context = turn.shard.surroundings.context(turn.image);
-            let decision = self.machine.decide(&context, ask.command.clone());
-            let Outcome::Moved(end, responder) = self.carry_out(turn, decision, ask.responder.take())? else {
-                return Ok(());
-            };
-            ask.responder = responder;
+            let Some((end, moved)) = self.attempt(turn, ask)? else { return Ok(()) };
+            ask = moved;
             self.catch_up(turn.shard, end).await?;
         }
         refuse(ask, AskError::Overloaded);
         Ok(())
+    }
+
+    /// Decides a command once. `Some` gives it back, as others have written to a shared log first, which ends there now.
+    fn attempt(&mut self, turn: &Turn<'_, M>, ask: Ask<M>) -> Result<Option<(Offset, Ask<M>)>, Dropped> {
+        if self.answers.parked() >= turn.shard.limits.parked_max {
+            refuse(ask, AskError::Overloaded);
+            return Ok(None);
+        }
+        let again = M::SHARED_LOG.then(|| ask.command.clone());
+        let context = turn.shard.surroundings.context(turn.image);
+        let decision = self.machine.decide(&context, ask.command);
+        Ok(match self.carry_out(turn, decision, ask.responder)? {
+            Outcome::Moved(end, responder) => again.map(|command| (end, Ask { command, responder })),
+            Outcome::Done | Outcome::Refused => None,
+        })
     }
 
     /// Encodes, admits, applies, and sees to who waits.
@@ -269,7 +372,7 @@ impl<M: StateMachine> Leading<M> {
                 // What the log refuses because of what stands in it is said once that is committed: a marker that was
                 // written before is not there until then.
                 Some(responder) if turn.admission.is_ok() => {
-                    let deadline = turn.shard.surroundings.clock.now() + self.commit_timeout;
+                    let deadline = turn.shard.surroundings.clock.now() + turn.shard.limits.commit_timeout;
                     self.answers.commit(self.end, deadline, responder, Err(AskError::Refused(error)));
                 }
                 Some(responder) => drop(responder.send(Err(AskError::Refused(error)))),
@@ -382,7 +485,8 @@ impl<M: StateMachine> Leading<M> {
     }
 
     fn reply(&mut self, turn: &Turn<'_, M>, decision: Decision<M>, responder: Option<Responder<M>>) {
-        let (until, deadline) = (self.end, turn.shard.surroundings.clock.now() + self.commit_timeout);
+        let (until, deadline) =
+            (self.end, turn.shard.surroundings.clock.now() + turn.shard.limits.commit_timeout);
         for (key, answer) in decision.releases {
             self.answers.release(&key, until, deadline, answer);
         }

@@ -32,6 +32,7 @@ mod error;
 mod leading;
 mod replay;
 mod replica;
+mod seat;
 mod settings;
 mod shard;
 mod shards;

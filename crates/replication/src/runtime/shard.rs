@@ -18,8 +18,9 @@ use vltava_core::machine::StateMachine;
 use vltava_core::replicated::{ReplicatedLog, Watermarks};
 
 use super::answers::Responder;
-use super::leading::Leading;
+use super::leading::{Leading, lead};
 use super::replay::{Position, replay_whole};
+use super::seat::Seat;
 use super::{AskError, Limits, ReplayError, Snapshots, Surroundings};
 
 /// A machine and the log that it runs over, before it runs.
@@ -42,7 +43,8 @@ pub struct Shard<M: StateMachine> {
     pub witness: Arc<dyn Witness<M>>,
 }
 
-/// Is told what a machine goes through, for the figures of a coordinator. Called on the shard's thread: must not block.
+/// Is told what a machine goes through, for the figures of a coordinator. Called on the shard's thread and on those that
+/// bring commands: must not block.
 pub trait Witness<M: StateMachine>: Send + Sync {
     /// The log was replayed, in so much time.
     fn loaded(&self, took: Duration);
@@ -84,6 +86,7 @@ pub enum Phase {
 /// Asks a shard. Cheap to clone; the shard ends when its last handle is gone.
 pub struct ShardHandle<M: StateMachine> {
     commands: mpsc::Sender<Ask<M>>,
+    seat: Arc<Seat<M>>,
     phase: watch::Receiver<Phase>,
 }
 
@@ -94,7 +97,8 @@ pub(super) struct Ask<M: StateMachine> {
 }
 
 impl<M: StateMachine> ShardHandle<M> {
-    /// Asks the machine, and waits for what the answer depends on to be committed.
+    /// Asks the machine, and waits for what the answer depends on to be committed. When nobody else runs the machine and
+    /// nothing waits for it, the command is decided and placed here, on the thread of the caller.
     ///
     /// Has no deadline of its own while the answer is parked, as a member waits for its group: a caller that gives up
     /// drops the future.
@@ -103,7 +107,9 @@ impl<M: StateMachine> ShardHandle<M> {
     /// [`AskError`].
     pub async fn ask(&self, command: M::Command) -> Result<M::Answer, AskError> {
         let (responder, answer) = oneshot::channel();
-        self.send(Ask { command, responder: Some(responder) })?;
+        let ask = Ask { command, responder: Some(responder) };
+        let ask = if self.waiting() == 0 { self.seat.on_the_spot(ask) } else { Some(ask) };
+        ask.map_or(Ok(()), |ask| self.send(ask))?;
         answer.await.unwrap_or(Err(AskError::Closed))
     }
 
@@ -137,7 +143,7 @@ impl<M: StateMachine> ShardHandle<M> {
 
 impl<M: StateMachine> Clone for ShardHandle<M> {
     fn clone(&self) -> Self {
-        ShardHandle { commands: self.commands.clone(), phase: self.phase.clone() }
+        ShardHandle { commands: self.commands.clone(), seat: self.seat.clone(), phase: self.phase.clone() }
     }
 }
 
@@ -155,9 +161,18 @@ impl<M: StateMachine> Shard<M> {
     pub fn start(self) -> (ShardHandle<M>, impl Future<Output = ()> + Send + 'static) {
         let (commands, inbox) = mpsc::channel(self.limits.commands_waiting_max);
         let (phase_sender, phase) = watch::channel(Phase::Waiting);
-        let watch = self.log.watch();
-        let task = Task { shard: self, inbox, ready: VecDeque::new(), watch, phase: phase_sender };
-        (ShardHandle { commands, phase }, task.run())
+        let (watch, leadership) = (self.log.watch(), self.log.watch_leadership());
+        let seat = Arc::new(Seat::default());
+        let task = Task {
+            shard: Arc::new(self),
+            inbox,
+            ready: VecDeque::new(),
+            seat: seat.clone(),
+            watch,
+            leadership,
+            phase: phase_sender,
+        };
+        (ShardHandle { commands, seat, phase }, task.run())
     }
 }
 
@@ -170,11 +185,15 @@ pub(super) enum End {
 }
 
 pub(super) struct Task<M: StateMachine> {
-    pub(super) shard: Shard<M>,
+    pub(super) shard: Arc<Shard<M>>,
     pub(super) inbox: mpsc::Receiver<Ask<M>>,
     /// Commands that were taken and not yet decided.
     pub(super) ready: VecDeque<Ask<M>>,
+    /// Where the machine is while it leads and this task waits.
+    pub(super) seat: Arc<Seat<M>>,
     pub(super) watch: watch::Receiver<Watermarks>,
+    /// The same, of which every change is news of the leadership.
+    pub(super) leadership: watch::Receiver<Watermarks>,
     phase: watch::Sender<Phase>,
 }
 
@@ -210,10 +229,9 @@ impl<M: StateMachine> Task<M> {
             Ok(Loaded::Ready(machine, position)) => {
                 self.shard.witness.loaded(self.shard.surroundings.clock.now().since(begun));
                 self.phase.send_replace(Phase::Leading(marks.epoch));
-                let mut leading = Leading::new(*machine, marks.epoch, position.next, &self.shard);
-                let end = leading.lead(self).await;
-                leading.answers.fail_all(&AskError::NotLeader);
-                end
+                let watch = self.watch.clone();
+                let leading = Leading::new(*machine, marks.epoch, position.next, &self.shard, watch);
+                lead(Box::new(leading), self).await
             }
             Ok(Loaded::Lost) => End::Again,
             Ok(Loaded::Closed) => End::Closed,
@@ -305,6 +323,12 @@ impl<M: StateMachine> Task<M> {
             let Ok(ask) = self.inbox.try_recv() else { break };
             self.ready.push_back(ask);
         }
+    }
+}
+
+impl<M: StateMachine> Drop for Task<M> {
+    fn drop(&mut self) {
+        self.seat.close();
     }
 }
 

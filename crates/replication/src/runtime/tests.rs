@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -122,16 +123,65 @@ async fn what_is_put_is_got_and_survives_another_leader() {
 }
 
 #[tokio::test]
+async fn commands_are_decided_where_they_are_asked_when_nothing_comes_before() {
+    let world = World::prompt();
+    world.until_leading(0).await;
+    quiet().await;
+    for number in 0..3 {
+        let answered = world.handles[0].ask(put(&format!("k{number}"), "v")).now_or_never();
+        assert_eq!(answered.unwrap().unwrap(), Answer::Done);
+    }
+    let waiting = world.ask(0, Command::Wait("a".to_owned()));
+    quiet().await;
+    world.clock.advance(WAIT);
+    assert_eq!(waiting.await.unwrap().unwrap(), Answer::Text(None), "the task learns of timers");
+    world.handles[0].tell(put("k0", "queued")).unwrap();
+    let behind = world.handles[0].ask(Command::Get("k0".to_owned()));
+    tokio::pin!(behind);
+    assert!(behind.as_mut().now_or_never().is_none(), "a command is queued before it");
+    assert_eq!(behind.await.unwrap(), Answer::Text(Some("queued".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn commands_from_many_threads_are_all_answered_and_all_there() {
+    let world = World::prompt();
+    world.until_leading(0).await;
+    let asking = (0..8).map(|asker| {
+        let handle = world.handles[0].clone();
+        tokio::spawn(async move {
+            for number in 0..200 {
+                let key = format!("{asker} {number}");
+                if number % 10 == 0 {
+                    handle.tell(put(&format!("told {key}"), "v")).unwrap();
+                }
+                assert_eq!(handle.ask(put(&key, "v")).await.unwrap(), Answer::Done);
+                let read = handle.ask(Command::Get(key)).await.unwrap();
+                assert_eq!(read, Answer::Text(Some("v".to_owned())));
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    for asked in asking.collect::<Vec<_>>() {
+        asked.await.unwrap();
+    }
+    let end = world.cluster.committed().last().map(|batch| batch.header.next_offset());
+    assert_eq!(end, Some(Offset(8 * 220)));
+}
+
+#[tokio::test]
 async fn many_commands_are_one_append_and_answers_wait_for_its_commit() {
     let world = World::slow().await;
+    let first = world.ask(0, put("first", "v"));
+    quiet().await;
+    assert_eq!(world.cluster.batches(0).len(), 1);
     let asked: Vec<_> = (0..20).map(|number| world.ask(0, put(&format!("k{number}"), "v"))).collect();
     let read = world.ask(0, Command::Get("k3".to_owned()));
     quiet().await;
-    assert_eq!(world.cluster.batches(0).len(), 1);
-    assert!(!asked[0].is_finished() && !read.is_finished(), "nothing is committed");
+    assert_eq!(world.cluster.batches(0).len(), 2, "what comes while a commit is waited for shares an append");
+    assert!(!first.is_finished() && !asked[0].is_finished() && !read.is_finished(), "nothing is committed");
     assert_eq!(world.ask(0, Command::Touch).await.unwrap().unwrap(), Answer::Touched(1));
     world.cluster.settle();
-    for answer in asked {
+    for answer in [first].into_iter().chain(asked) {
         assert_eq!(answer.await.unwrap().unwrap(), Answer::Done);
     }
     assert_eq!(read.await.unwrap().unwrap(), Answer::Text(Some("v".to_owned())));

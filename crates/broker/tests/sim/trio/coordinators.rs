@@ -211,4 +211,8 @@ impl ReplicatedLog for InMemory {
     fn watch(&self) -> watch::Receiver<Watermarks> {
         self.0.watch()
     }
+
+    fn watch_leadership(&self) -> watch::Receiver<Watermarks> {
+        self.0.watch_leadership()
+    }
 }

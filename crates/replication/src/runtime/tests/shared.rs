@@ -100,6 +100,10 @@ impl ReplicatedLog for Busy {
     fn watch(&self) -> watch::Receiver<Watermarks> {
         self.log.watch()
     }
+
+    fn watch_leadership(&self) -> watch::Receiver<Watermarks> {
+        self.log.watch_leadership()
+    }
 }
 
 async fn numbers_beside(rivals: usize, decisions_max: usize) -> ShardHandle<Numbers> {
