@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use vltava_core::id::TopicId;
 
-use super::{Assignment, GroupAssignment, GroupSpec, index, put};
+use super::{Assignment, GroupAssignment, GroupSpec, of_partition, put};
 
 /// How often all topics are looked at in the last step. Each round about halves what is uneven.
 const ROUNDS_MAX: usize = 16;
@@ -69,8 +69,9 @@ impl Plan {
             for number in &topic.subscribers {
                 let member = group.members.get(*number);
                 let Some(had) = member.and_then(|member| member.assigned.get(&topic.id)) else { continue };
-                for (partition, owner) in topic.owners.iter_mut().enumerate() {
-                    if owner.is_none() && had.contains(&index(partition)) {
+                for partition in had {
+                    let Some(owner) = of_partition(&mut topic.owners, *partition) else { continue };
+                    if owner.is_none() {
                         *owner = Some(*number);
                         add(&mut self.loads, *number);
                     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use vltava_core::id::TopicId;
 
-use super::{Assignment, GroupAssignment, GroupSpec, MemberSpec, index, put};
+use super::{Assignment, GroupAssignment, GroupSpec, MemberSpec, of_partition, put};
 
 pub(super) fn assign(group: &GroupSpec<'_>) -> GroupAssignment {
     let Some(first) = group.members.first() else { return GroupAssignment::new() };
@@ -53,12 +53,13 @@ fn keep(
     for (topic, partitions) in &*member.assigned {
         had += partitions.len();
         let Some(free) = free.get_mut(topic) else { continue };
-        for (partition, free) in free.iter_mut().enumerate() {
-            if count < room && *free && partitions.contains(&index(partition)) {
-                *free = false;
-                count += 1;
-                put(&mut kept, *topic, partition);
-            }
+        for partition in partitions {
+            let Some(free) = of_partition(free, *partition).filter(|free| **free && count < room) else {
+                continue;
+            };
+            *free = false;
+            count += 1;
+            kept.entry(*topic).or_default().insert(*partition);
         }
     }
     (if count == had { member.assigned.clone() } else { Arc::new(kept) }, count)

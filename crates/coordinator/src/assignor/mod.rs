@@ -162,9 +162,11 @@ impl Eq for Assignors {}
 
 /// Adds a partition to an assignment.
 fn put(assignment: &mut Assignment, topic: TopicId, partition: usize) {
-    assignment.entry(topic).or_default().insert(index(partition));
+    let partition = PartitionIndex(i32::try_from(partition).unwrap_or(i32::MAX));
+    assignment.entry(topic).or_default().insert(partition);
 }
 
-fn index(partition: usize) -> PartitionIndex {
-    PartitionIndex(i32::try_from(partition).unwrap_or(i32::MAX))
+/// What is known of a partition, in a list of all partitions of its topic. None when there is no such partition.
+fn of_partition<T>(all: &mut [T], partition: PartitionIndex) -> Option<&mut T> {
+    all.get_mut(usize::try_from(partition.0).ok()?)
 }

@@ -1,7 +1,5 @@
 //! OffsetCommit.
 
-use std::sync::Arc;
-
 use vltava_core::id::{Generation, LeaderEpoch, Timestamp, TopicId};
 use vltava_core::machine::{Context, Decision, Reply};
 
@@ -128,7 +126,7 @@ fn to_store(
     CommittedOffset {
         offset: partition.offset,
         leader_epoch: if expires { LeaderEpoch::NONE } else { partition.leader_epoch },
-        metadata: partition.metadata.clone().unwrap_or_else(|| Arc::from("")),
+        metadata: partition.metadata.clone().unwrap_or_default(),
         commit_timestamp: now,
         expire_timestamp,
         topic_id: if expires { TopicId::ZERO } else { topic_id },

@@ -158,11 +158,16 @@ fn to_offset(value: &OffsetCommitValue) -> CommittedOffset {
     CommittedOffset {
         offset: Offset(value.offset),
         leader_epoch: LeaderEpoch(value.leader_epoch),
-        metadata: Arc::from(&*value.metadata),
+        metadata: shared_text(&value.metadata),
         commit_timestamp: Timestamp(value.commit_timestamp),
         expire_timestamp: known(value.expire_timestamp),
         topic_id: TopicId(value.topic_id),
     }
+}
+
+/// Most offsets have no metadata, and share one empty text.
+fn shared_text(text: &str) -> Arc<str> {
+    if text.is_empty() { Arc::default() } else { Arc::from(text) }
 }
 
 fn known(timestamp: i64) -> Option<Timestamp> {
