@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use vltava_core::id::TopicId;
 
-use super::{Assignment, GroupAssignment, GroupSpec, of_partition, put};
+use super::{Assignment, GroupAssignment, GroupSpec, place, put};
 
 /// How often all topics are looked at in the last step. Each round about halves what is uneven.
 const ROUNDS_MAX: usize = 16;
@@ -70,7 +70,7 @@ impl Plan {
                 let member = group.members.get(*number);
                 let Some(had) = member.and_then(|member| member.assigned.get(&topic.id)) else { continue };
                 for partition in had {
-                    let Some(owner) = of_partition(&mut topic.owners, *partition) else { continue };
+                    let Some(owner) = topic.owners.get_mut(place(*partition)) else { continue };
                     if owner.is_none() {
                         *owner = Some(*number);
                         add(&mut self.loads, *number);

@@ -4,12 +4,12 @@
 //! that number; what is left over, or was nobody's, goes to those that have room. So a balanced group does not change,
 //! and of an unbalanced one only the surplus moves.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use vltava_core::id::TopicId;
+use vltava_core::id::{PartitionIndex, TopicId};
 
-use super::{Assignment, GroupAssignment, GroupSpec, MemberSpec, of_partition, put};
+use super::{Assignment, GroupAssignment, GroupSpec, MemberSpec, place, put};
 
 pub(super) fn assign(group: &GroupSpec<'_>) -> GroupAssignment {
     let Some(first) = group.members.first() else { return GroupAssignment::new() };
@@ -41,28 +41,35 @@ pub(super) fn assign(group: &GroupSpec<'_>) -> GroupAssignment {
     assignments
 }
 
-/// What the member keeps of what it had, and how much that is. Shared with its old target when that is all of it.
+/// What the member keeps of what it had, and how much that is. Shared with its old target when that is all of it, as it is
+/// for most members whenever one comes or goes.
 fn keep(
     member: &MemberSpec,
     room: usize,
     free: &mut HashMap<TopicId, Vec<bool>>,
 ) -> (Arc<Assignment>, usize) {
+    let had: usize = member.assigned.values().map(BTreeSet::len).sum();
+    let all_free = |(topic, partitions): (&TopicId, &BTreeSet<PartitionIndex>)| {
+        let is_free = |free: &Vec<bool>| partitions.iter().all(|at| free.get(place(*at)) == Some(&true));
+        free.get(topic).is_some_and(is_free)
+    };
+    let keeps_all = had <= room && member.assigned.iter().all(all_free);
     let mut kept = Assignment::new();
     let mut count = 0;
-    let mut had = 0;
     for (topic, partitions) in &*member.assigned {
-        had += partitions.len();
         let Some(free) = free.get_mut(topic) else { continue };
         for partition in partitions {
-            let Some(free) = of_partition(free, *partition).filter(|free| **free && count < room) else {
+            let Some(free) = free.get_mut(place(*partition)).filter(|free| **free && count < room) else {
                 continue;
             };
             *free = false;
             count += 1;
-            kept.entry(*topic).or_default().insert(*partition);
+            if !keeps_all {
+                kept.entry(*topic).or_default().insert(*partition);
+            }
         }
     }
-    (if count == had { member.assigned.clone() } else { Arc::new(kept) }, count)
+    (if keeps_all { member.assigned.clone() } else { Arc::new(kept) }, count)
 }
 
 /// How many partitions each member may have: all the same number, and some one more.

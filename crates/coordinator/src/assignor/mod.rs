@@ -166,7 +166,7 @@ fn put(assignment: &mut Assignment, topic: TopicId, partition: usize) {
     assignment.entry(topic).or_default().insert(partition);
 }
 
-/// What is known of a partition, in a list of all partitions of its topic. None when there is no such partition.
-fn of_partition<T>(all: &mut [T], partition: PartitionIndex) -> Option<&mut T> {
-    all.get_mut(usize::try_from(partition.0).ok()?)
+/// The place of a partition in a list of all partitions of its topic; beyond any list when it cannot have one.
+fn place(partition: PartitionIndex) -> usize {
+    usize::try_from(partition.0).unwrap_or(usize::MAX)
 }

@@ -38,6 +38,8 @@ pub(super) struct Leading<M: StateMachine> {
     open: Option<BatchBuilder>,
     /// The end of the log as far as it is placed.
     placed: Offset,
+    /// A timer is due, and so many commands came before that: a member whose heartbeat waits in the queue is not lost.
+    commands_before_timers: Option<usize>,
     /// Timers wait until then, because the log has refused to be written.
     hold_timers_until: Option<Moment>,
     /// What loading has left to do is carried out.
@@ -192,6 +194,7 @@ impl<M: StateMachine> Leading<M> {
             timers: Timers::new(),
             open: None,
             placed: end,
+            commands_before_timers: None,
             hold_timers_until: None,
             started: false,
             start_again_at: None,
@@ -266,16 +269,31 @@ impl<M: StateMachine> Leading<M> {
         if task.ready.is_empty() && !timers_due && self.started {
             return Ok(());
         }
+        if timers_due && self.commands_before_timers.is_none() {
+            self.commands_before_timers = Some(task.ready.len() + task.inbox.len());
+        }
         let admission = self.admit(&task.shard).await?;
         let image = task.shard.surroundings.image();
         let turn = Turn { shard: &task.shard, image: &image, admission };
         if !self.started {
             self.start(&turn, now)?;
         }
-        self.fire_timers(&turn, now)?;
+        let mut decided = 0;
         if self.accepts() {
-            for ask in task.ready.drain(..) {
+            while let Some(ask) = task.ready.pop_front() {
                 self.answer(&turn, ask).await?;
+                decided += 1;
+                if task.shard.surroundings.clock.now() >= now + task.shard.limits.turn_max {
+                    break;
+                }
+            }
+        }
+        if timers_due {
+            self.commands_before_timers =
+                self.commands_before_timers.map(|before| before.saturating_sub(decided));
+            if self.commands_before_timers == Some(0) || !self.accepts() {
+                self.fire_timers(&turn, now)?;
+                self.commands_before_timers = None;
             }
         }
         self.place_open(&turn)

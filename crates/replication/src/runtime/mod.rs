@@ -11,7 +11,11 @@
 //! are what is left of that. What they showed:
 //!
 //! Why one append for each wake-up, and no linger: commands that arrive while a batch is being placed queue up, and the
-//! next wake-up takes all of them. The batches grow with the load by themselves, and an idle machine answers at once.
+//! next wake-up takes all of them. The batches grow with the load by themselves, and an idle machine answers at once: on the
+//! thread that asks it, as [`seat`] tells.
+//!
+//! Why a timer that is due waits for the commands that were queued by then: one of them may be the heartbeat that a session
+//! waits for, and a busy coordinator must not take its own slowness for the death of a member.
 //!
 //! Why answers are queued by the end of the log and not kept beside their batch: a read depends on the last batch
 //! applied before it, which may be the open one or one placed long ago. The end of the log at that time says both.

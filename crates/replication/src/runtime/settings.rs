@@ -51,6 +51,9 @@ pub struct Limits {
     pub decisions_max: usize,
     /// Commands taken in one wake-up, and so decided before the next append.
     pub commands_per_turn_max: usize,
+    /// For how long commands are decided before what has come of them is appended and answered: who came first must not
+    /// wait for the last of many that take long.
+    pub turn_max: Duration,
     /// Timers fired in one wake-up.
     pub timers_per_turn_max: usize,
     /// Answers and effects that may wait for a commit; no command is taken beyond that.
@@ -72,6 +75,7 @@ impl Default for Limits {
             commands_waiting_max: 4096,
             decisions_max: 100,
             commands_per_turn_max: 512,
+            turn_max: Duration::from_millis(5),
             timers_per_turn_max: 512,
             uncommitted_max: 65_536,
             parked_max: 100_000,

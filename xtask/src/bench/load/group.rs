@@ -296,7 +296,9 @@ impl<M: Member> Connection<M> {
         }
         ensure!(std::mem::replace(&mut self.waits, false), "an answer without a request");
         let answer = std::mem::take(&mut self.buffer);
-        match self.member.answered(answer.get(8..).context("a short answer")?)? {
+        let member = self.member.answered(answer.get(8..).context("a short answer")?);
+        let after = || format!("asked {} ms ago", self.heard.elapsed().as_millis());
+        match member.with_context(after)? {
             Some(request) => self.ask(&request),
             None => Ok(()),
         }

@@ -38,7 +38,13 @@ impl Member for ConsumerMember {
 
     fn answered(&mut self, answer: &[u8]) -> anyhow::Result<Option<Vec<u8>>> {
         let told = wire::consumer_told(answer)?;
-        ensure!(told.code == 0, "a heartbeat was refused with error {}", told.code);
+        ensure!(
+            told.code == 0,
+            "a heartbeat of {} in epoch {} was refused with error {}",
+            self.id,
+            self.epoch,
+            told.code
+        );
         self.epoch = told.epoch;
         let Some(share) = told.share else { return Ok(None) };
         (self.own, self.to_confirm) = (share, true);
