@@ -315,8 +315,9 @@ impl Default for Pacing {
 }
 
 impl Throttle {
+    /// No number is no limit, as it is for Kafka.
     fn limit(&self, bytes_per_second: f64) {
-        self.0.lock().bytes_per_second = bytes_per_second;
+        self.0.lock().bytes_per_second = if bytes_per_second.is_nan() { f64::MAX } else { bytes_per_second };
     }
 
     /// When so many bytes have had their time.

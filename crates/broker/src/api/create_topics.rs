@@ -118,11 +118,13 @@ fn response(
 fn settings(call: &Call<CreateTopicsRequest>, created: &CreatedTopic) -> Vec<CreatableTopicConfigs> {
     let layers = call.node.layers(&call.node.view.load().image);
     let described = describe_topic(&created.configs, &layers).unwrap_or_default();
+    // Kafka repeats a value here as it was given, blanks and all; DescribeConfigs tells how it was understood.
+    let given = |name: &str| created.configs.get(name).cloned();
     described
         .into_iter()
         .map(|setting| CreatableTopicConfigs {
+            value: given(&setting.name).or(setting.value).map(WireStr::from),
             name: WireStr::from(setting.name),
-            value: setting.value.map(WireStr::from),
             read_only: setting.read_only,
             config_source: setting.source.id(),
             is_sensitive: setting.sensitive,

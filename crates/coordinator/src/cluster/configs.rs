@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use vltava_core::config::alter::{BrokerScope, alter, check_broker, check_topic};
+use vltava_core::config::alter::{BrokerScope, alter, check_broker, check_topic, check_transition};
 use vltava_core::config::{
     BrokerConfig, BrokerLayers, ConfigError, ConfigTable, Properties, broker_keys, check_group,
     client_metrics_keys, group_keys, topic_keys,
@@ -274,9 +274,10 @@ impl Cluster {
     }
 }
 
-/// Refuses settings that do not go together, which this node could not start with again. Where that was so before, each
-/// change is welcome.
+/// Refuses settings that this node cannot go over to, and those that do not go together, which it could not start with
+/// again. Where that was so before, each change is welcome.
 fn check_together(old: &BrokerLayers, new: BrokerLayers) -> Result<(), ConfigChangeError> {
+    check_transition(old, &new).map_err(ConfigChangeError::Broker)?;
     match BrokerConfig::resolve(new) {
         Err(error) if BrokerConfig::resolve(old.clone()).is_ok() => Err(ConfigChangeError::Broker(error)),
         _ => Ok(()),

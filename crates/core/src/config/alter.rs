@@ -238,6 +238,79 @@ fn check_running(key: &ConfigKey, value: &ConfigValue) -> Result<(), ConfigError
     }
 }
 
+/// Numbers of threads, which a running broker changes a step at a time: to no less than half and no more than double.
+const POOLS: &[&str] = &[
+    "background.threads",
+    "log.cleaner.threads",
+    POOL_OF_LISTENERS,
+    "num.io.threads",
+    "num.recovery.threads.per.data.dir",
+    "num.replica.fetchers",
+    "remote.log.manager.copier.thread.pool.size",
+    "remote.log.manager.expiration.thread.pool.size",
+    "remote.log.manager.follower.thread.pool.size",
+    "remote.log.reader.threads",
+];
+
+/// The one of them that each listener may have of its own.
+const POOL_OF_LISTENERS: &str = "num.network.threads";
+
+/// The reporter that is part of Kafka. Others would be classes of a plugin.
+const BUILT_IN_REPORTER: &str = "org.apache.kafka.common.metrics.JmxReporter";
+
+/// Checks what a running broker cannot go over to at once, although it could start with it.
+///
+/// # Errors
+/// The first number of threads that grows or shrinks by too much, or a metrics reporter that cannot be loaded.
+pub fn check_transition(old: &BrokerLayers, new: &BrokerLayers) -> Result<(), ConfigError> {
+    let dynamic =
+        [&old.broker, &old.cluster, &new.broker, &new.cluster].into_iter().flat_map(Properties::keys);
+    let of_listeners = dynamic
+        .filter(|name| listener_key(name).is_some_and(|(_, key)| key.name == POOL_OF_LISTENERS))
+        .map(String::as_str);
+    for name in POOLS.iter().copied().chain(of_listeners) {
+        let (Some(before), Some(after)) = (threads(old, name), threads(new, name)) else { continue };
+        let problem = match after {
+            _ if after < before / 2 => "value should be at least half the current value",
+            _ if after > before.saturating_mul(2) => {
+                "value should not be greater than double the current value"
+            }
+            _ => continue,
+        };
+        return Err(ConfigError::NotUpdatable(format!(
+            "Dynamic thread count update validation failed for {name}={after}, {problem} {before}"
+        )));
+    }
+    let reporters = |layers: &BrokerLayers| layers.value("metric.reporters");
+    match reporters(new)? {
+        ConfigValue::List(entries)
+            if entries.iter().any(|entry| entry != BUILT_IN_REPORTER)
+                && reporters(old).as_ref() != Ok(&ConfigValue::List(entries.clone())) =>
+        {
+            Err(ConfigError::NotUpdatable(format!(
+                "Validation of dynamic config update of metric.reporters failed: only {BUILT_IN_REPORTER} is known, \
+                 reporters are not loaded as plugins"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The number of threads that is in effect under a name, that of a listener included.
+fn threads(layers: &BrokerLayers, name: &str) -> Option<i64> {
+    let named =
+        if layers.get(name).is_some() { name } else { listener_key(name).map_or(name, |(_, key)| key.name) };
+    let key = declared(broker_keys(), named)?;
+    let value = match layers.get(named) {
+        Some((text, _)) => key.parse(text),
+        None => key.default_value(),
+    };
+    match value {
+        Ok(ConfigValue::Number(count)) => Some(count),
+        _ => None,
+    }
+}
+
 /// Keys that may be set for one listener of all brokers.
 const LISTENER_KEYS_OF_CLUSTER: &[&str] =
     &["max.connections", "max.connection.creation.rate", "num.network.threads"];

@@ -14,6 +14,7 @@ pub(super) fn check_node(config: &BrokerConfig) -> Result<(), ConfigError> {
     check_listeners(config)?;
     check_replication(values)?;
     check_network(config)?;
+    check_cordoned(config)?;
     check_group_bounds(values)?;
     check_log_defaults(&config.layers)
 }
@@ -165,3 +166,24 @@ fn within(values: &ConfigValues, key: &str, low: &str, high: &str) -> Result<(),
     require(value >= values.long(low)?, || format!("{key} must be greater than or equal to {low}"))?;
     require(value <= values.long(high)?, || format!("{key} must be less than or equal to {high}"))
 }
+
+fn check_cordoned(config: &BrokerConfig) -> Result<(), ConfigError> {
+    let cordoned = config.values.list("cordoned.log.dirs")?;
+    if cordoned == [ALL_DIRECTORIES] {
+        return Ok(());
+    }
+    let missing: Vec<&str> = cordoned
+        .iter()
+        .filter(|directory| !config.logs.dirs.contains(directory))
+        .map(String::as_str)
+        .collect();
+    require(missing.is_empty(), || {
+        format!(
+            "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries : {}",
+            missing.join(", ")
+        )
+    })
+}
+
+/// Stands for every log directory.
+const ALL_DIRECTORIES: &str = "*";

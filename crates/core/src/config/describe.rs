@@ -73,7 +73,7 @@ pub fn describe_broker(broker: &BrokerLayers) -> Result<Vec<Description>, Config
     declared.chain(custom).collect()
 }
 
-/// The dynamic settings for all brokers, and nothing else.
+/// The dynamic settings for all brokers, and nothing else; as they were given, for Kafka reads them only where they are used.
 ///
 /// # Errors
 /// When a stored value does not fit.
@@ -85,6 +85,9 @@ pub fn describe_cluster_defaults(broker: &BrokerLayers) -> Result<Vec<Descriptio
         .map(|name| {
             let mut description = describe_broker_key(name, &only_cluster)?;
             description.synonyms.retain(|synonym| synonym.source == ConfigSource::DynamicDefaultBroker);
+            if !description.sensitive {
+                description.value = broker.cluster.get(name).cloned();
+            }
             Ok(description)
         })
         .collect()

@@ -1,4 +1,4 @@
-use super::alter::{AlterOperation, BrokerScope, alter, check_broker, check_topic};
+use super::alter::{AlterOperation, BrokerScope, alter, check_broker, check_topic, check_transition};
 use super::describe::{
     Description, describe_broker, describe_cluster_defaults, describe_group, describe_topic,
 };
@@ -306,6 +306,57 @@ fn a_broker_key_changes_only_where_its_update_mode_allows() {
             }
         }
     }
+}
+
+#[test]
+fn a_running_broker_changes_its_threads_a_step_at_a_time() {
+    for (key, before, after, works) in [
+        ("num.io.threads", None, Some("4"), true),
+        ("num.io.threads", None, Some("3"), false),
+        ("num.io.threads", Some("4"), Some("8"), true),
+        ("num.io.threads", Some("4"), Some("9"), false),
+        ("num.network.threads", None, Some("1"), true),
+        ("num.recovery.threads.per.data.dir", Some("9"), None, false),
+        ("log.cleaner.threads", Some("5"), Some("1"), false),
+        ("listener.name.internal.num.network.threads", None, Some("6"), true),
+        ("listener.name.internal.num.network.threads", None, Some("7"), false),
+        ("listener.name.internal.num.network.threads", Some("12"), None, false),
+        ("metric.reporters", None, Some("org.apache.kafka.common.metrics.JmxReporter"), true),
+        ("metric.reporters", None, Some(""), true),
+        ("metric.reporters", None, Some("a.Reporter"), false),
+        ("metric.reporters", Some("a.Reporter"), Some(" a.Reporter"), true),
+    ] {
+        let layers = |text: Option<&str>| BrokerLayers {
+            cluster: text.map_or_else(Properties::new, |text| properties(&[(key, text)])),
+            ..BrokerLayers::default()
+        };
+        let result = check_transition(&layers(before), &layers(after));
+        assert_eq!(result.is_ok(), works, "{key} from {before:?} to {after:?}: {result:?}");
+    }
+}
+
+#[test]
+fn doubles_are_those_of_java() {
+    let key = topic_keys().get("min.cleanable.dirty.ratio").unwrap();
+    for (text, shown) in [
+        (" NaN ", Some("NaN")),
+        ("-NaN", Some("NaN")),
+        ("nan", None),
+        ("inf", None),
+        ("Infinity", None),
+        ("0.5f", Some("0.5")),
+        (".5D", Some("0.5")),
+        ("1.", Some("1.0")),
+        ("+1e-1", Some("0.1")),
+        ("f", None),
+        ("1ff", None),
+        ("", None),
+    ] {
+        let value = key.parse(text).ok().and_then(|value| value.text());
+        assert_eq!(value.as_deref(), shown, "{text:?}");
+    }
+    let unlimited = broker_keys().get("log.cleaner.io.max.bytes.per.second").unwrap();
+    assert_eq!(unlimited.parse("-Infinity").unwrap().text().as_deref(), Some("-Infinity"));
 }
 
 fn find<'a>(all: &'a [Description], name: &str) -> &'a Description {

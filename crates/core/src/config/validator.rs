@@ -183,7 +183,8 @@ fn fraction_range(
     low: f64,
     high: f64,
 ) -> Result<(), ConfigError> {
-    if number.is_nan() || number < low {
+    // Java's comparisons let NaN through, and so does Kafka.
+    if number < low {
         invalid(key, value, format!("Value must be at least {low}"))
     } else if number > high {
         invalid(key, value, format!("Value must be no more than {high}"))

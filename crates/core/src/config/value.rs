@@ -62,7 +62,7 @@ impl ConfigValue {
             ConfigType::Short => number::<i16>(key, text, trimmed),
             ConfigType::Int => number::<i32>(key, text, trimmed),
             ConfigType::Long => number::<i64>(key, text, trimmed),
-            ConfigType::Double => trimmed.parse().map(Self::Double).map_err(|_| not_a_number(key, text)),
+            ConfigType::Double => double(trimmed).map(Self::Double).ok_or_else(|| not_a_number(key, text)),
             ConfigType::List => Ok(Self::List(list(trimmed))),
         }
     }
@@ -106,6 +106,15 @@ fn number<T: std::str::FromStr + Into<i64>>(
     trimmed.parse::<T>().map(|value| ConfigValue::Number(value.into())).map_err(|_| not_a_number(key, text))
 }
 
+/// A decimal number as Java reads it: `NaN` and `Infinity` in just these letters, with an `f` or `d` at the end if one likes.
+fn double(text: &str) -> Option<f64> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let named = ["NaN", "Infinity"].contains(&unsigned);
+    let digits = text.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(text);
+    let is_decimal = unsigned.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+    if named { text.parse().ok() } else { digits.parse().ok().filter(|_| is_decimal) }
+}
+
 fn not_a_number(key: &ConfigKey, text: &str) -> ConfigError {
     ConfigError::invalid(key.name, text, format!("Not a number of type {}", key.kind.name()))
 }
@@ -123,6 +132,9 @@ pub fn list(text: &str) -> Vec<String> {
 
 /// A double as Java writes it: `0.5`, `1.0E10`, `1.7976931348623157E308`.
 fn double_text(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
     let magnitude = value.abs();
     if magnitude == 0.0 || (1e-3..1e7).contains(&magnitude) || !value.is_finite() {
         return format!("{value:?}");

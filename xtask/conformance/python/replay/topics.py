@@ -65,6 +65,18 @@ def create_twice(side, version):
     return twice, create(side, version, row("topics-good"), row("bad name"), validate=True)
 
 
+@case("CreateTopics", "values are told as they were given", versions=at_least(5))
+def create_given(side, version):
+    given = {"max.message.bytes": " 5 ", "flush.messages": "007", "retention.ms": "+7", "min.cleanable.dirty.ratio": " .5", "preallocate": " TRUE ",
+             "cleanup.policy": " compact , delete ", "leader.replication.throttled.replicas": " 0:1 , 1:1 "}
+    def ask(name, **settings):
+        rows = [{"Name": key, "Value": value} for key, value in settings.items()]
+        return side.ask("CreateTopics", version, {"TimeoutMs": 10000, "ValidateOnly": True, "Topics": [
+            {"Name": name, "NumPartitions": 1, "ReplicationFactor": 1, "Configs": rows}]})
+    return [ask("topics-given", **given)] + [ask("topics-ratio", **{"min.cleanable.dirty.ratio": ratio}) for ratio in (
+        "NaN", "-NaN", "nan", "Infinity", "inf", "0.5f", ".5D", "1e-1", "1.", "-0.0", "f", "")]
+
+
 @case("CreateTopics", "names that collide in metrics")
 def create_collision(side, version):
     topic(side, "topics.collide")
@@ -242,6 +254,28 @@ def change_broker(side, version):
         change(side, version, BROKER, "", (SET, "group.consumer.assignment.interval.ms", "2147483647")), change(side, version, BROKER, "1", (SET, "listeners", "abc")),
     ]
     return answers
+
+
+@case("IncrementalAlterConfigs", "what a running broker cannot go over to at once")
+def change_running(side, version):
+    checked = lambda name, key, value: change(side, version, BROKER, name, (SET, key, value), validate=True)
+    rows = {"num.io.threads": "3 4 16 17 0", "num.network.threads": "6 7", "background.threads": "4 5 20 21", "num.recovery.threads.per.data.dir": "1 4 5",
+            "num.replica.fetchers": "2 3", "log.cleaner.threads": "2 3", "remote.log.reader.threads": "4 5 20 21", "listener.name.plaintext.num.network.threads": "6 7",
+            "metric.reporters": "no.such.Reporter org.apache.kafka.common.metrics.JmxReporter", "log.cleaner.min.cleanable.ratio": "NaN nan Infinity 0.5f 1d 2"}
+    return [checked(name, key, value) for name in ("1", "") for key, values in rows.items() for value in values.split()] + [
+        checked("1", "cordoned.log.dirs", value) for value in ("/no/such/folder", "*", "")]
+
+
+@case("DescribeConfigs", "the default of brokers as it was given")
+def describe_given(side, version):
+    change(side, 1, BROKER, "", (SET, "log.cleaner.io.max.bytes.per.second", " 1e9 "))
+    value = lambda: [c["Value"] for c in describe(side, 4, BROKER, "1", ["log.cleaner.io.max.bytes.per.second"])["Results"][0]["Configs"]]
+    until("the change", lambda: value() == ["1.0E9"])
+    try:
+        return [describe(side, version, BROKER, name, ["log.cleaner.io.max.bytes.per.second"]) for name in ("", "1")]
+    finally:
+        change(side, 1, BROKER, "", (DELETE, "log.cleaner.io.max.bytes.per.second", None))
+        until("the old value", lambda: value() != ["1.0E9"])
 
 
 @case("IncrementalAlterConfigs", "a group")
