@@ -277,6 +277,29 @@ fn check_crash(seed: u64, crash_after: Option<u64>) -> u64 {
 }
 
 #[test]
+fn a_producer_is_known_when_power_is_lost_after_all_its_records_were_deleted() {
+    for seed in 0..20 {
+        let disk = SeededDisk::new(seed);
+        let start =
+            |epoch| Node::start(Arc::new(disk.clone()), Path::new("/data"), settings(1), epoch).unwrap();
+        let node = start(0);
+        let mut producer = Producer { id: 1, sent: 0, acknowledged: 0 };
+        for _ in 0..30 {
+            producer.send(&node).unwrap();
+        }
+        assert_eq!(node.partition.delete_records(None).unwrap(), Offset(30));
+        drop(node);
+        disk.lose_power();
+        let node = start(1);
+        assert_eq!(node.partition.watermarks().end, Offset(30), "seed {seed}");
+        let again = batch(Compression::None, 1, 29, &[producer.value(29)], false);
+        let again = node.place(again, Origin::Client);
+        assert!(matches!(again, Err(PlaceError::Duplicate(_))), "seed {seed}: {again:?}");
+        producer.send(&node).unwrap();
+    }
+}
+
+#[test]
 fn nothing_acknowledged_under_flush_messages_is_lost_with_the_power() {
     let steps = check_crash(0, None);
     for seed in seeds(SEEDS, 0..200) {

@@ -101,6 +101,7 @@ impl Partition {
             return Ok(Followed::Outdated);
         }
         shared.state.check_failure()?;
+        let mut trimmed = None;
         let followed = match fetched.diverging {
             Some(theirs) => {
                 let end = shared.state.truncation(theirs);
@@ -110,10 +111,8 @@ impl Partition {
             None => {
                 self.append_fetched(&mut shared, asked.epoch, &fetched.records)?;
                 shared.state.follow_high(fetched.high);
-                if fetched.log_start > shared.state.start && fetched.log_start <= shared.state.high {
-                    self.log.trim(fetched.log_start)?;
-                    shared.state.trimmed(fetched.log_start);
-                }
+                let behind = shared.state.start < fetched.log_start && fetched.log_start <= shared.state.high;
+                trimmed = behind.then_some(fetched.log_start);
                 Followed::Appended(shared.state.end)
             }
         };
@@ -125,6 +124,9 @@ impl Partition {
             self.flush()?;
         } else {
             self.write_sidecars()?;
+        }
+        if let Some(start) = trimmed {
+            self.trim(start)?;
         }
         Ok(followed)
     }

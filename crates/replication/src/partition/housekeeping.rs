@@ -72,16 +72,21 @@ impl Partition {
     }
 
     /// Seals the span that is written to. Returns whether it ends at `end`: what was appended meanwhile is young, and stays
-    /// with the span.
+    /// with the span. What is known of producers is durable then: nothing else tells of them once the span is removed.
     fn roll_at(&self, end: Offset) -> Result<bool, LogError> {
         self.log.roll()?;
         self.shared.lock().state.save_producers();
+        self.write_sidecars()?;
+        self.flush()?;
         Ok(self.log.spans().iter().any(|span| span.base == end))
     }
 
     /// Moves the start of the log. With the lock of cuts held, and not that of what is shared: appends go on beside the
     /// removal of files.
     pub(super) fn trim(&self, start: Offset) -> Result<Offset, LogError> {
+        if start == self.watermarks().end {
+            self.roll_at(start)?;
+        }
         self.log.trim(start)?;
         let mut shared = self.shared.lock();
         shared.state.trimmed(start);
