@@ -162,6 +162,30 @@ async fn a_group_reads_on_where_it_left_off_and_is_moved() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_group_of_the_consumer_protocol_reads_on_and_shows_its_epochs() {
+    with_broker(async |vltava| {
+        let lines: String = (0..100).map(|n| format!("{n}\n")).collect();
+        vltava.out("produce jobs --partition 0", &lines).await;
+        let consume = "consume jobs --group work --group-protocol consumer";
+        let first = vltava.out(&format!("{consume} --from beginning --max-messages 30"), "").await;
+        let rest = vltava.out(&format!("{consume} --exit"), "").await;
+        assert_eq!(format!("{first}{rest}"), lines);
+        let described = &vltava.json("group describe work").await[0];
+        assert_eq!(
+            (&described["type"], &described["state"]),
+            (&Value::from("consumer"), &Value::from("Empty"))
+        );
+        let number = |field: &str| described[field].as_i64().unwrap();
+        let (epoch, target) = (number("epoch"), number("target_epoch"));
+        assert!(epoch >= 4 && target <= epoch, "two members have come and gone: {described}");
+        let text = vltava.out("group describe work", "").await;
+        assert!(text.contains(&format!("epoch {epoch}  target epoch {target}")), "{text}");
+        vltava.fails("consume jobs --group-protocol consumer", 2, "--group").await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn settings_are_shown_with_where_they_come_from() {
     with_broker(async |vltava| {
         vltava.out("topic create orders", "").await;

@@ -1,9 +1,11 @@
-//! A member of a classic group: join, share out, stay alive, commit, leave.
+//! A member of a group: join, share out, stay alive, commit, leave. What is here is the classic protocol, and what both have
+//! in common; the other one is in [`super::consumer_protocol`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
+use clap::ValueEnum;
 use tokio::time::Instant;
 use vltava_coordinator::generated::consumer_protocol::consumer_protocol_assignment::TopicPartition as AssignedTopic;
 use vltava_coordinator::generated::consumer_protocol::{
@@ -25,6 +27,7 @@ use vltava_protocol::offset_fetch_request::{
 };
 use vltava_protocol::sync_group_request::SyncGroupRequestAssignment;
 
+use super::consumer_protocol::Reconciled;
 use crate::cli::error::CliError;
 use crate::cli::offsets::TopicPartition;
 use crate::net::client::{Client, ClientError, Route};
@@ -43,6 +46,15 @@ const ASSIGNOR: &str = "range";
 /// The version of the subscription and assignment schemas: topics and user data, which every client reads.
 const SCHEMA_VERSION: i16 = 0;
 
+/// How the members of a group come to share partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GroupProtocol {
+    /// The members meet, and one of them assigns
+    Classic,
+    /// The broker assigns (KIP-848)
+    Consumer,
+}
+
 /// What a heartbeat tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -52,21 +64,25 @@ pub enum Step {
     Rejoin,
 }
 
-/// A member of a classic group that reads one topic.
+/// A member of a group that reads one topic.
 #[derive(Debug)]
 pub struct Membership {
-    client: Client,
-    group: String,
-    topic: String,
-    member: WireStr,
-    generation: i32,
-    beaten: Instant,
-    unsaved: BTreeMap<TopicPartition, Offset>,
+    pub(super) client: Client,
+    pub(super) group: String,
+    pub(super) topic: String,
+    pub(super) member: WireStr,
+    /// The generation, or the epoch of the member.
+    pub(super) generation: i32,
+    pub(super) beaten: Instant,
+    pub(super) unsaved: BTreeMap<TopicPartition, Offset>,
+    /// What a member of the consumer protocol knows besides.
+    pub(super) reconciled: Option<Reconciled>,
 }
 
 impl Membership {
     /// Not a member yet. `client` must be patient enough for a rebalance.
-    pub fn new(client: Client, group: &str, topic: &str) -> Self {
+    pub fn new(client: Client, group: &str, topic: &str, protocol: GroupProtocol) -> Self {
+        let reconciled = (protocol == GroupProtocol::Consumer).then(Reconciled::default);
         Self {
             client,
             group: group.to_owned(),
@@ -75,11 +91,15 @@ impl Membership {
             generation: -1,
             beaten: Instant::now(),
             unsaved: BTreeMap::new(),
+            reconciled,
         }
     }
 
     /// Joins, and returns what this member is to read.
     pub async fn join(&mut self) -> Result<BTreeSet<TopicPartition>, CliError> {
+        if self.reconciled.is_some() {
+            return self.reconcile().await;
+        }
         loop {
             let joined = self.join_once().await?;
             match ErrorCode::from_code(joined.error_code) {
@@ -102,8 +122,12 @@ impl Membership {
 
     /// Tells the coordinator that this member lives, when it is time to.
     pub async fn heartbeat(&mut self) -> Result<Step, CliError> {
-        if self.beaten.elapsed() < HEARTBEAT_INTERVAL {
+        let interval = self.reconciled.as_ref().map_or(HEARTBEAT_INTERVAL, |known| known.interval);
+        if self.beaten.elapsed() < interval {
             return Ok(Step::Read);
+        }
+        if self.reconciled.is_some() {
+            return self.beat().await;
         }
         let request = HeartbeatRequest {
             group_id: (&self.group).into(),
@@ -206,6 +230,9 @@ impl Membership {
         if self.member.is_empty() {
             return;
         }
+        if self.reconciled.is_some() {
+            return self.leave_consumer_group().await;
+        }
         let build = |version: i16| {
             let mut request =
                 LeaveGroupRequest { group_id: (&self.group).into(), ..LeaveGroupRequest::default() };
@@ -228,7 +255,7 @@ impl Membership {
         }
     }
 
-    fn route(&self) -> Route {
+    pub(super) fn route(&self) -> Route {
         Route::Coordinator(self.group.clone())
     }
 
@@ -346,7 +373,7 @@ fn ranges(members: usize, count: i32) -> Vec<Vec<i32>> {
     (0..members).map(|index| (start(index)..start(index + 1)).collect()).collect()
 }
 
-fn milliseconds(duration: Duration) -> i32 {
+pub(super) fn milliseconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
 }
 

@@ -1,5 +1,6 @@
 //! `vltava consume`: records as they come, from partitions of one's choice or as a member of a group.
 
+mod consumer_protocol;
 mod fetcher;
 mod format;
 mod membership;
@@ -21,7 +22,7 @@ use super::time;
 use crate::net::client::{Client, ClientError};
 use fetcher::{Fetched, Fetcher};
 use format::Format;
-use membership::{Membership, Step};
+use membership::{GroupProtocol, Membership, Step};
 
 pub use format::document as record_document;
 
@@ -29,7 +30,8 @@ pub use format::document as record_document;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without --group the partitions are read from --from, which is the end unless given. With --group they are shared
-with the other members, and read from where the group left off.
+with the other members, and read from where the group left off. A member of the classic protocol offers the assignor
+range, and joins no group whose other members know only others; in the consumer protocol the broker assigns.
 
 --format takes %t topic, %p partition, %o offset, %T timestamp, %k key, %v value, %h headers, %K and %V for their
 lengths, %% for a percent sign, \\n and \\t.
@@ -40,6 +42,7 @@ Examples:
   vltava consume orders --from -10 --partition 0
   vltava consume orders --from 2h --max-messages 100 --json
   vltava consume orders --group billing
+  vltava consume orders --group billing --group-protocol consumer
   vltava consume orders --from beginning --format '%p:%o %k=%v\\n'")]
 pub struct ConsumeArguments {
     /// Name of the topic
@@ -59,6 +62,9 @@ pub struct ConsumeArguments {
     /// Read as a member of this group and commit what was printed
     #[arg(long, short)]
     group: Option<String>,
+    /// How the members of the group come to share partitions
+    #[arg(long, value_enum, default_value = "classic", requires = "group", value_name = "PROTOCOL")]
+    group_protocol: GroupProtocol,
     /// Leave out records of transactions that are open or were aborted
     #[arg(long)]
     read_committed: bool,
@@ -263,8 +269,8 @@ impl Bounds {
 
 async fn as_member(arguments: &ConsumeArguments, group: &str, printer: &mut Printer) -> Result<(), CliError> {
     let patient = arguments.cluster.deadline() + membership::REBALANCE_TIMEOUT;
-    let mut membership =
-        Membership::new(arguments.cluster.client_with_deadline(patient), group, &arguments.topic);
+    let client = arguments.cluster.client_with_deadline(patient);
+    let mut membership = Membership::new(client, group, &arguments.topic, arguments.group_protocol);
     let stop = told_to_stop();
     tokio::pin!(stop);
     let outcome = loop {

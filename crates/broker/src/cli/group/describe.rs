@@ -40,7 +40,16 @@ struct Description {
     kind: &'static str,
     state: String,
     assignor: String,
+    /// Of a group of the consumer protocol.
+    epochs: Option<Epochs>,
     members: Vec<Member>,
+}
+
+/// How far a group of the consumer protocol is: members go from one epoch to the next as they take over what they are to have.
+struct Epochs {
+    group: i32,
+    /// The one that the target assignment was made for.
+    target: i32,
 }
 
 struct Member {
@@ -48,6 +57,8 @@ struct Member {
     instance: Option<String>,
     client: String,
     host: String,
+    /// Of a member of a group of the consumer protocol.
+    epoch: Option<i32>,
     partitions: BTreeSet<TopicPartition>,
 }
 
@@ -74,12 +85,14 @@ async fn describe_group(client: &mut Client, group: &str) -> Result<Description,
         instance: member.group_instance_id.as_deref().map(str::to_owned),
         client: member.client_id.to_string(),
         host: member.client_host.to_string(),
+        epoch: None,
         partitions: classic_assignment(member.member_assignment.clone()).unwrap_or_default(),
     });
     Ok(Description {
         kind: "classic",
         state: found.group_state.to_string(),
         assignor: found.protocol_data.to_string(),
+        epochs: None,
         members: members.collect(),
     })
 }
@@ -113,12 +126,14 @@ async fn describe_consumer(client: &mut Client, group: &str) -> Result<Option<De
         instance: member.instance_id.as_deref().map(str::to_owned),
         client: member.client_id.to_string(),
         host: member.client_host.to_string(),
+        epoch: Some(member.member_epoch),
         partitions: partitions(&member.assignment),
     });
     Ok(Some(Description {
         kind: "consumer",
         state: found.group_state.to_string(),
         assignor: found.assignor_name.to_string(),
+        epochs: Some(Epochs { group: found.group_epoch, target: found.assignment_epoch }),
         members: members.collect(),
     }))
 }
@@ -174,14 +189,19 @@ fn text(
     let rows = rows(description, committed);
     let total: i64 = rows.keys().filter_map(|key| lag(committed.get(*key), ends.get(*key))).sum();
     let assignor = output::or_dash(Some(&description.assignor));
+    let epochs = description.epochs.as_ref();
+    let epochs = epochs.map_or_else(String::new, |Epochs { group, target }| {
+        format!("  epoch {group}  target epoch {target}")
+    });
     let mut text = format!(
-        "Group {group}  {}  {}  assignor {assignor}  {} members  lag {total}\n",
+        "Group {group}  {}  {}{epochs}  assignor {assignor}  {} members  lag {total}\n",
         description.kind,
         description.state,
         description.members.len()
     );
     let mut table =
-        Table::new(&["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "CLIENT", "HOST", "MEMBER"]);
+        Table::new(&["TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "CLIENT", "HOST", "MEMBER", "EPOCH"]);
+    let epoch = |member: &Member| member.epoch.map_or("-".to_owned(), |epoch| epoch.to_string());
     let number = |offset: Option<i64>| offset.map_or("-".to_owned(), |offset| offset.to_string());
     for (key, member) in rows {
         table.row(vec![
@@ -193,6 +213,7 @@ fn text(
             output::or_dash(member.map(|member| member.client.as_str())),
             output::or_dash(member.map(|member| member.host.as_str())),
             output::or_dash(member.map(|member| member.instance.as_deref().unwrap_or(&member.id))),
+            member.map_or("-".to_owned(), epoch),
         ]);
     }
     for idle in description.members.iter().filter(|member| member.partitions.is_empty()) {
@@ -206,6 +227,7 @@ fn text(
             idle.client.clone(),
             idle.host.clone(),
             idle.id.clone(),
+            epoch(idle),
         ]);
     }
     text.push_str(&table.render());
@@ -228,12 +250,23 @@ fn document(
             "member": member.map(|member| member.id.as_str()),
         })
     };
-    let member = |member: &Member| json!({ "id": member.id, "instance": member.instance, "client": member.client, "host": member.host, "partitions": member.partitions.len() });
+    let member = |member: &Member| {
+        json!({
+            "id": member.id,
+            "instance": member.instance,
+            "client": member.client,
+            "host": member.host,
+            "epoch": member.epoch,
+            "partitions": member.partitions.len(),
+        })
+    };
     json!({
         "group": group,
         "type": description.kind,
         "state": description.state,
         "assignor": description.assignor,
+        "epoch": description.epochs.as_ref().map(|epochs| epochs.group),
+        "target_epoch": description.epochs.as_ref().map(|epochs| epochs.target),
         "members": description.members.iter().map(member).collect::<Value>(),
         "partitions": rows(description, committed).into_iter().map(partition).collect::<Value>(),
     })
