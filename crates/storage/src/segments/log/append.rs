@@ -1,4 +1,10 @@
 //! Appending: into which segment, and the one write.
+//!
+//! Why a new segment's file is made under the lock, by the append that needs it: its name is the offset of its first record,
+//! which nobody knows before. A file that was prepared beside would have to be renamed at that moment, which is a change of
+//! the folder, too. Measured on ext4, in microseconds: making takes 25 and renaming 18 as a median. While other programs
+//! write, making takes 800, and one in a hundred 17,000 to 28,000; but then one in a thousand writes of 16 KiB waits for
+//! 2,000 to 28,000, and there are 65,000 of those to a segment of 1 GiB.
 
 use std::io::IoSlice;
 use std::sync::Arc;
