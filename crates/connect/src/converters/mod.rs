@@ -6,6 +6,8 @@ mod json;
 mod plain;
 mod registry;
 
+#[cfg(feature = "http")]
+pub use self::registry::registries;
 pub use self::registry::{Registries, registry_plugins};
 
 use self::each::{Each, Format};

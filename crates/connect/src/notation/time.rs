@@ -444,7 +444,7 @@ mod tests {
             ("EEEE MMMM G", "Friday November AD"),
             ("DDD u F", "324 5 3"),
             ("kk KK hh", "15 03 03"),
-            ("z zzzz X XXX", "UTC Coordinated Universal Time Z Z"),
+            ("z zzzz X XX", "UTC Coordinated Universal Time Z Z"),
             ("''yyyy'' 'o''clock'", "'2026' o'clock"),
             ("yyyyy SSSSS", "02026 00006"),
             ("Y-w W", "2026-47 3"),

@@ -5,6 +5,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+#[cfg(feature = "http")]
+use super::registries;
 use super::{Registries, registry_plugins};
 use crate::convert::{CONVERTER_TYPE, Converter, Decoding, Encoding};
 use crate::error::{ConnectError, ErrorKind};
@@ -211,6 +213,28 @@ async fn schemas_and_data_come_back_as_they_went() {
     assert_eq!(memory.0.lock().iter().map(|(subject, _)| subject.as_str()).next(), Some("t-value"));
     assert_eq!(encode(&*converter, &Datum::default()).await.expect("null"), None);
     assert_eq!(decode(&*converter, None).await.expect("null"), Datum::default());
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn the_registry_is_the_one_of_the_address_or_of_the_process() {
+    let memory: Arc<dyn RegistryClient> = Arc::new(Memory::default());
+    let with = |url: &str| Config::from([("schema.registry.url".to_owned(), url.to_owned())]);
+    let cases = [
+        (None, None, "schema.registry.url must be set: this process has no registry"),
+        (Some(Arc::clone(&memory)), None, ""),
+        (Some(memory), Some("http://127.0.0.1:8081"), ""),
+        (None, Some("http://127.0.0.1:8081"), ""),
+        (None, Some("ftp://127.0.0.1"), "schema.registry.url"),
+    ];
+    for (of_process, url, expected) in cases {
+        let found = registries(of_process)(&url.map(with).unwrap_or_default());
+        let message = found.err().map(|error| error.message).unwrap_or_default();
+        assert!(
+            message.contains(expected) && message.is_empty() == expected.is_empty(),
+            "{url:?}: {message}"
+        );
+    }
 }
 
 #[tokio::test]
