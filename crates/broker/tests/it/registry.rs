@@ -474,6 +474,24 @@ async fn others_may_write_into_the_topic_at_any_time() {
     broker.shutdown().await;
 }
 
+/// Creates the topic `t`, which asks for schemas of its values.
+async fn create_asking(kafka: &mut crate::client::Client, level: &str) {
+    let config = CreatableTopicConfig {
+        name: "vltava.schema.validation.value".into(),
+        value: Some(level.to_owned().into()),
+    };
+    let topic = CreatableTopic {
+        name: "t".into(),
+        num_partitions: 1,
+        replication_factor: 1,
+        configs: vec![config],
+        ..CreatableTopic::default()
+    };
+    let create =
+        CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..CreateTopicsRequest::default() };
+    assert_eq!(kafka.ask(&create, 7).await.topics[0].error_code, 0);
+}
+
 #[tokio::test]
 async fn a_topic_may_ask_for_schemas_of_its_records() {
     let (broker, client) = Client::start().await;
@@ -498,20 +516,7 @@ async fn a_topic_may_ask_for_schemas_of_its_records() {
         ("payload", b"\0\0\0\0\x01\xff", Some("it is not what schema 1 of subject 't-value' says")),
         ("payload", b"\0\0\0\0\x01\x02", None),
     ] {
-        let config = CreatableTopicConfig {
-            name: "vltava.schema.validation.value".into(),
-            value: Some(level.to_owned().into()),
-        };
-        let topic = CreatableTopic {
-            name: "t".into(),
-            num_partitions: 1,
-            replication_factor: 1,
-            configs: vec![config],
-            ..CreatableTopic::default()
-        };
-        let create =
-            CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..CreateTopicsRequest::default() };
-        assert_eq!(kafka.ask(&create, 7).await.topics[0].error_code, 0);
+        create_asking(&mut kafka, level).await;
         let answer = kafka.ask(&produce_bytes("t", batch_of("k", value), -1), PRODUCE).await;
         let answer = &answer.responses[0].partition_responses[0];
         let code = ErrorCode::from_code(answer.error_code);
@@ -542,20 +547,7 @@ async fn a_partition_that_is_named_twice_is_refused_as_a_whole() {
         .check("POST", "/subjects/t-value/versions", json!({"schema": "\"int\""}), 200, json!({"id": 1}))
         .await;
     let mut kafka = crate::client::Client::connect(broker.address()).await;
-    let config = CreatableTopicConfig {
-        name: "vltava.schema.validation.value".into(),
-        value: Some("payload".to_owned().into()),
-    };
-    let topic = CreatableTopic {
-        name: "t".into(),
-        num_partitions: 1,
-        replication_factor: 1,
-        configs: vec![config],
-        ..CreatableTopic::default()
-    };
-    let create =
-        CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..CreateTopicsRequest::default() };
-    assert_eq!(kafka.ask(&create, 7).await.topics[0].error_code, 0);
+    create_asking(&mut kafka, "payload").await;
     let (right, wrong) = (&b"\0\0\0\0\x01\x02"[..], &b"nothing"[..]);
     for (first, second, written) in
         [(right, wrong, 0), (wrong, right, 0), (wrong, wrong, 0), (right, right, 2)]
