@@ -36,6 +36,8 @@ pub struct Broker {
     pub(crate) http: Vec<SocketAddr>,
     /// Where the schema registry is served at the root.
     pub(crate) registry: Vec<SocketAddr>,
+    /// Where Connect is served at the root.
+    pub(crate) connect: Vec<SocketAddr>,
     /// Everything that is served over HTTP.
     pub(crate) http_connections: TaskTracker,
     /// Ends the accepting of connections and the background work.
@@ -132,6 +134,12 @@ impl Broker {
         self.registry.first().copied()
     }
 
+    /// Where Connect is served over HTTP, at the root; `None` when it is not.
+    #[must_use]
+    pub fn connect_address(&self) -> Option<SocketAddr> {
+        self.connect.first().copied()
+    }
+
     /// The schema registry, for serializers of this process: they need no HTTP.
     pub fn schema_registry(&self) -> Arc<dyn RegistryClient> {
         Arc::new(InProcess(self.node.clone()))
@@ -180,6 +188,8 @@ impl Broker {
     /// Ends the broker: answers what has begun, closes the logs, and marks the shutdown as clean.
     pub async fn shutdown(mut self) {
         info!("shutting down");
+        // Its tasks are clients, and have something left to write.
+        self.node.connect.shutdown().await;
         self.stop.cancel();
         self.node.connections.close_all();
         if tokio::time::timeout(DRAIN_TIMEOUT, self.node.connections.drained()).await.is_err() {

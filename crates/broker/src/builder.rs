@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tracing::warn;
+use vltava_connect::plugins::Plugin;
 use vltava_connect::schema::SchemaFormat;
 use vltava_coordinator::assignor::Assignor;
 use vltava_core::log::LogStore;
@@ -41,6 +42,7 @@ pub(crate) struct Parts {
     pub(crate) assignors: Vec<Arc<dyn Assignor>>,
     pub(crate) log_levels: Option<LogLevels>,
     pub(crate) formats: Vec<Arc<dyn SchemaFormat>>,
+    pub(crate) plugins: Vec<Plugin>,
 }
 
 impl Builder {
@@ -92,6 +94,14 @@ impl Builder {
     #[must_use]
     pub fn schema_format(mut self, format: Arc<dyn SchemaFormat>) -> Builder {
         self.parts.formats.push(format);
+        self
+    }
+
+    /// Offers a connector, transform, predicate or converter of your own to Connect; one of the class of a built-in plugin takes
+    /// its place.
+    #[must_use]
+    pub fn plugin(mut self, plugin: Plugin) -> Builder {
+        self.parts.plugins.push(plugin);
         self
     }
 

@@ -4,6 +4,7 @@ pub mod authorizer;
 mod broker;
 mod brokers;
 mod builder;
+pub mod builtins;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -13,6 +14,7 @@ pub mod reference;
 mod api;
 mod auto_create;
 mod compaction;
+mod connect;
 mod coordinators;
 mod fetch_session;
 mod groups;
@@ -35,6 +37,7 @@ mod transactions;
 
 pub use broker::{Broker, StartError};
 pub use builder::Builder;
+pub use connect::{properties as connect_properties, run as connect};
 pub use log_levels::LogLevels;
 pub use serve::serve;
 

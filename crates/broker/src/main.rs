@@ -9,16 +9,30 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{fmt, reload};
 use vltava_broker::LogLevels;
+use vltava_broker::cli::Task;
 use vltava_broker::config::LoadedConfig;
+use vltava_connect::settings::Config;
 
 fn main() -> ExitCode {
-    vltava_broker::cli::run(|loaded| serve(loaded).map_err(|error| format!("{error:#}")))
+    vltava_broker::cli::run(|task| {
+        match task {
+            Task::Serve(loaded) => serve(*loaded),
+            Task::Connect { config, connectors } => connect(config, connectors),
+        }
+        .map_err(|error| format!("{error:#}"))
+    })
 }
 
 fn serve(loaded: LoadedConfig) -> anyhow::Result<()> {
     let levels = log()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(vltava_broker::serve(loaded, levels))?)
+}
+
+fn connect(config: Config, connectors: Vec<Config>) -> anyhow::Result<()> {
+    let levels = log()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(vltava_broker::connect(config, connectors, levels))?)
 }
 
 /// Logs to standard error, at the levels of `RUST_LOG`: `info,openraft=warn` without it.

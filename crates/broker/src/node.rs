@@ -25,6 +25,7 @@ use vltava_replication::quorum::Quorum;
 use vltava_replication::runtime::{ShardHandle, Shards};
 
 use crate::authorizer::Authorizer;
+use crate::connect::ConnectService;
 use crate::fetch_session::{FetchSessions, SessionId};
 use crate::log_levels::LogLevels;
 use crate::metrics::Metrics;
@@ -59,6 +60,7 @@ pub(crate) struct Node {
     pub(crate) groups: Shards<GroupCoordinator>,
     pub(crate) transactions: Shards<TransactionCoordinator>,
     pub(crate) registry: RegistryService,
+    pub(crate) connect: Arc<ConnectService>,
     pub(crate) producer_ids: ProducerIds,
     /// The controller quorum.
     pub(crate) quorum: Arc<Quorum>,

@@ -42,8 +42,9 @@ use vltava_storage::segments::{SegmentStore, SegmentStoreOptions};
 use crate::broker::{Broker, Listening, StartError};
 use crate::builder::Parts;
 use crate::clock::SystemClock;
+use crate::connect::{self, ConnectService};
 use crate::fetch_session::FetchSessions;
-use crate::http::{self, HttpServer, Role};
+use crate::http::{HttpServer, Role};
 use crate::metrics::Metrics;
 use crate::net::connection::MEMORY_UNIT;
 use crate::net::connections::{ConnectionLimits, Connections};
@@ -67,7 +68,7 @@ const SESSION_IDLE_MIN: Duration = Duration::from_secs(120);
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -> Result<Broker, StartError> {
-    let Parts { store, authorizer, assignors, log_levels, formats } = parts;
+    let Parts { store, authorizer, assignors, log_levels, formats, plugins } = parts;
     let clock: Arc<dyn Clock> = SystemClock::new();
     let place = quorum_place(&config, store.is_some());
     let metrics = Arc::new(Metrics::default());
@@ -91,7 +92,7 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
         clock,
         stores: storage.stores,
         authorizer,
-        log_levels,
+        log_levels: log_levels.clone(),
         connections: Connections::new(ConnectionLimits::from(&config.network)),
         request_memory: Arc::new(Semaphore::new(request_memory_units(&config))),
         fetch_sessions: FetchSessions::new(
@@ -104,6 +105,7 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
         groups,
         transactions,
         registry,
+        connect: ConnectService::new(log_levels, plugins),
         producer_ids: ProducerIds::default(),
         metadata: quorum.watch(),
         follower_failure,
@@ -129,12 +131,17 @@ async fn bring_up(
     let listeners = bind(&node).await?;
     let http = HttpServer::bind(Role::Node, &node.config.http.node).await?;
     let registry = HttpServer::bind(Role::Registry, &node.config.http.registry).await?;
-    http::warn_of_unserved(&node.config.http.connect);
+    let address = listeners.iter().map(Listener::listening).find(|listener| !listener.controller);
+    let embedded = address.and_then(|listener| connect::embedded(&node.config, listener.address));
+    let connect_listeners = if embedded.is_some() { &*node.config.http.connect } else { &[] };
+    let connect = HttpServer::bind(Role::Connect, connect_listeners).await?;
+    let connect_addresses = connect.addresses();
     let (http_addresses, registry_addresses) = (http.addresses(), registry.addresses());
     let listening: Vec<Listening> = listeners.iter().map(Listener::listening).collect();
     // Before anything that may take long, so that whoever watches over the node is told that it starts.
     let http_connections = TaskTracker::new();
     tasks.spawn(http.serve(node.clone(), stop.clone(), http_connections.clone()));
+    tasks.spawn(connect.serve(node.clone(), stop.clone(), http_connections.clone()));
     tasks.spawn(replicas::follow(node.clone(), committed));
     tasks.spawn(markers::run(node.clone(), markers, stop.clone()));
     elected(&node).await?;
@@ -146,12 +153,17 @@ async fn bring_up(
     node.started.store(true, Ordering::Relaxed);
     tasks.spawn(registry.serve(node.clone(), stop.clone(), http_connections.clone()));
     tasks.spawn(housekeeping::run(node.clone(), stop.clone()));
+    if let Some(config) = embedded {
+        let (node, listening, stop) = (node.clone(), connect_addresses.clone(), stop.clone());
+        tasks.spawn(async move { node.connect.start_embedded(config, listening, stop).await });
+    }
     let cleaner = tokio::spawn(compaction::run(node.clone(), stop.clone()));
     Ok(Broker {
         node,
         listeners: listening,
         http: http_addresses,
         registry: registry_addresses,
+        connect: connect_addresses,
         http_connections,
         stop,
         tasks,

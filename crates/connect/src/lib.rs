@@ -17,4 +17,10 @@ pub mod notation;
 mod schema_check;
 pub mod transforms;
 
+pub mod topics;
+pub mod worker;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
 pub mod schema;

@@ -14,11 +14,14 @@ pub enum Share {
     Groups,
     /// The schema registry.
     Registry,
+    /// Connect.
+    Connect,
 }
 
 impl Share {
     /// Every share, in the order in which they are told.
-    pub const ALL: [Share; 4] = [Share::Build, Share::Clients, Share::Groups, Share::Registry];
+    pub const ALL: [Share; 5] =
+        [Share::Build, Share::Clients, Share::Groups, Share::Registry, Share::Connect];
 
     /// What it is called in the report.
     pub fn name(self) -> &'static str {
@@ -27,6 +30,7 @@ impl Share {
             Share::Clients => "core clients",
             Share::Groups => "groups",
             Share::Registry => "registry",
+            Share::Connect => "connect",
         }
     }
 
@@ -37,6 +41,7 @@ impl Share {
             Share::Clients => 12,
             Share::Groups => 10,
             Share::Registry => 5,
+            Share::Connect => 8,
         };
         Duration::from_secs(minutes * 60)
     }

@@ -46,6 +46,8 @@ pub struct Suite {
     pub begins_with_kafka: bool,
     /// Whether it compares with an Apache Kafka, which is started beside the server under test.
     pub needs_oracle: bool,
+    /// Whether it starts workers of Connect, Kafka's and ours.
+    pub starts_connect: bool,
     /// Whether one of its checks runs for as long as `--seconds` says.
     pub takes_budget: bool,
     /// The longest that one check may take.
@@ -87,6 +89,7 @@ const fn suite(name: &'static str, about: &'static str, program: Program, check_
         controls_server: false,
         begins_with_kafka: false,
         needs_oracle: false,
+        starts_connect: false,
         takes_budget: false,
         check_limit,
     }
@@ -192,6 +195,17 @@ pub const SUITES: &[Suite] = &[
             "franz-go's schema registry client and serializer (Go)",
             Program::Go("registry"),
             60,
+        )
+    },
+    Suite {
+        share: Share::Connect,
+        needs_oracle: true,
+        starts_connect: true,
+        ..suite(
+            "connect-rest",
+            "a worker of Kafka Connect and ours: the same calls, the same answers; topics handed over; kills",
+            Program::Python("connect_rest.py"),
+            150,
         )
     },
     Suite {

@@ -28,6 +28,7 @@ use anyhow::{Context, bail};
 use self::cache::Cache;
 use self::catalogue::{Program, SUITES, Suite};
 use self::report::Report;
+use self::server::jars::{self, jars};
 use self::server::{Kind, Server};
 use crate::ci::Tally;
 
@@ -203,6 +204,10 @@ fn run_suite(suite: &Suite, options: &Options, cache: &Cache, report: &mut Repor
         .env("SECONDS_BUDGET", options.seconds.to_string())
         .env("ROUNDS", options.rounds.to_string())
         .env("EVENTS", options.events.to_string());
+    if suite.starts_connect {
+        let libraries = jars(cache, &cache::programs().join("kafka"), jars::TOOLS)?;
+        command.env("CONNECT_LIBRARIES", libraries).env("BINARY", server::binary(options.binary.as_deref())?);
+    }
     if suite.needs_oracle {
         let oracle = Server::start(Kind::Kafka, None, cache, &folder.join("oracle"))?;
         command.env("ORACLE", oracle.address());

@@ -7,6 +7,8 @@
 mod arguments;
 mod completion;
 mod config;
+mod connect;
+mod connector;
 mod consume;
 mod error;
 mod group;
@@ -22,6 +24,8 @@ mod transaction;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use vltava_connect::settings::Config;
 
 use crate::config::{ConfigFile, LoadedConfig, load};
 use error::CliError;
@@ -48,6 +52,7 @@ Examples:
   vltava consume orders --from beginning --exit
   vltava group describe billing -b broker:9092
   vltava schema register orders-value order.avsc
+  vltava connector list
   vltava log dump data/orders-0 --deep";
 
 #[derive(Debug, Subcommand)]
@@ -73,6 +78,11 @@ enum Command {
     /// Register, check and delete schemas, and set their compatibility, in any registry
     #[command(subcommand)]
     Schema(schema::SchemaCommand),
+    /// Run a Connect worker against any cluster
+    Connect(connect::ConnectArguments),
+    /// Create, watch and change connectors, of any Connect worker
+    #[command(subcommand)]
+    Connector(connector::ConnectorCommand),
     /// Look into the files of a log
     #[command(subcommand)]
     Log(log::LogCommand),
@@ -112,8 +122,22 @@ impl ServeArguments {
     }
 }
 
-/// Runs the command line of this process. `serve` runs a node until it is told to stop.
-pub fn run(serve: impl FnOnce(LoadedConfig) -> Result<(), String>) -> ExitCode {
+/// What a process is there for until it is told to stop.
+#[derive(Debug)]
+pub enum Task {
+    /// To be a node.
+    Serve(Box<LoadedConfig>),
+    /// To be a worker of Connect.
+    Connect {
+        /// Its settings.
+        config: Config,
+        /// Connectors to create.
+        connectors: Vec<Config>,
+    },
+}
+
+/// Runs the command line of this process. `serve` does a task until it is told to stop.
+pub fn run(serve: impl FnOnce(Task) -> Result<(), String>) -> ExitCode {
     let cli = Cli::parse();
     match execute(cli, serve) {
         Ok(()) | Err(CliError::Closed) => ExitCode::SUCCESS,
@@ -124,9 +148,13 @@ pub fn run(serve: impl FnOnce(LoadedConfig) -> Result<(), String>) -> ExitCode {
     }
 }
 
-fn execute(cli: Cli, serve: impl FnOnce(LoadedConfig) -> Result<(), String>) -> Result<(), CliError> {
+fn execute(cli: Cli, serve: impl FnOnce(Task) -> Result<(), String>) -> Result<(), CliError> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Serve(arguments) => serve(arguments.load()?).map_err(CliError::Failed),
+        Command::Serve(arguments) => {
+            serve(Task::Serve(Box::new(arguments.load()?))).map_err(CliError::Failed)
+        }
+        Command::Connect(arguments) => serve(arguments.task()?).map_err(CliError::Failed),
+        Command::Connector(command) => client(connector::run(command)),
         Command::Topic(command) => client(topic::run(command)),
         Command::Produce(arguments) => client(produce::run(arguments)),
         Command::Consume(arguments) => client(consume::run(arguments)),

@@ -77,7 +77,11 @@ impl ConfigFile {
         self.path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
     }
 
-    fn entries(&self) -> Result<Vec<Entry>, LoadError> {
+    /// The keys of the file, in their order.
+    ///
+    /// # Errors
+    /// [`LoadError::Syntax`].
+    pub fn entries(&self) -> Result<Vec<Entry>, LoadError> {
         let entries =
             if self.is_toml() { flat_toml::parse(&self.text) } else { properties::parse(&self.text) };
         entries.map_err(|error| LoadError::Syntax { path: self.path.clone(), error })

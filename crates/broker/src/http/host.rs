@@ -9,8 +9,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::http::header::HOST;
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -27,6 +27,20 @@ pub(super) async fn check(hosts: Arc<BTreeSet<String>>, request: Request, next: 
         }
         _ => (StatusCode::BAD_REQUEST, "a request needs one Host header\n").into_response(),
     }
+}
+
+/// A page of another site may not reach a server through the user's browser, which tells whose page it is.
+///
+/// # Errors
+/// What to answer with a 403.
+pub(super) fn check_origin(headers: &HeaderMap, hosts: &BTreeSet<String>) -> Result<(), &'static str> {
+    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or_default();
+    let named = origin.split_once("://").map(|(_, host)| host);
+    if named.is_some_and(|named| is_ours(named, hosts)) {
+        return Ok(());
+    }
+    Err("pages of other sites may not use this server")
 }
 
 /// Whether a host, with or without a port, is one that requests may name.

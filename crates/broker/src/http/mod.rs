@@ -8,6 +8,7 @@
 //! Why beside the listeners of Kafka's protocol and not on them: a probe has to be answered when no connection of a
 //! client is any more.
 
+pub(crate) mod connect;
 mod health;
 mod host;
 mod registry;
@@ -35,13 +36,14 @@ use tracing::{debug, info, warn};
 use vltava_core::config::HttpListener;
 
 use crate::broker::StartError;
+use crate::connect::ConnectService;
 use crate::metrics::{collect, exposition};
 use crate::node::Node;
 
 /// The most connections at a time, over all listeners for metrics and health.
 const CONNECTIONS_MAX: usize = 64;
-/// The most connections at a time, over all listeners of the registry.
-const REGISTRY_CONNECTIONS_MAX: usize = 4096;
+/// The most connections at a time, over all listeners of the registry, and as many over those of Connect.
+const API_CONNECTIONS_MAX: usize = 4096;
 /// How long a connection may take for the head of a request, and how long it may be silent between requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes of a request's head.
@@ -63,6 +65,8 @@ pub(crate) enum Role {
     Node,
     /// The schema registry.
     Registry,
+    /// Connect.
+    Connect,
 }
 
 impl Role {
@@ -70,6 +74,7 @@ impl Role {
         match self {
             Role::Node => "vltava.http.listeners",
             Role::Registry => "vltava.registry.listeners",
+            Role::Connect => "vltava.connect.listeners",
         }
     }
 
@@ -77,13 +82,14 @@ impl Role {
         match self {
             Role::Node => "metrics and health",
             Role::Registry => "the schema registry",
+            Role::Connect => "Connect",
         }
     }
 
     fn connections_max(self) -> usize {
         match self {
             Role::Node => CONNECTIONS_MAX,
-            Role::Registry => REGISTRY_CONNECTIONS_MAX,
+            Role::Registry | Role::Connect => API_CONNECTIONS_MAX,
         }
     }
 }
@@ -132,14 +138,31 @@ impl HttpServer {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 
-    /// Serves until `stop`; what was begun is answered. Whoever holds `connections` can wait for that: until then they hold the
-    /// node.
+    /// Serves the node or its registry until `stop`; what was begun is answered. Whoever holds `connections` can wait for
+    /// that: until then they hold the node.
     pub(crate) async fn serve(self, node: Arc<Node>, stop: CancellationToken, connections: TaskTracker) {
-        let hosts = Arc::new(self.hosts);
+        let hosts = Arc::new(self.hosts.clone());
         let routes = match self.role {
             Role::Node => routes(Shared { node, stop: stop.clone() }, hosts),
             Role::Registry => checked(registry::routes(node, hosts.clone()), hosts),
+            Role::Connect => checked(connect::routes(node.connect.clone(), hosts.clone(), ""), hosts),
         };
+        self.serve_routes(routes, stop, connections).await;
+    }
+
+    /// Serves Connect alone.
+    pub(crate) async fn serve_connect(
+        self,
+        service: Arc<ConnectService>,
+        stop: CancellationToken,
+        connections: TaskTracker,
+    ) {
+        let hosts = Arc::new(self.hosts.clone());
+        let routes = checked(connect::routes(service, hosts.clone(), ""), hosts);
+        self.serve_routes(routes, stop, connections).await;
+    }
+
+    async fn serve_routes(self, routes: Router, stop: CancellationToken, connections: TaskTracker) {
         let places = Arc::new(Semaphore::new(self.role.connections_max()));
         for socket in self.sockets {
             let accepting =
@@ -152,13 +175,6 @@ impl HttpServer {
     }
 }
 
-/// Says that addresses were configured which nothing in this release listens on.
-pub(crate) fn warn_of_unserved(connect: &[HttpListener]) {
-    if connect.iter().any(|listener| listener.configured) {
-        warn!("vltava.connect.listeners is set, but this release serves nothing there; remove it");
-    }
-}
-
 async fn bind(listener: &HttpListener) -> std::io::Result<TcpListener> {
     let host = if listener.host.is_empty() { "0.0.0.0" } else { &listener.host };
     let unknown = || std::io::Error::new(std::io::ErrorKind::NotFound, "the host name has no address");
@@ -168,6 +184,7 @@ async fn bind(listener: &HttpListener) -> std::io::Result<TcpListener> {
 
 fn routes(shared: Shared, hosts: Arc<BTreeSet<String>>) -> Router {
     let registry = registry::routes(shared.node.clone(), hosts.clone());
+    let connect = connect::routes(shared.node.connect.clone(), hosts.clone(), "/connect");
     let own = Router::new()
         .route("/", get(index))
         .route("/metrics", get(metrics))
@@ -175,7 +192,8 @@ fn routes(shared: Shared, hosts: Arc<BTreeSet<String>>) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .with_state(shared)
-        .nest("/registry", registry);
+        .nest("/registry", registry)
+        .nest("/connect", connect);
     checked(own, hosts)
 }
 

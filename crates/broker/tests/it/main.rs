@@ -7,6 +7,7 @@
 mod client;
 mod command_line;
 mod compaction;
+mod connect;
 mod connections;
 mod crash;
 mod disks;

@@ -21,7 +21,7 @@ fn with_registry() -> Builder {
 }
 
 /// A server and what it is asked.
-pub(crate) struct Client(SocketAddr);
+pub(crate) struct Client(pub(crate) SocketAddr);
 
 impl Client {
     pub(crate) async fn start() -> (Broker, Client) {
@@ -31,7 +31,13 @@ impl Client {
     }
 
     /// The status, headers and body of an answer.
-    async fn exchange(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, String) {
+    pub(crate) async fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> (u16, String, String) {
         let mut stream = TcpStream::connect(self.0).await.unwrap();
         let length = body.len();
         let request = format!(

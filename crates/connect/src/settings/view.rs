@@ -16,10 +16,10 @@ pub struct DefinitionView {
     pub importance: &'static str,
     pub documentation: String,
     pub group: Option<String>,
+    pub order_in_group: i32,
     pub width: &'static str,
     pub display_name: String,
     pub dependents: Vec<String>,
-    pub order: i32,
 }
 
 /// What was given for a setting, and what is wrong with it.
@@ -72,10 +72,10 @@ impl Setting {
             importance: self.importance.name(),
             documentation: self.documentation.clone(),
             group: self.group.clone(),
+            order_in_group: self.order_in_group,
             width: self.width.name(),
             display_name: if titled { &self.display_name } else { &self.name }.clone(),
             dependents: self.dependents.clone(),
-            order: self.order_in_group,
         }
     }
 

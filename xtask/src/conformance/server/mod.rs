@@ -7,7 +7,7 @@ mod kafka;
 pub mod port;
 mod vltava;
 
-pub use self::vltava::built;
+pub use self::vltava::{built, chosen as binary};
 
 use std::fs::File;
 use std::io::{Read, Write};

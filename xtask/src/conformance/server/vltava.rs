@@ -8,14 +8,19 @@ use super::Launch;
 
 /// `vltava serve` with a properties file.
 pub fn launch(binary: Option<&Path>, properties: &Path) -> anyhow::Result<Launch> {
-    let program = match binary {
-        Some(file) => file.canonicalize().with_context(|| format!("there is no {}", file.display()))?,
-        None => newest_binary()?,
-    };
+    let program = chosen(binary)?;
     // Beside the results, which may be JSON.
     eprintln!("      {}", program.display());
     let arguments = vec!["serve".to_owned(), "--config".to_owned(), properties.display().to_string()];
     Ok(Launch { program, arguments })
+}
+
+/// The binary that is named, or else the newest.
+pub fn chosen(binary: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match binary {
+        Some(file) => file.canonicalize().with_context(|| format!("there is no {}", file.display())),
+        None => newest_binary(),
+    }
 }
 
 /// The newer one of the debug and the release build.

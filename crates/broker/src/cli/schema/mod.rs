@@ -1,7 +1,7 @@
 //! `vltava schema`: register, look at, check and delete schemas, and set their compatibility, in any registry with the usual
 //! API.
 
-mod client;
+pub(super) mod client;
 
 use std::io::Read;
 use std::path::PathBuf;

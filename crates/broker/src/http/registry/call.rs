@@ -13,12 +13,12 @@ const SEGMENTS_MAX: usize = 16;
 
 /// One request.
 #[derive(Debug)]
-pub(super) struct Call {
-    pub(super) method: Method,
+pub(in crate::http) struct Call {
+    pub(in crate::http) method: Method,
     /// The parts of the path, decoded once, without the context before them.
-    pub(super) path: Vec<String>,
+    pub(in crate::http) path: Vec<String>,
     query: Vec<(String, String)>,
-    pub(super) body: Bytes,
+    pub(in crate::http) body: Bytes,
     /// The context that stands before the path, as it stands before a subject; empty without one.
     pub(super) context: String,
     /// A context stands before the path, perhaps the default one.
@@ -43,7 +43,7 @@ impl Call {
     ///
     /// # Errors
     /// The answer, when the path makes no sense.
-    pub(super) fn new(method: Method, path: &str, query: &str, body: Bytes) -> Result<Call, Reply> {
+    pub(in crate::http) fn new(method: Method, path: &str, query: &str, body: Bytes) -> Result<Call, Reply> {
         let segments = path.split('/').filter(|segment| !segment.is_empty());
         let mut path = Vec::new();
         for segment in segments {
@@ -76,16 +76,16 @@ impl Call {
     }
 
     /// The first value of a parameter.
-    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+    pub(in crate::http) fn parameter(&self, name: &str) -> Option<&str> {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// Every value of a parameter.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(in crate::http) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.query.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn flag(&self, name: &str) -> bool {
+    pub(in crate::http) fn flag(&self, name: &str) -> bool {
         self.parameter(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 

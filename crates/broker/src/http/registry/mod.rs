@@ -5,7 +5,7 @@
 //! anything, slashes included.
 
 mod associations;
-mod call;
+pub(super) mod call;
 mod compatibility;
 mod others;
 mod reply;
@@ -22,7 +22,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method, Response};
+use axum::http::{Method, Response};
 use vltava_connect::schema::registry::RegistryError;
 use vltava_connect::schema::registry::state::State;
 use vltava_connect::schema::registry::subject::{ANY_CONTEXT, normalize};
@@ -77,7 +77,7 @@ async fn serve(node: Arc<Node>, hosts: Arc<BTreeSet<String>>, request: Request) 
 
 async fn answer(node: &Arc<Node>, hosts: &BTreeSet<String>, request: Request) -> Answered {
     let (head, body) = request.into_parts();
-    check_origin(&head.headers, hosts)?;
+    host::check_origin(&head.headers, hosts).map_err(|message| Reply::plain(403, message))?;
     if !node.started.load(Ordering::Relaxed) {
         // It would answer that nothing is there.
         return Err(Reply::plain(503, "the node is starting; ask again"));
@@ -92,17 +92,6 @@ async fn answer(node: &Arc<Node>, hosts: &BTreeSet<String>, request: Request) ->
     let method = if head.method == Method::HEAD { Method::GET } else { head.method };
     let call = Call::new(method, head.uri.path(), head.uri.query().unwrap_or_default(), body)?;
     Asked { node, call }.dispatch().await
-}
-
-/// A page of another site may not reach the registry through the user's browser, which tells whose page it is.
-fn check_origin(headers: &HeaderMap, hosts: &BTreeSet<String>) -> Result<(), Reply> {
-    let Some(origin) = headers.get("origin") else { return Ok(()) };
-    let origin = origin.to_str().unwrap_or_default();
-    let named = origin.split_once("://").map(|(_, host)| host);
-    if named.is_some_and(|named| host::is_ours(named, hosts)) {
-        return Ok(());
-    }
-    Err(Reply::plain(403, "pages of other sites may not use this server"))
 }
 
 const GET: &str = "GET,HEAD,OPTIONS";

@@ -13,7 +13,7 @@ const KNOWN: [&str; 3] = [PREFERRED, "application/vnd.schemaregistry+json", "app
 
 /// An answer before it has a type.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(in crate::http) struct Reply {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
     allow: Option<&'static str>,

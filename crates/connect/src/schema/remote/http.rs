@@ -37,6 +37,8 @@ pub struct HttpSettings {
     pub authorization: Option<String>,
     /// More headers (`request.header.*`).
     pub headers: Vec<(String, String)>,
+    /// What bodies are; the registry's type of JSON unless it is another server.
+    pub media_type: &'static str,
     /// How long a connection may take (`http.connect.timeout.ms`).
     pub connect_timeout: Duration,
     /// How long an answer may take (`http.read.timeout.ms`).
@@ -64,6 +66,7 @@ impl HttpSettings {
             addresses,
             authorization: None,
             headers: Vec::new(),
+            media_type: MEDIA_TYPE,
             connect_timeout: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(60),
             retries_max: 3,
@@ -258,8 +261,8 @@ impl Http {
         let mut request = Request::builder()
             .method(method.clone())
             .uri(uri)
-            .header(ACCEPT, MEDIA_TYPE)
-            .header(CONTENT_TYPE, MEDIA_TYPE)
+            .header(ACCEPT, self.settings.media_type)
+            .header(CONTENT_TYPE, self.settings.media_type)
             .body(Full::new(text))
             .map_err(|error| error.to_string())?;
         let own = self.settings.authorization.iter().map(|value| (AUTHORIZATION.as_str(), value.as_str()));

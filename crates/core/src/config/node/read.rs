@@ -364,7 +364,7 @@ fn http(values: &ConfigValues, layers: &BrokerLayers) -> Result<HttpListeners, C
         values
             .list(key)?
             .iter()
-            .map(|entry| http_listener(key, entry, configured))
+            .map(|entry| HttpListener::parse(key, entry, configured))
             .collect::<Result<Vec<_>, _>>()
     };
     Ok(HttpListeners {
@@ -374,12 +374,18 @@ fn http(values: &ConfigValues, layers: &BrokerLayers) -> Result<HttpListeners, C
     })
 }
 
-fn http_listener(key: &str, entry: &str, configured: bool) -> Result<HttpListener, ConfigError> {
-    let invalid = || ConfigError::invalid(key, entry, "Write http://host:port");
-    let address = entry.strip_prefix("http://").ok_or_else(invalid)?;
-    let (host, port) = match address.strip_prefix(':') {
-        Some(port) => (String::new(), port.parse().map_err(|_| invalid())?),
-        None => host_port(key, address.trim_end_matches('/')).map_err(|_| invalid())?,
-    };
-    Ok(HttpListener { host, port, configured })
+impl HttpListener {
+    /// Reads `http://host:port`; without a host every address is meant.
+    ///
+    /// # Errors
+    /// When it has another form.
+    pub fn parse(key: &str, entry: &str, configured: bool) -> Result<HttpListener, ConfigError> {
+        let invalid = || ConfigError::invalid(key, entry, "Write http://host:port");
+        let address = entry.strip_prefix("http://").ok_or_else(invalid)?;
+        let (host, port) = match address.strip_prefix(':') {
+            Some(port) => (String::new(), port.parse().map_err(|_| invalid())?),
+            None => host_port(key, address.trim_end_matches('/')).map_err(|_| invalid())?,
+        };
+        Ok(HttpListener { host, port, configured })
+    }
 }

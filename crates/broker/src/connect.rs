@@ -1,0 +1,229 @@
+//! Connect: a worker beside the broker, or alone against any cluster.
+//!
+//! The worker is an ordinary client: beside the broker it goes through the broker's own listener. It starts when the cluster
+//! can be reached, and tries until then; its API says meanwhile that it is starting.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+use vltava_connect::connectors::Allowed;
+use vltava_connect::error::ConnectError;
+use vltava_connect::plugins::{Plugin, Plugins};
+use vltava_connect::settings::Config;
+use vltava_connect::topics::kafka::KafkaTopics;
+use vltava_connect::worker::{Worker, WorkerError, WorkerSettings};
+use vltava_core::config::{BrokerConfig, HttpListener};
+
+use crate::broker::StartError;
+use crate::builtins;
+use crate::clock::SystemClock;
+use crate::http::{HttpServer, Role};
+use crate::log_levels::LogLevels;
+
+/// Before the worker's own keys among those of a node.
+const PREFIX: &str = "vltava.connect.";
+/// How long a worker rests before it tries again to start.
+const START_PAUSE: Duration = Duration::from_secs(1);
+/// The setting that says which folders connectors of files may touch.
+const ALLOWED: &str = "allowed.folders";
+/// Where Connect listens unless told otherwise.
+const LISTENERS: &str = "http://127.0.0.1:8083";
+
+/// What a worker is where nothing is said.
+const DEFAULTS: [(&str, &str); 9] = [
+    ("group.id", "connect-cluster"),
+    ("key.converter", "org.apache.kafka.connect.json.JsonConverter"),
+    ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
+    ("offset.storage.topic", "connect-offsets"),
+    ("offset.storage.replication.factor", "-1"),
+    ("config.storage.topic", "connect-configs"),
+    ("config.storage.replication.factor", "-1"),
+    ("status.storage.topic", "connect-status"),
+    ("status.storage.replication.factor", "-1"),
+];
+
+/// A worker that runs, or is about to, or is not wanted.
+#[derive(Debug)]
+pub(crate) struct ConnectService {
+    worker: OnceLock<Worker>,
+    state: Mutex<String>,
+    levels: Option<LogLevels>,
+    own: Vec<Plugin>,
+}
+
+impl ConnectService {
+    /// A service without a worker, which will know the built-in plugins and these.
+    pub(crate) fn new(levels: Option<LogLevels>, own: Vec<Plugin>) -> Arc<ConnectService> {
+        let state =
+            "Connect is off; set vltava.connect.group.id, or another vltava.connect.* key, to turn it on";
+        let state = Mutex::new(state.to_owned());
+        Arc::new(ConnectService { worker: OnceLock::new(), state, levels, own })
+    }
+
+    /// The worker, or why there is none.
+    pub(crate) fn worker(&self) -> Result<&Worker, String> {
+        self.worker.get().ok_or_else(|| self.state.lock().clone())
+    }
+
+    pub(crate) fn levels(&self) -> Option<&LogLevels> {
+        self.levels.as_ref()
+    }
+
+    /// Starts the worker of a node.
+    pub(crate) async fn start_embedded(
+        &self,
+        config: Config,
+        listening: Vec<SocketAddr>,
+        stop: CancellationToken,
+    ) {
+        let id = worker_id(&config, &listening);
+        self.start(config, id, stop).await;
+    }
+
+    /// Starts the worker, and tries again until it has or `stop`.
+    async fn start(&self, config: Config, worker_id: String, stop: CancellationToken) {
+        *self.state.lock() = "Worker is starting up.".to_owned();
+        let mut plugins = builtins::plugins(allowed(&config));
+        self.own.iter().for_each(|row| plugins.add(row.clone()));
+        let plugins = Arc::new(plugins);
+        loop {
+            let started = tokio::select! {
+                () = stop.cancelled() => return,
+                started = start(&config, &worker_id, plugins.clone()) => started,
+            };
+            match started {
+                Ok(worker) => {
+                    info!(worker = worker_id, "Connect runs");
+                    // Nobody else starts one.
+                    let _ = self.worker.set(worker);
+                    return;
+                }
+                Err(error) => {
+                    warn!(%error, "Connect cannot start; trying again");
+                    *self.state.lock() = format!("Worker is starting up: {error}");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(START_PAUSE) => {}
+            }
+        }
+    }
+
+    /// Ends the worker in peace.
+    pub(crate) async fn shutdown(&self) {
+        if let Some(worker) = self.worker.get() {
+            worker.shutdown().await;
+        }
+    }
+}
+
+async fn start(config: &Config, worker_id: &str, plugins: Arc<Plugins>) -> Result<Worker, ConnectError> {
+    let settings = WorkerSettings::new(config, worker_id)?;
+    let topics = KafkaTopics::connect(config).await?;
+    Worker::start(settings, plugins, Arc::new(topics), SystemClock::new()).await
+}
+
+/// The folders that connectors of files may touch: what [`ALLOWED`] lists; `*` is every place, and without it there is none.
+fn allowed(config: &Config) -> Allowed {
+    match config.get(ALLOWED).map(|list| list.trim()) {
+        Some("*") => Allowed::everything(),
+        list => {
+            let folders =
+                list.unwrap_or_default().split(',').map(str::trim).filter(|folder| !folder.is_empty());
+            Allowed::folders(folders.map(PathBuf::from))
+        }
+    }
+}
+
+fn with_defaults(mut config: Config) -> Config {
+    for (key, value) in DEFAULTS {
+        config.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+    }
+    config
+}
+
+/// What a node is told of Connect; `None` when nothing is, and Connect is off.
+pub(crate) fn embedded(node: &BrokerConfig, broker: SocketAddr) -> Option<Config> {
+    let given = node.layers.file.iter();
+    let own = given.filter_map(|(key, value)| Some((key.strip_prefix(PREFIX)?.to_owned(), value.clone())));
+    let mut own: Config = own.collect();
+    own.retain(|key, value| key != "listeners" || !value.trim().is_empty());
+    if own.is_empty() {
+        return None;
+    }
+    let mut config = with_defaults(own);
+    config.entry("bootstrap.servers".to_owned()).or_insert_with(|| broker.to_string());
+    Some(config)
+}
+
+/// How others name a worker: where its API is.
+fn worker_id(config: &Config, listening: &[SocketAddr]) -> String {
+    let bound = listening.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8083)));
+    let host = config.get("rest.advertised.host.name").cloned().unwrap_or_else(|| bound.ip().to_string());
+    let port = config.get("rest.advertised.port").cloned().unwrap_or_else(|| bound.port().to_string());
+    format!("{host}:{port}")
+}
+
+/// Runs a worker against any cluster until SIGTERM or SIGINT. `connectors` are created, or changed to what they say.
+///
+/// # Errors
+/// When the settings are wrong, or the API's address is taken.
+pub async fn run(config: Config, connectors: Vec<Config>, levels: LogLevels) -> Result<(), StartError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Threads)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Threads)?;
+    let mut config = with_defaults(config);
+    // Whoever runs a worker alone has it do what Kafka Connect does.
+    config.entry(ALLOWED.to_owned()).or_insert_with(|| "*".to_owned());
+    // Before anything is tried: what is wrong with the settings does not pass.
+    WorkerSettings::new(&config, "").map_err(|error| StartError::Failed(error.message))?;
+    let listeners = config.get("listeners").map_or(LISTENERS, String::as_str);
+    let listeners = listeners.split(',').map(|entry| HttpListener::parse("listeners", entry.trim(), true));
+    let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
+    let http = HttpServer::bind(Role::Connect, &listeners).await?;
+    let id = worker_id(&config, &http.addresses());
+    let (service, stop) = (ConnectService::new(Some(levels), Vec::new()), CancellationToken::new());
+    let served = tokio::spawn(http.serve_connect(service.clone(), stop.clone(), TaskTracker::new()));
+    let starting = async {
+        service.start(config, id, stop.clone()).await;
+        create(&service, connectors).await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = starting => {}
+        _ = terminate.recv() => info!("SIGTERM"),
+        _ = interrupt.recv() => info!("SIGINT"),
+    }
+    service.shutdown().await;
+    stop.cancel();
+    // What was begun is answered.
+    let _ = served.await;
+    Ok(())
+}
+
+async fn create(service: &ConnectService, connectors: Vec<Config>) {
+    let Ok(worker) = service.worker() else { return };
+    for config in connectors {
+        let name = config.get("name").cloned().unwrap_or_default();
+        let put: Result<_, WorkerError> = worker.put_config(&name, config).await;
+        if let Err(refused) = put {
+            error!(connector = name, %refused, "a connector cannot be created");
+        }
+    }
+}
+
+/// The settings of a properties file, as Kafka Connect's commands take them.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn properties(path: &Path) -> Result<Config, crate::config::LoadError> {
+    let entries = crate::config::ConfigFile::read(path)?.entries()?;
+    Ok(entries.into_iter().map(|entry| (entry.key, entry.value)).collect())
+}

@@ -1,0 +1,332 @@
+//! The API of Connect: at the root of `vltava.connect.listeners`, and below `/connect` of the node's own server.
+//!
+//! It translates paths and bodies into what a [`Worker`] is asked, and answers back, in the words and codes that clients know.
+//! A body that is no request is a 400 here, where Kafka Connect has a 500.
+
+mod loggers;
+mod reply;
+mod requests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, Method, Response};
+use serde_json::{Map, Value, json};
+use vltava_connect::worker::{Target, Worker, WorkerError};
+
+use self::reply::Reply;
+use self::requests::{Create, settings};
+use super::host;
+use super::registry::call::Call;
+use crate::connect::ConnectService;
+
+/// The most bytes of a request.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// How long a request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// What an endpoint says.
+type Answered = Result<Reply, Reply>;
+
+/// The routes of Connect, as they stand below `prefix`.
+pub(crate) fn routes(
+    service: Arc<ConnectService>,
+    hosts: Arc<BTreeSet<String>>,
+    prefix: &'static str,
+) -> Router {
+    Router::new().fallback(move |request: Request| serve(service.clone(), hosts.clone(), prefix, request))
+}
+
+async fn serve(
+    service: Arc<ConnectService>,
+    hosts: Arc<BTreeSet<String>>,
+    prefix: &'static str,
+    request: Request,
+) -> Response<Body> {
+    let answering = answer(&service, &hosts, prefix, request);
+    let answered = tokio::time::timeout(REQUEST_TIMEOUT, answering).await;
+    let answered = answered.unwrap_or_else(|_| Err(Reply::error(500, "Request timed out")));
+    answered.unwrap_or_else(|error| error).into_response()
+}
+
+async fn answer(
+    service: &Arc<ConnectService>,
+    hosts: &BTreeSet<String>,
+    prefix: &'static str,
+    request: Request,
+) -> Answered {
+    let (head, body) = request.into_parts();
+    host::check_origin(&head.headers, hosts).map_err(|message| Reply::error(403, message))?;
+    let writes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&head.method);
+    if writes && !takes(&head.headers) {
+        return Err(Reply::error(415, "HTTP 415 Unsupported Media Type"));
+    }
+    let too_large = |_| Reply::error(413, "The body is too large, or broke off");
+    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(too_large)?;
+    let method = if head.method == Method::HEAD { Method::GET } else { head.method };
+    let call = Call::new(method, head.uri.path(), head.uri.query().unwrap_or_default(), body);
+    let call =
+        call.map_err(|_| Reply::error(400, "The path or its parameters are not percent-encoded UTF-8"))?;
+    let named = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let base = format!("http://{named}{prefix}");
+    Asked { service, call, base }.dispatch().await
+}
+
+/// Whether a body of this type is taken. A page in a browser can send the simple types of forms without asking, and those
+/// are not taken.
+fn takes(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
+    let name = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    name.eq_ignore_ascii_case("application/json")
+}
+
+const GET: &str = "GET,HEAD,OPTIONS";
+const PUT: &str = "PUT,OPTIONS";
+const POST: &str = "POST,OPTIONS";
+const GET_POST: &str = "GET,HEAD,POST,OPTIONS";
+const GET_PUT: &str = "GET,HEAD,PUT,OPTIONS";
+const GET_DELETE: &str = "GET,HEAD,DELETE,OPTIONS";
+const GET_POST_PUT: &str = "GET,HEAD,PUT,PATCH,OPTIONS";
+const OFFSETS: &str = "GET,HEAD,PATCH,DELETE,OPTIONS";
+
+/// One request, with all that it is answered from.
+struct Asked<'a> {
+    service: &'a ConnectService,
+    call: Call,
+    base: String,
+}
+
+impl Asked<'_> {
+    #[allow(clippy::match_same_arms, reason = "the rows stand in the order of the paths")]
+    async fn dispatch(&self) -> Answered {
+        let path: Vec<&str> = self.call.path.iter().map(String::as_str).collect();
+        let method = &self.call.method;
+        let (get, put, post) = (*method == Method::GET, *method == Method::PUT, *method == Method::POST);
+        let (delete, patch) = (*method == Method::DELETE, *method == Method::PATCH);
+        let allowed = match path.as_slice() {
+            [] if get => return self.about(),
+            [] => GET,
+            ["health"] if get => return Ok(self.health()),
+            ["health"] => GET,
+            ["connectors"] if get => return self.list(),
+            ["connectors"] if post => return self.create().await,
+            ["connectors"] => GET_POST,
+            ["connectors", name] if get => return Ok(Reply::json(&self.worker()?.info(name)?)),
+            ["connectors", name] if delete => return self.delete(name).await,
+            ["connectors", _] => GET_DELETE,
+            ["connectors", name, "config"] if get => {
+                return Ok(Reply::json(&self.worker()?.info(name)?.config));
+            }
+            ["connectors", name, "config"] if put => return self.put_config(name).await,
+            ["connectors", name, "config"] if patch => return self.patch_config(name).await,
+            ["connectors", _, "config"] => GET_POST_PUT,
+            ["connectors", name, "status"] if get => return Ok(Reply::json(&self.worker()?.status(name)?)),
+            ["connectors", name, "topics"] if get => {
+                let topics = self.worker()?.topics(name)?;
+                return Ok(Reply::json(&json!({ *name: { "topics": topics } })));
+            }
+            ["connectors", name, "topics", "reset"] if put => {
+                self.worker()?.reset_topics(name).await?;
+                return Ok(Reply::accepted());
+            }
+            ["connectors", name, "restart"] if post => return self.restart(name).await,
+            ["connectors", name, "pause"] if put => return self.target(name, Target::Paused).await,
+            ["connectors", name, "resume"] if put => return self.target(name, Target::Started).await,
+            ["connectors", name, "stop"] if put => return self.target(name, Target::Stopped).await,
+            ["connectors", name, "tasks"] if get => return Ok(Reply::json(&self.worker()?.tasks(name)?)),
+            ["connectors", _, "tasks"] if post => return Err(unsigned()),
+            ["connectors", _, "tasks"] => GET_POST,
+            ["connectors", _, "fence"] if put => return Err(unsigned()),
+            ["connectors", name, "tasks", task, "status"] if get => {
+                return Ok(Reply::json(&self.worker()?.task_status(name, number(task)?)?));
+            }
+            ["connectors", name, "tasks", task, "restart"] if post => {
+                self.worker()?.restart_task(name, number(task)?).await?;
+                return Ok(Reply::nothing());
+            }
+            ["connectors", name, "offsets"] if get => {
+                return Ok(Reply::json(&self.worker()?.offsets(name).await?));
+            }
+            ["connectors", name, "offsets"] if patch => {
+                let told = self.worker()?.alter_offsets(name, &self.body()?).await?;
+                return Ok(Reply::json(&json!({ "message": told })));
+            }
+            ["connectors", name, "offsets"] if delete => {
+                let told = self.worker()?.reset_offsets(name).await?;
+                return Ok(Reply::json(&json!({ "message": told })));
+            }
+            ["connectors", _, "offsets"] => OFFSETS,
+            ["connectors", _, "status" | "topics"] | ["connectors", _, "tasks", _, "status"] => GET,
+            ["connectors", _, "topics", "reset"] => PUT,
+            ["connectors", _, "pause" | "resume" | "stop" | "fence"] => PUT,
+            ["connectors", _, "restart"] | ["connectors", _, "tasks", _, "restart"] => POST,
+            ["connector-plugins"] if get => {
+                let all = self.call.parameter("connectorsOnly").is_some_and(|only| only == "false");
+                return Ok(Reply::json(&self.worker()?.plugins(!all)));
+            }
+            ["connector-plugins"] => GET,
+            ["connector-plugins", plugin, "config"] if get => {
+                let version = self.call.parameter("version");
+                return Ok(Reply::json(&self.worker()?.plugin_settings(plugin, version)?));
+            }
+            ["connector-plugins", _, "config"] => GET,
+            ["connector-plugins", plugin, "config", "validate"] if put => return self.validate(plugin).await,
+            ["connector-plugins", _, "config", "validate"] => PUT,
+            ["admin", "loggers"] if get => return loggers::list(self.service),
+            ["admin", "loggers"] => GET,
+            ["admin", "loggers", logger] if get => return loggers::get(self.service, logger),
+            ["admin", "loggers", logger] if put => return self.set_level(logger).await,
+            ["admin", "loggers", _] => GET_PUT,
+            _ => return Err(Reply::error(404, "HTTP 404 Not Found")),
+        };
+        if *method == Method::OPTIONS {
+            Ok(Reply::options(allowed))
+        } else {
+            Err(Reply::not_allowed(allowed))
+        }
+    }
+
+    /// The worker, once it has started.
+    fn worker(&self) -> Result<&Worker, Reply> {
+        self.service.worker().map_err(|why| Reply::error(503, &why))
+    }
+
+    fn about(&self) -> Answered {
+        let (version, cluster) = (env!("CARGO_PKG_VERSION"), self.worker()?.cluster_id());
+        Ok(Reply::json(&json!({ "version": version, "commit": "unknown", "kafka_cluster_id": cluster })))
+    }
+
+    fn health(&self) -> Reply {
+        match self.service.worker() {
+            Ok(_) => {
+                let message = "Worker has completed startup and is ready to handle requests.";
+                Reply::json(&json!({ "status": "healthy", "message": message }))
+            }
+            Err(why) => {
+                Reply { status: 503, ..Reply::json(&json!({ "status": "starting", "message": why })) }
+            }
+        }
+    }
+
+    fn list(&self) -> Answered {
+        let worker = self.worker()?;
+        let names = worker.connectors();
+        let wanted: Vec<&str> = self.call.all("expand").collect();
+        if wanted.is_empty() {
+            return Ok(Reply::json(&names));
+        }
+        let mut all = Map::new();
+        for name in names {
+            let mut shown = Map::new();
+            for what in &wanted {
+                let value = match *what {
+                    "status" => {
+                        worker.status(&name).ok().and_then(|status| serde_json::to_value(status).ok())
+                    }
+                    "info" => worker.info(&name).ok().and_then(|info| serde_json::to_value(info).ok()),
+                    _ => None,
+                };
+                if let Some(value) = value {
+                    shown.insert((*what).to_owned(), value);
+                }
+            }
+            all.insert(name, Value::Object(shown));
+        }
+        Ok(Reply::json(&all))
+    }
+
+    async fn create(&self) -> Answered {
+        let request = Create::of(&self.body()?)?;
+        let (name, config) = (request.name.clone(), request.config()?);
+        let info = self.worker()?.create(&name, config, request.target).await?;
+        Ok(Reply::created(&info, format!("{}/connectors/{}", self.base, encoded(&name))))
+    }
+
+    async fn put_config(&self, name: &str) -> Answered {
+        let config = requests::named(name, settings(&self.body()?)?)?;
+        let (created, info) = self.worker()?.put_config(name, config).await?;
+        if !created {
+            return Ok(Reply::json(&info));
+        }
+        Ok(Reply::created(&info, format!("{}/connectors/{}", self.base, encoded(name))))
+    }
+
+    async fn patch_config(&self, name: &str) -> Answered {
+        let patch = requests::patch(&self.body()?)?;
+        Ok(Reply::json(&self.worker()?.patch_config(name, patch).await?))
+    }
+
+    async fn delete(&self, name: &str) -> Answered {
+        self.worker()?.delete(name).await?;
+        Ok(Reply::nothing())
+    }
+
+    async fn target(&self, name: &str, target: Target) -> Answered {
+        self.worker()?.set_target(name, target).await?;
+        Ok(if target == Target::Stopped { Reply::nothing() } else { Reply::accepted() })
+    }
+
+    async fn restart(&self, name: &str) -> Answered {
+        let (tasks, failed) = (self.call.flag("includeTasks"), self.call.flag("onlyFailed"));
+        if !tasks && !failed {
+            self.worker()?.restart(name).await?;
+            return Ok(Reply::nothing());
+        }
+        let status = self.worker()?.restart_all(name, tasks, failed).await?;
+        Ok(Reply { status: 202, ..Reply::json(&status) })
+    }
+
+    async fn validate(&self, plugin: &str) -> Answered {
+        let config = settings(&self.body()?)?;
+        let worker = self.worker()?;
+        if let Some(class) = config.get("connector.class")
+            && !worker.same_plugin(class, plugin)
+        {
+            let message = format!("Included connector type {class} does not match request type {plugin}");
+            return Err(Reply::error(400, &message));
+        }
+        Ok(Reply::json(&worker.validate(&config).await?))
+    }
+
+    async fn set_level(&self, logger: &str) -> Answered {
+        let (level, names) = loggers::set(self.service, logger, &self.body()?)?;
+        if self.call.parameter("scope").is_some_and(|scope| scope.eq_ignore_ascii_case("cluster")) {
+            self.worker()?.tell_level(logger, &level).await?;
+            return Ok(Reply::nothing());
+        }
+        Ok(Reply::json(&names))
+    }
+
+    fn body(&self) -> Result<Value, Reply> {
+        serde_json::from_slice(&self.call.body)
+            .map_err(|error| Reply::error(400, &format!("The body is no JSON: {error}")))
+    }
+}
+
+/// Requests of other workers carry a signature.
+fn unsigned() -> Reply {
+    Reply::error(400, "Internal request missing required signature")
+}
+
+fn number(text: &str) -> Result<usize, Reply> {
+    text.parse().map_err(|_| Reply::error(404, "HTTP 404 Not Found"))
+}
+
+/// A name as a part of a path.
+fn encoded(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    name.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+impl From<WorkerError> for Reply {
+    fn from(error: WorkerError) -> Reply {
+        Reply::error(error.code(), &error.to_string())
+    }
+}

@@ -1,0 +1,656 @@
+//! A Kafka cluster, through the crate `krafka`; the only module that knows it.
+//!
+//! Producers and calls of administration share connections; each consumer has its own, since a broker answers the requests of
+//! a connection in order, and a long poll would hold up whatever stands behind it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use krafka::consumer::{
+    AutoOffsetReset, ConsumerBuilder, ConsumerRebalanceListener, IsolationLevel, OffsetAndMetadata,
+    TopicPartition as Partition,
+};
+use krafka::error::ErrorCode;
+use krafka::producer::{Acks, ProducerBuilder};
+use krafka::{Compression, Kafka, KrafkaError, admin};
+use tokio::sync::{mpsc, oneshot};
+use vltava_core::clock::BoxFuture;
+
+use super::{
+    Acknowledgement, Consumer, Message, NewTopic, Placed, Polled, Producer, Reads, Received, Release, Topics,
+    TopicsError, TopicsErrorKind,
+};
+use crate::connector::{TopicOffsets, TopicPartition};
+use crate::error::ConnectError;
+use crate::record::TimestampType;
+use crate::settings::{Config, Kind, Setting, Settings, Values};
+
+/// Rebalances that wait to be told; each is followed by a poll, so that more do not come.
+const REBALANCES_MAX: usize = 16;
+/// How long leaving a group may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A cluster behind a network.
+pub struct KafkaTopics {
+    values: Values,
+    shared: Kafka,
+}
+
+impl fmt::Debug for KafkaTopics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("KafkaTopics").field("settings", &self.values).finish_non_exhaustive()
+    }
+}
+
+/// The settings of clients that have an effect, beside those of producers and consumers.
+pub fn client_settings() -> Settings {
+    Settings::from([
+        Setting::required("bootstrap.servers", Kind::String, "Where the cluster is first asked.").not_empty(),
+        Setting::new("client.id", Kind::String, "", "What the clients are called in logs of brokers."),
+        Setting::new("request.timeout.ms", Kind::Int, "40000", "How long a request may take.").at_least(1),
+        Setting::new("metadata.max.age.ms", Kind::Long, "300000", "How often topics are looked at.")
+            .at_least(0),
+        Setting::new("security.protocol", Kind::String, "PLAINTEXT", "How connections are secured.")
+            .one_of(["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]),
+        Setting::new("sasl.mechanism", Kind::String, "PLAIN", "How clients prove who they are.").one_of([
+            "PLAIN",
+            "SCRAM-SHA-256",
+            "SCRAM-SHA-512",
+        ]),
+        Setting::optional("sasl.jaas.config", Kind::Password, "Who they are: username and password."),
+        Setting::optional(
+            "ssl.truststore.location",
+            Kind::String,
+            "A PEM file with the authorities to trust.",
+        ),
+    ])
+}
+
+impl KafkaTopics {
+    /// Connects to the cluster that the settings name.
+    ///
+    /// # Errors
+    /// When the settings are wrong, or no server answers.
+    pub async fn connect(config: &Config) -> Result<Self, ConnectError> {
+        let values = client_settings().values(config)?;
+        let shared = dial(&values).await?;
+        Ok(Self { values, shared })
+    }
+
+    fn admin(&self) -> admin::AdminClient {
+        self.shared.admin()
+    }
+}
+
+async fn dial(values: &Values) -> Result<Kafka, ConnectError> {
+    let milliseconds = |name| values.number(name).map(|number| Duration::from_millis(number.unsigned_abs()));
+    let client_id = Some(values.string("client.id")?).filter(|id| !id.is_empty()).unwrap_or("vltava-connect");
+    let timeout = milliseconds("request.timeout.ms")?;
+    let builder = Kafka::builder(values.string("bootstrap.servers")?)
+        .client_id(client_id)
+        .request_timeout(timeout)
+        .connect_timeout(timeout.min(Duration::from_secs(10)))
+        .metadata_max_age(milliseconds("metadata.max.age.ms")?);
+    let builder = match security(values)? {
+        Some(security) => builder.security(security),
+        None => builder,
+    };
+    Ok(builder.connect().await.map_err(failed)?)
+}
+
+fn security(values: &Values) -> Result<Option<krafka::auth::AuthConfig>, ConnectError> {
+    use krafka::auth::{AuthConfig, TlsConfig};
+    let protocol = values.string("security.protocol")?;
+    let tls = match values.optional_string("ssl.truststore.location")? {
+        Some(path) => TlsConfig::new().with_ca_cert(path),
+        None => TlsConfig::new(),
+    };
+    let sasl = || -> Result<AuthConfig, ConnectError> {
+        let login = values.optional_string("sasl.jaas.config")?.unwrap_or_default();
+        let (Some(user), Some(password)) = (login_part(login, "username"), login_part(login, "password"))
+        else {
+            return Err(ConnectError::config("sasl.jaas.config needs a username and a password"));
+        };
+        Ok(match values.string("sasl.mechanism")? {
+            "SCRAM-SHA-256" => AuthConfig::sasl_scram_sha256(user, password),
+            "SCRAM-SHA-512" => AuthConfig::sasl_scram_sha512(user, password),
+            _ => AuthConfig::sasl_plain(user, password),
+        })
+    };
+    Ok(match protocol {
+        "SSL" => Some(AuthConfig::ssl(tls)),
+        "SASL_PLAINTEXT" => Some(sasl()?),
+        "SASL_SSL" => Some(sasl()?.with_tls(tls)),
+        _ => None,
+    })
+}
+
+/// The value of `name="value"` in the settings of a login module.
+fn login_part<'a>(login: &'a str, name: &str) -> Option<&'a str> {
+    let rest = login.split_once(name)?.1.trim_start().strip_prefix('=')?.trim_start();
+    match rest.strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next(),
+        None => rest.split([' ', ';']).next(),
+    }
+}
+
+#[async_trait]
+impl Topics for KafkaTopics {
+    async fn cluster_id(&self) -> Result<Option<String>, TopicsError> {
+        let described = self.admin().describe_cluster(Default::default()).await.map_err(failed)?;
+        Ok(Some(described.cluster_id).filter(|id| !id.is_empty()))
+    }
+
+    async fn list(&self) -> Result<Vec<String>, TopicsError> {
+        let options = admin::ListTopicsOptions::default();
+        self.admin().list_topics(options).await.map_err(failed)
+    }
+
+    async fn partitions(&self, topic: &str) -> Result<Option<i32>, TopicsError> {
+        let described = self.admin().describe_topics([topic], Default::default()).await.map_err(failed)?;
+        match described.into_values().next() {
+            Some(Ok(topic)) => Ok(Some(i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX))),
+            Some(Err(error)) if is(&error, ErrorCode::UnknownTopicOrPartition) => Ok(None),
+            Some(Err(error)) => Err(failed(error)),
+            None => Ok(None),
+        }
+    }
+
+    async fn create(&self, topic: &NewTopic) -> Result<(), TopicsError> {
+        let new = admin::NewTopic::new(&topic.name, topic.partitions, topic.replication_factor);
+        let mut new = new.map_err(failed)?;
+        for (name, value) in &topic.settings {
+            new = new.with_config(name, value);
+        }
+        let created = self.admin().create_topics([new], Default::default()).await.map_err(failed)?;
+        match created.into_values().next() {
+            Some(Err(error)) if !is(&error, ErrorCode::TopicAlreadyExists) => Err(failed(error)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn producer(
+        &self,
+        transactional_id: Option<&str>,
+        settings: &Config,
+    ) -> Result<Box<dyn Producer>, TopicsError> {
+        let builder = produce_with(self.shared.producer(), settings)?;
+        match transactional_id {
+            None => Ok(Box::new(Plain(builder.build().await.map_err(failed)?))),
+            Some(id) => {
+                let producer = builder.build_transactional(id).await.map_err(failed)?;
+                Ok(Box::new(Transactional(producer)))
+            }
+        }
+    }
+
+    async fn consumer(&self, reads: Reads, settings: &Config) -> Result<Box<dyn Consumer>, TopicsError> {
+        let kafka = dial(&self.values)
+            .await
+            .map_err(|error| TopicsError::new(TopicsErrorKind::Retriable, error.message))?;
+        let (sender, events) = mpsc::channel(REBALANCES_MAX);
+        let (consumer, members) = match reads {
+            Reads::Subscribed { group, topics } => {
+                let builder = consume_with(kafka.consumer(group), settings)?;
+                let listener = Listener { events: sender };
+                let consumer = builder.enable_auto_commit(false).rebalance_listener(listener).build().await;
+                let consumer = consumer.map_err(failed)?;
+                consumer.subscribe(topics).await.map_err(failed)?;
+                (consumer, BTreeSet::new())
+            }
+            Reads::All { topic } => {
+                let partitions = self.partitions(&topic).await?.ok_or_else(|| {
+                    TopicsError::new(TopicsErrorKind::UnknownTopic, format!("There is no topic {topic}"))
+                })?;
+                let builder = consume_with(kafka.consumer_without_group(), settings)?;
+                let consumer = builder.auto_offset_reset(AutoOffsetReset::Earliest).build().await;
+                let consumer = consumer.map_err(failed)?;
+                consumer.assign(&topic, (0..partitions).collect()).await.map_err(failed)?;
+                let place = |partition| TopicPartition { topic: topic.as_str().into(), partition };
+                (consumer, (0..partitions).map(place).collect())
+            }
+        };
+        Ok(Box::new(Reader { consumer: Arc::new(consumer), events, polling: None, members }))
+    }
+
+    async fn group_offsets(&self, group: &str) -> Result<TopicOffsets, TopicsError> {
+        let options = admin::ListConsumerGroupOffsetsOptions::default();
+        let offsets = self.admin().list_consumer_group_offsets(group, options).await.map_err(failed)?;
+        let mut all = TopicOffsets::new();
+        for (place, offset) in offsets {
+            if let Some(offset) = offset.map_err(failed)?.offset {
+                all.insert(ours(&place), offset);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn alter_group_offsets(
+        &self,
+        group: &str,
+        offsets: &BTreeMap<TopicPartition, Option<i64>>,
+    ) -> Result<(), TopicsError> {
+        let set = offsets.iter().filter_map(|(place, offset)| Some((theirs(place), (*offset)?)));
+        let set: Vec<_> = set.collect();
+        let removed = offsets.iter().filter(|(_, offset)| offset.is_none());
+        let removed: Vec<_> = removed.map(|(place, _)| theirs(place)).collect();
+        if !set.is_empty() {
+            let results = self.admin().alter_consumer_group_offsets(group, set, Default::default()).await;
+            results.map_err(failed)?.into_values().collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        }
+        if !removed.is_empty() {
+            let results =
+                self.admin().delete_consumer_group_offsets(group, removed, Default::default()).await;
+            let results = results.map_err(failed)?.into_values();
+            let gone = |result: &Result<(), KrafkaError>| matches!(result, Err(error) if is(error, ErrorCode::GroupIdNotFound));
+            results.filter(|result| !gone(result)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    async fn delete_group(&self, group: &str) -> Result<(), TopicsError> {
+        let deleted =
+            self.admin().delete_consumer_groups([group], Default::default()).await.map_err(failed)?;
+        match deleted.into_values().next() {
+            Some(Err(error)) if !is(&error, ErrorCode::GroupIdNotFound) => Err(failed(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn number<T: std::str::FromStr>(settings: &Config, name: &str) -> Result<Option<T>, TopicsError> {
+    let wrong = |text: &String| {
+        TopicsError::new(TopicsErrorKind::Failed, format!("The client setting {name} cannot be {text}"))
+    };
+    settings.get(name).map(|text| text.trim().parse().map_err(|_| wrong(text))).transpose()
+}
+
+fn milliseconds(settings: &Config, name: &str) -> Result<Option<Duration>, TopicsError> {
+    Ok(number(settings, name)?.map(Duration::from_millis))
+}
+
+fn produce_with(mut builder: ProducerBuilder, settings: &Config) -> Result<ProducerBuilder, TopicsError> {
+    if let Some(bytes) = number(settings, "batch.size")? {
+        builder = builder.batch_size(bytes);
+    }
+    if let Some(linger) = milliseconds(settings, "linger.ms")? {
+        builder = builder.linger(linger);
+    }
+    if let Some(timeout) = milliseconds(settings, "delivery.timeout.ms")? {
+        builder = builder.delivery_timeout(timeout);
+    }
+    if let Some(timeout) = milliseconds(settings, "transaction.timeout.ms")? {
+        builder = builder.transaction_timeout(timeout);
+    }
+    if let Some(bytes) = number(settings, "max.request.size")? {
+        builder = builder.max_request_size(bytes);
+    }
+    if let Some(bytes) = number(settings, "buffer.memory")? {
+        builder = builder.buffer_memory(bytes);
+    }
+    if let Some(time) = milliseconds(settings, "max.block.ms")? {
+        builder = builder.max_block(time);
+    }
+    let compression = match settings.get("compression.type").map(String::as_str) {
+        None | Some("none") => Compression::None,
+        Some("gzip") => Compression::Gzip,
+        Some("snappy") => Compression::Snappy,
+        Some("lz4") => Compression::Lz4,
+        Some("zstd") => Compression::Zstd,
+        Some(other) => return Err(refused("compression.type", other)),
+    };
+    builder = builder.compression(compression);
+    match settings.get("acks").map(String::as_str) {
+        None | Some("all" | "-1") => Ok(builder.acks(Acks::All)),
+        Some("1") => Ok(builder.acks(Acks::Leader).idempotent(false)),
+        Some("0") => Ok(builder.acks(Acks::None).idempotent(false)),
+        Some(other) => Err(refused("acks", other)),
+    }
+}
+
+fn consume_with(mut builder: ConsumerBuilder, settings: &Config) -> Result<ConsumerBuilder, TopicsError> {
+    if let Some(records) = number(settings, "max.poll.records")? {
+        builder = builder.max_poll_records(records);
+    }
+    if let Some(bytes) = number(settings, "fetch.min.bytes")? {
+        builder = builder.fetch_min_bytes(bytes);
+    }
+    if let Some(bytes) = number(settings, "fetch.max.bytes")? {
+        builder = builder.fetch_max_bytes(bytes);
+    }
+    if let Some(bytes) = number(settings, "max.partition.fetch.bytes")? {
+        builder = builder.max_partition_fetch_bytes(bytes);
+    }
+    if let Some(wait) = milliseconds(settings, "fetch.max.wait.ms")? {
+        builder = builder.fetch_max_wait(wait);
+    }
+    if let Some(interval) = milliseconds(settings, "max.poll.interval.ms")? {
+        builder = builder.max_poll_interval(interval);
+    }
+    if let Some(timeout) = milliseconds(settings, "session.timeout.ms")? {
+        builder = builder.session_timeout(timeout);
+    }
+    if let Some(interval) = milliseconds(settings, "heartbeat.interval.ms")? {
+        builder = builder.heartbeat_interval(interval);
+    }
+    builder = match settings.get("auto.offset.reset").map(String::as_str) {
+        None | Some("earliest") => builder.auto_offset_reset(AutoOffsetReset::Earliest),
+        Some("latest") => builder.auto_offset_reset(AutoOffsetReset::Latest),
+        Some(other) => return Err(refused("auto.offset.reset", other)),
+    };
+    match settings.get("isolation.level").map(String::as_str) {
+        None | Some("read_uncommitted") => Ok(builder.isolation_level(IsolationLevel::ReadUncommitted)),
+        Some("read_committed") => Ok(builder.isolation_level(IsolationLevel::ReadCommitted)),
+        Some(other) => Err(refused("isolation.level", other)),
+    }
+}
+
+fn refused(name: &str, value: &str) -> TopicsError {
+    TopicsError::new(TopicsErrorKind::Failed, format!("The client setting {name} cannot be {value}"))
+}
+
+fn is(error: &KrafkaError, expected: ErrorCode) -> bool {
+    matches!(error, KrafkaError::Broker { code, .. } if *code == expected)
+}
+
+fn failed(error: KrafkaError) -> TopicsError {
+    let kind = match &error {
+        KrafkaError::Fenced { .. } => TopicsErrorKind::Fenced,
+        KrafkaError::Broker { code, .. } => match code {
+            ErrorCode::ProducerFenced | ErrorCode::InvalidProducerEpoch => TopicsErrorKind::Fenced,
+            ErrorCode::NonEmptyGroup | ErrorCode::UnknownMemberId => TopicsErrorKind::GroupInUse,
+            ErrorCode::UnknownTopicOrPartition => TopicsErrorKind::UnknownTopic,
+            ErrorCode::MessageTooLarge | ErrorCode::InvalidRecord | ErrorCode::InvalidTimestamp => {
+                TopicsErrorKind::Message
+            }
+            _ if error.requires_abort() => TopicsErrorKind::Abort,
+            _ if error.is_retriable() => TopicsErrorKind::Retriable,
+            _ => TopicsErrorKind::Failed,
+        },
+        _ if error.is_fatal() => TopicsErrorKind::Failed,
+        _ if error.requires_abort() => TopicsErrorKind::Abort,
+        _ if error.is_retriable() => TopicsErrorKind::Retriable,
+        _ => TopicsErrorKind::Failed,
+    };
+    TopicsError::new(kind, error.to_string())
+}
+
+fn theirs(place: &TopicPartition) -> Partition {
+    Partition::new(place.topic.to_string(), place.partition)
+}
+
+fn ours(place: &Partition) -> TopicPartition {
+    TopicPartition { topic: place.topic.as_str().into(), partition: place.partition }
+}
+
+fn record(message: Message) -> krafka::Record {
+    let mut record = krafka::Record::new(message.topic.to_string(), bytes::Bytes::new());
+    record.partition = message.partition;
+    record.key = message.key;
+    record.value = message.value;
+    record.timestamp = message.timestamp;
+    record.headers = message.headers.into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+    record
+}
+
+type Handle = Result<krafka::producer::DeliveryHandle, KrafkaError>;
+
+/// The outcomes of messages that were queued.
+fn acknowledged(handles: Vec<Handle>) -> Acknowledgement {
+    Box::pin(async move {
+        let mut outcomes = Vec::with_capacity(handles.len());
+        for handle in handles {
+            let outcome = match handle {
+                Ok(handle) => handle.await,
+                Err(error) => Err(error),
+            };
+            outcomes.push(outcome.map_err(failed).map(|metadata| Placed {
+                partition: metadata.partition,
+                offset: metadata.is_success().then_some(metadata.offset),
+            }));
+        }
+        outcomes
+    })
+}
+
+struct Plain(krafka::producer::Producer);
+
+impl fmt::Debug for Plain {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a producer of Kafka")
+    }
+}
+
+#[async_trait]
+impl Producer for Plain {
+    async fn send(&self, messages: Vec<Message>) -> Acknowledgement {
+        let mut handles = Vec::with_capacity(messages.len());
+        for message in messages {
+            handles.push(self.0.enqueue(record(message)).await);
+        }
+        acknowledged(handles)
+    }
+
+    async fn begin(&self) -> Result<(), TopicsError> {
+        Err(untransactional())
+    }
+
+    async fn commit(&self) -> Result<(), TopicsError> {
+        Err(untransactional())
+    }
+
+    async fn abort(&self) -> Result<(), TopicsError> {
+        Err(untransactional())
+    }
+
+    async fn close(&self, timeout: Duration) {
+        let options = krafka::CloseOptions::new().timeout(timeout);
+        let _late = self.0.close_with(options).await;
+    }
+}
+
+fn untransactional() -> TopicsError {
+    TopicsError::new(TopicsErrorKind::Failed, "the producer has no transactional id")
+}
+
+struct Transactional(krafka::producer::TransactionalProducer);
+
+impl fmt::Debug for Transactional {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a transactional producer of Kafka")
+    }
+}
+
+#[async_trait]
+impl Producer for Transactional {
+    async fn send(&self, messages: Vec<Message>) -> Acknowledgement {
+        let mut handles = Vec::with_capacity(messages.len());
+        for message in messages {
+            handles.push(self.0.enqueue(record(message)).await);
+        }
+        acknowledged(handles)
+    }
+
+    async fn begin(&self) -> Result<(), TopicsError> {
+        self.0.begin().map_err(failed)
+    }
+
+    async fn commit(&self) -> Result<(), TopicsError> {
+        self.0.commit().await.map_err(failed)
+    }
+
+    async fn abort(&self) -> Result<(), TopicsError> {
+        self.0.abort().await.map_err(failed)
+    }
+
+    async fn close(&self, timeout: Duration) {
+        let options = krafka::CloseOptions::new().timeout(timeout);
+        let _late = self.0.close_with(options).await;
+    }
+}
+
+/// Tells the reader of rebalances, and waits until it has let go of what goes.
+struct Listener {
+    events: mpsc::Sender<Polled>,
+}
+
+impl Listener {
+    async fn revoke(&self, partitions: &[Partition], lost: bool) {
+        if partitions.is_empty() {
+            return;
+        }
+        let (release, released) = oneshot::channel();
+        let partitions = partitions.iter().map(ours).collect();
+        let event = Polled::Revoked { partitions, lost, release: Release(Some(release)) };
+        if self.events.send(event).await.is_ok() {
+            // An error is the release: the sender is dropped.
+            let _ = released.await;
+        }
+    }
+}
+
+impl ConsumerRebalanceListener for Listener {
+    async fn on_partitions_assigned(&self, partitions: &[Partition]) {
+        if !partitions.is_empty() {
+            // The reader is gone only when nobody polls any more.
+            let _ = self.events.send(Polled::Assigned(partitions.iter().map(ours).collect())).await;
+        }
+    }
+
+    async fn on_partitions_revoked(&self, partitions: &[Partition]) {
+        self.revoke(partitions, false).await;
+    }
+
+    async fn on_partitions_lost(&self, partitions: &[Partition]) {
+        self.revoke(partitions, true).await;
+    }
+}
+
+type Polling = BoxFuture<'static, Result<Vec<krafka::ConsumerRecord>, KrafkaError>>;
+
+/// A consumer, and the poll that is under way: a rebalance interrupts it without dropping it.
+struct Reader {
+    consumer: Arc<krafka::consumer::Consumer>,
+    events: mpsc::Receiver<Polled>,
+    polling: Option<Polling>,
+    members: BTreeSet<TopicPartition>,
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Reader").field("assigned", &self.members).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    fn note(&mut self, event: &Polled) {
+        match event {
+            Polled::Assigned(partitions) => self.members.extend(partitions.iter().cloned()),
+            Polled::Revoked { partitions, .. } => partitions.iter().for_each(|gone| {
+                self.members.remove(gone);
+            }),
+            Polled::Records(_) => {}
+        }
+    }
+
+    fn by_topic(&self, partitions: &[TopicPartition]) -> BTreeMap<String, Vec<i32>> {
+        let mut topics: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+        for place in partitions.iter().filter(|place| self.members.contains(place)) {
+            topics.entry(place.topic.to_string()).or_default().push(place.partition);
+        }
+        topics
+    }
+}
+
+#[async_trait]
+impl Consumer for Reader {
+    async fn poll(&mut self, timeout: Duration) -> Result<Polled, TopicsError> {
+        if let Ok(event) = self.events.try_recv() {
+            self.note(&event);
+            return Ok(event);
+        }
+        let consumer = self.consumer.clone();
+        let polling =
+            self.polling.get_or_insert_with(|| Box::pin(async move { consumer.poll(timeout).await }));
+        let event = tokio::select! {
+            biased;
+            Some(event) = self.events.recv() => event,
+            polled = polling => {
+                self.polling = None;
+                Polled::Records(polled.map_err(failed)?.into_iter().map(received).collect())
+            }
+        };
+        self.note(&event);
+        Ok(event)
+    }
+
+    async fn seek(&mut self, offsets: &TopicOffsets) -> Result<(), TopicsError> {
+        let known = offsets.iter().filter(|(place, _)| self.members.contains(place));
+        let offsets: Vec<_> = known.map(|(place, offset)| (theirs(place), *offset)).collect();
+        self.consumer.seek_many(offsets).await.map_err(failed)
+    }
+
+    async fn pause(&mut self, partitions: &[TopicPartition]) {
+        for (topic, partitions) in self.by_topic(partitions) {
+            self.consumer.pause(&topic, &partitions).await;
+        }
+    }
+
+    async fn resume(&mut self, partitions: &[TopicPartition]) {
+        for (topic, partitions) in self.by_topic(partitions) {
+            self.consumer.resume(&topic, &partitions).await;
+        }
+    }
+
+    async fn commit(&mut self, offsets: &TopicOffsets) -> Result<(), TopicsError> {
+        let offsets = offsets.iter().map(|(place, offset)| (theirs(place), OffsetAndMetadata::new(*offset)));
+        self.consumer.commit_offsets(offsets.collect::<Vec<_>>()).await.map_err(failed)
+    }
+
+    async fn positions(&mut self) -> TopicOffsets {
+        let mut positions = TopicOffsets::new();
+        for place in &self.members {
+            if let Some(offset) = self.consumer.fetch_position(&place.topic, place.partition).await {
+                positions.insert(place.clone(), offset);
+            }
+        }
+        positions
+    }
+
+    async fn ends(&mut self) -> Result<TopicOffsets, TopicsError> {
+        let mut ends = TopicOffsets::new();
+        for place in &self.members {
+            let (_, end) =
+                self.consumer.fetch_watermarks(&place.topic, place.partition).await.map_err(failed)?;
+            ends.insert(place.clone(), end);
+        }
+        Ok(ends)
+    }
+
+    async fn close(&mut self) {
+        self.polling = None;
+        self.events.close();
+        let options = krafka::CloseOptions::new().timeout(CLOSE_TIMEOUT);
+        let _late = self.consumer.close_with(options).await;
+    }
+}
+
+fn received(record: krafka::ConsumerRecord) -> Received {
+    let timestamp_type = match record.timestamp_type {
+        krafka::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
+        _ => TimestampType::CreateTime,
+    };
+    Received {
+        topic: (&*record.topic).into(),
+        partition: record.partition,
+        offset: record.offset,
+        timestamp: record.timestamp,
+        timestamp_type,
+        key: record.key,
+        value: record.value,
+        headers: record.headers.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+    }
+}

@@ -1,0 +1,431 @@
+//! A worker: runs connectors and tasks, as the tables of its group say.
+//!
+//! Requests only write to the tables; the herder reads them back and makes what runs into what should run. So a worker that
+//! comes up again, or takes over the topics of another, goes on where they are, and a request answered is a request kept.
+//! Connectors and tasks run apart from each other: one that fails, panics or hangs touches no other.
+
+pub mod common;
+pub mod tables;
+
+mod error;
+mod failure;
+mod herder;
+mod offsets;
+mod pipeline;
+mod settings;
+mod sink_task;
+mod source_task;
+mod task;
+mod validate;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use vltava_core::clock::Clock;
+
+pub use self::error::WorkerError;
+use self::herder::{Command, Herder};
+pub use self::settings::{WorkerSettings, declared};
+pub use self::tables::Target;
+use self::tables::{ConfigState, OffsetState, StatusState, Table};
+pub use self::validate::Validation;
+pub use self::view::{ConnectorInfo, ConnectorStatus, PluginView, StateView, TaskId, TaskInfo, TaskStatus};
+use crate::error::ConnectError;
+use crate::plugins::{Implementation, Plugin, Plugins};
+use crate::settings::{Config, DefinitionView};
+use crate::topics::Topics;
+
+/// Commands that wait for the herder.
+const COMMANDS_MAX: usize = 64;
+
+/// A worker.
+#[derive(Debug)]
+pub struct Worker {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+    herder: Mutex<Option<JoinHandle<()>>>,
+    /// One change of what should be at a time.
+    changes: Mutex<()>,
+}
+
+/// What the parts of a worker share.
+#[derive(Debug)]
+struct Shared {
+    plugins: Arc<Plugins>,
+    settings: Arc<WorkerSettings>,
+    topics: Arc<dyn Topics>,
+    configs: Table<ConfigState>,
+    statuses: Arc<Table<StatusState>>,
+    offsets: Arc<Table<OffsetState>>,
+    clock: Arc<dyn Clock>,
+    cluster_id: Option<String>,
+}
+
+impl Shared {
+    fn plugin(&self, config: &Config) -> Result<&Plugin, WorkerError> {
+        validate::plugin(&self.plugins, config)
+    }
+}
+
+impl Worker {
+    /// Loads the tables, and begins to run what they say.
+    ///
+    /// # Errors
+    /// When the topics cannot be created or read.
+    pub async fn start(
+        settings: WorkerSettings,
+        plugins: Arc<Plugins>,
+        topics: Arc<dyn Topics>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ConnectError> {
+        let configs = Table::open(&*topics, settings.configs.clone()).await?;
+        let statuses = Arc::new(Table::open(&*topics, settings.statuses.clone()).await?);
+        let offsets = Arc::new(Table::open(&*topics, settings.offsets.clone()).await?);
+        let cluster_id = topics.cluster_id().await?;
+        let settings = Arc::new(settings);
+        let shared = Shared { plugins, settings, topics, configs, statuses, offsets, clock, cluster_id };
+        let shared = Arc::new(shared);
+        let (commands, received) = mpsc::channel(COMMANDS_MAX);
+        let herder = tokio::spawn(Herder::new(shared.clone(), received).run());
+        Ok(Self { shared, commands, herder: Mutex::new(Some(herder)), changes: Mutex::default() })
+    }
+
+    /// Ends all tasks in peace, within `task.shutdown.graceful.timeout.ms`.
+    pub async fn shutdown(&self) {
+        let Some(herder) = self.herder.lock().await.take() else { return };
+        let (done, ended) = oneshot::channel();
+        if self.commands.send(Command::Shutdown { done }).await.is_ok() {
+            // A herder that is gone has ended too.
+            let _ = ended.await;
+        }
+        herder.abort();
+        let patience = self.shared.settings.offset_flush_timeout;
+        self.shared.configs.close(patience).await;
+        self.shared.offsets.close(patience).await;
+        self.shared.statuses.close(patience).await;
+    }
+
+    /// The id of the cluster.
+    pub fn cluster_id(&self) -> Option<&str> {
+        self.shared.cluster_id.as_deref()
+    }
+
+    /// The names of the connectors.
+    pub fn connectors(&self) -> Vec<String> {
+        self.shared.configs.read().names().map(str::to_owned).collect()
+    }
+
+    /// A connector.
+    ///
+    /// # Errors
+    /// [`WorkerError::NotFound`]; so for all that follow.
+    pub fn info(&self, name: &str) -> Result<ConnectorInfo, WorkerError> {
+        let configs = self.shared.configs.read();
+        let config = configs.connector(name).ok_or_else(|| not_found(name))?;
+        Ok(self.view(name, config, configs.tasks(name).len()))
+    }
+
+    fn view(&self, name: &str, config: &Config, tasks: usize) -> ConnectorInfo {
+        let tasks = (0..tasks).map(|task| TaskId { connector: name.to_owned(), task }).collect();
+        let kind = self.kind(config);
+        ConnectorInfo { name: name.to_owned(), config: config.clone(), tasks, kind }
+    }
+
+    fn kind(&self, config: &Config) -> &'static str {
+        self.shared.plugin(config).map_or("unknown", |plugin| plugin.implementation.kind())
+    }
+
+    /// The state of a connector and its tasks.
+    ///
+    /// # Errors
+    /// See [`Worker::info`].
+    pub fn status(&self, name: &str) -> Result<ConnectorStatus, WorkerError> {
+        let kind = self.shared.configs.read().connector(name).map_or("unknown", |config| self.kind(config));
+        let statuses = self.shared.statuses.read();
+        let missing = || WorkerError::NotFound(format!("No status found for connector {name}"));
+        let connector = StateView::from(statuses.connector(name).ok_or_else(missing)?);
+        let tasks = statuses.tasks(name);
+        let tasks = tasks.map(|(id, status)| TaskStatus { id, state: status.into() }).collect();
+        Ok(ConnectorStatus { name: name.to_owned(), connector, tasks, kind })
+    }
+
+    /// The state of a task.
+    ///
+    /// # Errors
+    /// See [`Worker::info`].
+    pub fn task_status(&self, name: &str, task: usize) -> Result<TaskStatus, WorkerError> {
+        let statuses = self.shared.statuses.read();
+        let missing = || WorkerError::NotFound(format!("No status found for task {name}-{task}"));
+        Ok(TaskStatus { id: task, state: statuses.task(name, task).ok_or_else(missing)?.into() })
+    }
+
+    /// The tasks of a connector, with settings as they were written: secrets stay unresolved.
+    ///
+    /// # Errors
+    /// See [`Worker::info`].
+    pub fn tasks(&self, name: &str) -> Result<Vec<TaskInfo>, WorkerError> {
+        let configs = self.shared.configs.read();
+        configs.connector(name).ok_or_else(|| not_found(name))?;
+        let info = |(task, config): (usize, &Config)| {
+            let id = TaskId { connector: name.to_owned(), task };
+            TaskInfo { id, config: config.clone() }
+        };
+        Ok(configs.tasks(name).iter().enumerate().map(info).collect())
+    }
+
+    /// The topics that a connector uses.
+    ///
+    /// # Errors
+    /// [`WorkerError::Forbidden`] when they are not recorded.
+    pub fn topics(&self, name: &str) -> Result<Vec<String>, WorkerError> {
+        if !self.shared.settings.topic_tracking {
+            return Err(WorkerError::Forbidden("Topic tracking is disabled.".to_owned()));
+        }
+        Ok(self.shared.statuses.read().topics(name).map(str::to_owned).collect())
+    }
+
+    /// Forgets the topics that a connector uses.
+    ///
+    /// # Errors
+    /// [`WorkerError::Forbidden`] when they are not recorded, or may not be forgotten.
+    pub async fn reset_topics(&self, name: &str) -> Result<(), WorkerError> {
+        let topics = self.topics(name)?;
+        if !self.shared.settings.topic_tracking_reset {
+            return Err(WorkerError::Forbidden("Topic tracking reset is disabled.".to_owned()));
+        }
+        let forgotten = topics.iter().map(|topic| tables::tracked(topic, name, None)).collect();
+        Ok(self.shared.statuses.write(forgotten).await?)
+    }
+
+    /// Validates settings, without using them.
+    ///
+    /// # Errors
+    /// When they name no connector.
+    pub async fn validate(&self, config: &Config) -> Result<Validation, WorkerError> {
+        validate::validate(&self.shared.plugins, &self.shared.settings.config, config).await
+    }
+
+    /// Creates a connector.
+    ///
+    /// # Errors
+    /// All that is wrong with its settings, or [`WorkerError::Conflict`] when it is there already.
+    pub async fn create(
+        &self,
+        name: &str,
+        config: Config,
+        target: Target,
+    ) -> Result<ConnectorInfo, WorkerError> {
+        let _changing = self.changes.lock().await;
+        self.check(&config).await?;
+        if self.shared.configs.read().connector(name).is_some() {
+            return Err(WorkerError::Conflict(format!("Connector {name} already exists")));
+        }
+        let mut records = Vec::new();
+        if target != Target::Started {
+            records.push(tables::target(name, Some(target)));
+        }
+        records.push(tables::connector(name, Some(&config)));
+        self.shared.configs.write(records).await?;
+        Ok(self.view(name, &config, 0))
+    }
+
+    /// Creates a connector, or changes its settings; tells whether it was created.
+    ///
+    /// # Errors
+    /// All that is wrong with the settings.
+    pub async fn put_config(&self, name: &str, config: Config) -> Result<(bool, ConnectorInfo), WorkerError> {
+        let _changing = self.changes.lock().await;
+        self.check(&config).await?;
+        self.replace(name, config).await
+    }
+
+    /// Changes some settings of a connector; `None` removes one.
+    ///
+    /// # Errors
+    /// All that is wrong with the settings.
+    pub async fn patch_config(
+        &self,
+        name: &str,
+        patch: Vec<(String, Option<String>)>,
+    ) -> Result<ConnectorInfo, WorkerError> {
+        let _changing = self.changes.lock().await;
+        let mut config =
+            self.shared.configs.read().connector(name).cloned().ok_or_else(|| not_found(name))?;
+        for (key, value) in patch {
+            match value {
+                Some(value) => config.insert(key, value),
+                None => config.remove(&key),
+            };
+        }
+        self.check(&config).await?;
+        Ok(self.replace(name, config).await?.1)
+    }
+
+    async fn check(&self, config: &Config) -> Result<(), WorkerError> {
+        self.validate(config).await?.refusal().map_or(Ok(()), Err)
+    }
+
+    async fn replace(&self, name: &str, config: Config) -> Result<(bool, ConnectorInfo), WorkerError> {
+        let (created, tasks) = {
+            let configs = self.shared.configs.read();
+            (configs.connector(name).is_none(), configs.tasks(name).len())
+        };
+        self.shared.configs.write(vec![tables::connector(name, Some(&config))]).await?;
+        Ok((created, self.view(name, &config, tasks)))
+    }
+
+    /// Deletes a connector.
+    ///
+    /// # Errors
+    /// See [`Worker::info`].
+    pub async fn delete(&self, name: &str) -> Result<(), WorkerError> {
+        let _changing = self.changes.lock().await;
+        self.info(name)?;
+        let records = vec![tables::connector(name, None), tables::target(name, None)];
+        Ok(self.shared.configs.write(records).await?)
+    }
+
+    /// Pauses, resumes or stops a connector.
+    ///
+    /// # Errors
+    /// See [`Worker::info`].
+    pub async fn set_target(&self, name: &str, target: Target) -> Result<(), WorkerError> {
+        let _changing = self.changes.lock().await;
+        if self.shared.configs.read().connector(name).is_none() {
+            return Err(WorkerError::NotFound(format!("Unknown connector {name}")));
+        }
+        let mut records = if target == Target::Stopped { tables::plan(name, &[]) } else { Vec::new() };
+        records.push(tables::target(name, Some(target)));
+        Ok(self.shared.configs.write(records).await?)
+    }
+
+    /// Restarts a connector alone.
+    ///
+    /// # Errors
+    /// See [`Worker::info`].
+    pub async fn restart(&self, name: &str) -> Result<(), WorkerError> {
+        self.known(name)?;
+        self.order_restart(name, true, Vec::new()).await
+    }
+
+    /// Restarts a connector and its tasks, or what has failed of them; tells what is restarted.
+    ///
+    /// # Errors
+    /// See [`Worker::info`].
+    pub async fn restart_all(
+        &self,
+        name: &str,
+        include_tasks: bool,
+        only_failed: bool,
+    ) -> Result<ConnectorStatus, WorkerError> {
+        self.known(name)?;
+        let mut status = self.status(name)?;
+        let meant = |state: &StateView| !only_failed || state.state == tables::State::Failed;
+        let connector = meant(&status.connector);
+        let tasks = status.tasks.iter().filter(|task| include_tasks && meant(&task.state));
+        let tasks: Vec<usize> = tasks.map(|task| task.id).collect();
+        let record = tables::restart(name, include_tasks, only_failed);
+        self.shared.configs.write(vec![record]).await?;
+        if connector {
+            status.connector.state = tables::State::Restarting;
+        }
+        for task in status.tasks.iter_mut().filter(|task| tasks.contains(&task.id)) {
+            task.state.state = tables::State::Restarting;
+        }
+        self.order_restart(name, connector, tasks).await?;
+        Ok(status)
+    }
+
+    /// Restarts a task.
+    ///
+    /// # Errors
+    /// See [`Worker::info`].
+    pub async fn restart_task(&self, name: &str, task: usize) -> Result<(), WorkerError> {
+        self.known(name)?;
+        if task >= self.shared.configs.read().tasks(name).len() {
+            return Err(WorkerError::NotFound(format!("Unknown task: {name}-{task}")));
+        }
+        self.order_restart(name, false, vec![task]).await
+    }
+
+    fn known(&self, name: &str) -> Result<(), WorkerError> {
+        let known = self.shared.configs.read().connector(name).is_some();
+        let unknown = || WorkerError::NotFound(format!("Unknown connector: {name}"));
+        if known { Ok(()) } else { Err(unknown()) }
+    }
+
+    async fn order_restart(&self, name: &str, connector: bool, tasks: Vec<usize>) -> Result<(), WorkerError> {
+        let (done, restarted) = oneshot::channel();
+        let command = Command::Restart { name: name.to_owned(), connector, tasks, done };
+        let gone = |_| WorkerError::Failed("The worker is shutting down".to_owned());
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| WorkerError::Failed("The worker is shutting down".to_owned()))?;
+        restarted.await.map_err(gone)
+    }
+
+    /// Whether two names mean the same connector.
+    pub fn same_plugin(&self, one: &str, other: &str) -> bool {
+        let class = |name| self.shared.plugins.connector(name).map(|row| row.class);
+        match (class(one), class(other)) {
+            (Some(one), Some(other)) => one == other,
+            _ => one == other,
+        }
+    }
+
+    /// Tells all workers of the level of a logger.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub async fn tell_level(&self, logger: &str, level: &str) -> Result<(), WorkerError> {
+        Ok(self.shared.configs.write(vec![tables::logger(logger, level)]).await?)
+    }
+
+    /// All plugins, or the connectors among them.
+    pub fn plugins(&self, connectors_only: bool) -> Vec<PluginView> {
+        let listed = |row: &&Plugin| !connectors_only || row.implementation.connector().is_some();
+        let view = |row: &Plugin| PluginView {
+            class: row.class,
+            kind: row.implementation.kind(),
+            version: row.version,
+        };
+        let mut views: Vec<_> = self.shared.plugins.iter().filter(listed).map(view).collect();
+        views.sort_unstable_by_key(|view| (view.kind, view.class));
+        views.sort_by_key(|view| (view.kind != "sink", view.kind != "source"));
+        views
+    }
+
+    /// The declarations of a plugin's settings.
+    ///
+    /// # Errors
+    /// When there is no such plugin, or not in that version.
+    pub fn plugin_settings(
+        &self,
+        class: &str,
+        version: Option<&str>,
+    ) -> Result<Vec<DefinitionView>, WorkerError> {
+        let row = self.shared.plugins.iter().find(|row| row.is_called(class));
+        let row = row.ok_or_else(|| WorkerError::NotFound(format!("Unknown plugin {class}.")))?;
+        if let Some(version) = version.filter(|version| *version != row.version && *version != "latest") {
+            return Err(WorkerError::BadRequest(format!(
+                "Plugin {} not found that matches the version range {version}, available versions: [{}]",
+                row.class, row.version
+            )));
+        }
+        let mut definitions = row.implementation.settings().definitions();
+        if matches!(row.implementation, Implementation::Source(_) | Implementation::Sink(_)) {
+            definitions.extend(common::settings(row).definitions());
+        }
+        Ok(definitions)
+    }
+}
+
+fn not_found(name: &str) -> WorkerError {
+    WorkerError::NotFound(format!("Connector {name} not found"))
+}

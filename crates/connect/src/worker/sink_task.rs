@@ -1,0 +1,446 @@
+//! The life of a sink task: consume, convert, transform, put; let the sink decide what may be committed.
+//!
+//! There is one batch at a time, so what a stalled sink holds is bounded by what a poll returns; meanwhile its partitions
+//! are paused, and it stays a member of its group.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::{Instant, interval_at, sleep, sleep_until};
+use tracing::warn;
+
+use super::failure::{DeadLetters, Problem, Stage};
+use super::pipeline::Pipeline;
+use super::tables::State;
+use super::task::{Order, TaskShell, whole};
+use crate::connector::{Sink, SinkContext, SinkRequest, TopicOffsets, TopicPartition};
+use crate::error::{ConnectError, ErrorKind};
+use crate::record::{Origin, Record};
+use crate::settings::Config;
+use crate::topics::{
+    Acknowledgement, Consumer, NewTopic, Polled, Producer, Reads, Received, TopicsErrorKind,
+};
+
+/// How long a poll waits.
+const POLL: Duration = Duration::from_secs(1);
+/// The first and the longest pause after an error that may pass.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
+/// How long a task rests after a poll that failed.
+const REST: Duration = Duration::from_secs(1);
+/// How often topics are looked for that match a pattern.
+const REFRESH: Duration = Duration::from_secs(60);
+
+/// A sink task and what it works with.
+#[derive(Debug)]
+pub struct SinkTask {
+    /// What the worker gives.
+    pub shell: TaskShell,
+    /// The task.
+    pub sink: Box<dyn Sink>,
+    /// What the task asks for.
+    pub context: SinkContext,
+    /// The transforms and converters.
+    pub pipeline: Pipeline,
+    /// Where errant records go.
+    pub dead: Option<DeadLetters>,
+}
+
+/// The group of a sink connector.
+pub fn group(connector: &str, config: &Config) -> String {
+    let named = config.get("consumer.override.group.id").cloned();
+    named.unwrap_or_else(|| format!("connect-{connector}"))
+}
+
+impl SinkTask {
+    /// Runs the task until it is told to stop.
+    ///
+    /// # Errors
+    /// What the task fails with.
+    pub async fn run(mut self) -> Result<(), ConnectError> {
+        let shell = self.shell.clone();
+        let outcome = match shell.unless_stopped(self.sink.start()).await {
+            Some(Ok(())) => self.lives().await,
+            Some(Err(error)) => Err(error),
+            None => Ok(()),
+        };
+        self.sink.close().await;
+        outcome
+    }
+
+    /// One life after another: each with the topics that there are when it begins.
+    async fn lives(&mut self) -> Result<(), ConnectError> {
+        loop {
+            let topics = self.topics().await?;
+            let reads = Reads::Subscribed {
+                group: group(&self.shell.connector, &self.shell.config),
+                topics: topics.clone(),
+            };
+            let consumer = self.shell.topics.consumer(reads, &self.shell.client("consumer")).await?;
+            let mut life = Life::new(consumer, topics);
+            let outcome = self.live(&mut life).await;
+            if outcome.is_ok() {
+                self.hand_back(&mut life).await;
+            }
+            life.consumer.close().await;
+            if let Some((_, producer)) = life.dead.take() {
+                producer.close(self.shell.settings.offset_flush_timeout).await;
+            }
+            if outcome? == Order::Stop {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn topics(&mut self) -> Result<Vec<String>, ConnectError> {
+        let config = &self.shell.config;
+        if let Some(pattern) = config.get("topics.regex").filter(|pattern| !pattern.is_empty()) {
+            let pattern = whole(pattern)?;
+            return Ok(self
+                .shell
+                .topics
+                .list()
+                .await?
+                .into_iter()
+                .filter(|topic| pattern.is_match(topic))
+                .collect());
+        }
+        Ok(super::common::aliases(config, "topics"))
+    }
+
+    async fn say(&mut self, order: Order) {
+        self.shell.tell(if order == Order::Pause { State::Paused } else { State::Running }).await;
+    }
+
+    /// Until it is told to stop, or the topics are others: then it is to run on.
+    async fn live(&mut self, life: &mut Life) -> Result<Order, ConnectError> {
+        let every = self.shell.settings.offset_flush_interval;
+        let mut flush = interval_at(Instant::now() + every, every);
+        let mut refresh = interval_at(Instant::now() + REFRESH, REFRESH);
+        let by_pattern = self.shell.config.get("topics.regex").is_some_and(|pattern| !pattern.is_empty());
+        life.order = self.shell.order();
+        self.say(life.order).await;
+        loop {
+            enum Event {
+                Polled(Polled),
+                Flush,
+                Retry,
+                Refresh,
+            }
+            let retry = life.waiting.as_ref().map_or_else(Instant::now, |waiting| waiting.until);
+            let event = tokio::select! {
+                biased;
+                next = self.shell.ordered() => {
+                    if next == Order::Stop {
+                        return Ok(Order::Stop);
+                    }
+                    life.order = next;
+                    life.pace().await;
+                    self.say(next).await;
+                    continue;
+                }
+                () = sleep_until(retry), if life.waiting.is_some() => Event::Retry,
+                _ = flush.tick() => Event::Flush,
+                _ = refresh.tick(), if by_pattern => Event::Refresh,
+                polled = life.consumer.poll(POLL) => match polled {
+                    Ok(polled) => Event::Polled(polled),
+                    Err(error) if error.kind == TopicsErrorKind::Retriable => {
+                        warn!(connector = self.shell.connector, %error, "topics cannot be read; trying again");
+                        // An order to stop ends the rest.
+                        let _ = self.shell.unless_stopped(sleep(REST)).await;
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                },
+            };
+            match event {
+                Event::Polled(Polled::Records(received)) => self.take(life, received).await?,
+                Event::Polled(Polled::Assigned(partitions)) => self.open(life, &partitions).await?,
+                Event::Polled(Polled::Revoked { partitions, lost, release }) => {
+                    self.revoke(life, &partitions, lost).await;
+                    drop(release);
+                }
+                Event::Retry => self.put(life).await?,
+                Event::Flush => self.commit(life).await,
+                Event::Refresh if self.topics().await? != life.topics => return Ok(Order::Run),
+                Event::Refresh => {}
+            }
+            self.requests(life).await?;
+        }
+    }
+
+    async fn open(&mut self, life: &mut Life, partitions: &[TopicPartition]) -> Result<(), ConnectError> {
+        life.assigned.extend(partitions.iter().cloned());
+        life.pace().await;
+        self.sink.open(partitions).await
+    }
+
+    async fn revoke(&mut self, life: &mut Life, partitions: &[TopicPartition], lost: bool) {
+        if !lost {
+            self.commit(life).await;
+        }
+        self.sink.revoke(partitions, lost).await;
+        for place in partitions {
+            life.assigned.remove(place);
+            life.taken.remove(place);
+            life.committed.remove(place);
+        }
+        if let Some(waiting) = &mut life.waiting {
+            // They come again to whoever owns the partition now.
+            waiting.records.retain(|record| !partitions.contains(&origin(record)));
+        }
+    }
+
+    /// What is left to do when the task ends in peace.
+    async fn hand_back(&mut self, life: &mut Life) {
+        self.commit(life).await;
+        let assigned: Vec<_> = life.assigned.iter().cloned().collect();
+        self.sink.revoke(&assigned, false).await;
+    }
+
+    async fn take(&mut self, life: &mut Life, received: Vec<Received>) -> Result<(), ConnectError> {
+        if received.is_empty() {
+            return Ok(());
+        }
+        for message in &received {
+            life.committed.entry(message.place()).or_insert(message.offset);
+            self.shell.track(&message.topic).await;
+        }
+        let mut records = Vec::with_capacity(received.len());
+        for (decoded, message) in self.pipeline.decode(&received).await.into_iter().zip(&received) {
+            let changed = match decoded {
+                Ok(record) if self.pipeline.is_plain() => Ok(Some(record)),
+                Ok(record) => self.pipeline.transform(record).await,
+                Err(problem) => Err(problem),
+            };
+            match changed {
+                Ok(record) => records.extend(record),
+                Err(problem) => self.set_aside(life, message, problem).await?,
+            }
+        }
+        let after = received.iter().map(|message| (message.place(), message.offset + 1)).collect();
+        life.received = received;
+        life.waiting = Some(Waiting { records, after, until: Instant::now(), pause: PAUSE.0 });
+        self.put(life).await
+    }
+
+    /// Hands the waiting records to the sink; they wait on after an error that may pass.
+    async fn put(&mut self, life: &mut Life) -> Result<(), ConnectError> {
+        let Some(mut waiting) = life.waiting.take() else { return Ok(()) };
+        let outcome = if waiting.records.is_empty() { Ok(()) } else { self.sink.put(&waiting.records).await };
+        match outcome {
+            Ok(()) => {
+                let kept = waiting.after.into_iter().filter(|(place, _)| life.assigned.contains(place));
+                life.taken.extend(kept);
+                let errant = self.context.take_errant();
+                for errant in errant {
+                    let class = self.shell.config.get("connector.class").cloned().unwrap_or_default();
+                    let problem = Problem { stage: Stage::TaskPut, class, error: errant.error };
+                    match life.message(&errant.record) {
+                        Some(message) => self.set_aside(life, &message, problem).await?,
+                        None => return Err(problem.fatal()),
+                    }
+                }
+                life.pace().await;
+                Ok(())
+            }
+            Err(error) if error.kind == ErrorKind::Retriable => {
+                let (connector, task) = (&self.shell.connector, self.shell.task);
+                warn!(connector, task, %error, "a sink does not take records; trying again");
+                waiting.until = Instant::now() + waiting.pause;
+                waiting.pause = waiting.pause.saturating_mul(2).min(PAUSE.1);
+                life.waiting = Some(waiting);
+                life.pace().await;
+                Ok(())
+            }
+            Err(error) => {
+                let message = "Exiting WorkerSinkTask due to unrecoverable exception.";
+                Err(ConnectError::failed(message).because(error))
+            }
+        }
+    }
+
+    /// Puts a record aside, where that is tolerated.
+    async fn set_aside(
+        &mut self,
+        life: &mut Life,
+        received: &Received,
+        problem: Problem,
+    ) -> Result<(), ConnectError> {
+        let tolerance = &self.pipeline.tolerance;
+        let place = format!("{}-{} at {}", received.topic, received.partition, received.offset);
+        tolerance.log(&problem, &place);
+        if let Some(dead) = &self.dead {
+            let (message, dead) = (dead.message(received, &problem, tolerance), dead.clone());
+            let producer = self.undertaker(life, &dead).await?;
+            let sent = producer.send(vec![message]).await;
+            life.buried.push(sent);
+        }
+        if self.pipeline.tolerance.skips { Ok(()) } else { Err(problem.fatal()) }
+    }
+
+    async fn undertaker<'a>(
+        &mut self,
+        life: &'a mut Life,
+        dead: &DeadLetters,
+    ) -> Result<&'a dyn Producer, ConnectError> {
+        if life.dead.is_none() {
+            let topics = &self.shell.topics;
+            if topics.partitions(&dead.topic).await?.is_none() {
+                let (name, replication_factor) = (dead.topic.clone(), dead.replication_factor);
+                topics
+                    .create(&NewTopic { name, partitions: 1, replication_factor, settings: Config::new() })
+                    .await?;
+            }
+            let producer = topics.producer(None, &self.shell.client("producer")).await?;
+            life.dead = Some((dead.topic.clone(), producer));
+        }
+        match &life.dead {
+            Some((_, producer)) => Ok(&**producer),
+            None => Err(ConnectError::failed("there is no producer for dead letters")),
+        }
+    }
+
+    /// Commits what the sink allows. What fails is read again from the last commit.
+    async fn commit(&mut self, life: &mut Life) {
+        if life.taken.is_empty() {
+            return;
+        }
+        if let Err(error) = self.try_commit(life).await {
+            let (connector, task) = (&self.shell.connector, self.shell.task);
+            warn!(connector, task, %error, "offsets cannot be committed; going back to the last that were");
+            life.waiting = None;
+            life.taken.clear();
+            let back = life.committed.clone();
+            if let Err(error) = life.consumer.seek(&back).await {
+                warn!(connector, task, %error, "and going back failed");
+            }
+            life.pace().await;
+        }
+    }
+
+    async fn try_commit(&mut self, life: &mut Life) -> Result<(), ConnectError> {
+        for sent in std::mem::take(&mut life.buried) {
+            sent.await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        }
+        let taken = life.taken.clone();
+        let mut allowed = self.sink.precommit(taken.clone()).await?;
+        // Nothing can be committed that was not read.
+        allowed.retain(|place, offset| taken.get(place).is_some_and(|taken| *offset <= *taken));
+        allowed.retain(|place, offset| life.committed.get(place) != Some(offset));
+        if allowed.is_empty() {
+            return Ok(());
+        }
+        match life.consumer.commit(&allowed).await {
+            Ok(()) => life.committed.extend(allowed),
+            // The next commit is as good, and says the same or more.
+            Err(error) if error.kind == TopicsErrorKind::Retriable => {
+                warn!(connector = self.shell.connector, %error, "a commit failed; the next one says more");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    async fn requests(&mut self, life: &mut Life) -> Result<(), ConnectError> {
+        for request in self.context.take_requests() {
+            match request {
+                SinkRequest::Pause(partitions) => life.held.extend(partitions),
+                SinkRequest::Resume(partitions) => partitions.iter().for_each(|place| {
+                    life.held.remove(place);
+                }),
+                SinkRequest::Seek(offsets) => {
+                    life.consumer.seek(&offsets).await?;
+                    life.taken.extend(offsets.clone());
+                    life.committed.extend(offsets);
+                }
+                SinkRequest::Commit => self.commit(life).await,
+                SinkRequest::RetryAfter(pause) => {
+                    if let Some(waiting) = &mut life.waiting {
+                        waiting.until = Instant::now() + pause;
+                    }
+                    continue;
+                }
+            }
+            life.pace().await;
+        }
+        Ok(())
+    }
+}
+
+fn origin(record: &Record) -> TopicPartition {
+    match &record.origin {
+        Origin::Topic(place) => TopicPartition { topic: place.topic.clone(), partition: place.partition },
+        Origin::Source(_) => TopicPartition { topic: record.topic.clone(), partition: -1 },
+    }
+}
+
+/// A consumer and what was read with it.
+struct Life {
+    consumer: Box<dyn Consumer>,
+    topics: Vec<String>,
+    order: Order,
+    assigned: BTreeSet<TopicPartition>,
+    /// Partitions that the sink wants nothing of.
+    held: BTreeSet<TopicPartition>,
+    paused: BTreeSet<TopicPartition>,
+    /// Offsets after what the sink has taken.
+    taken: TopicOffsets,
+    /// Offsets that were committed, or where reading began.
+    committed: TopicOffsets,
+    waiting: Option<Waiting>,
+    /// The messages of the last batch.
+    received: Vec<Received>,
+    dead: Option<(String, Box<dyn Producer>)>,
+    buried: Vec<Acknowledgement>,
+}
+
+/// Records that the sink has not taken.
+struct Waiting {
+    records: Vec<Record>,
+    after: TopicOffsets,
+    until: Instant,
+    pause: Duration,
+}
+
+impl Life {
+    fn new(consumer: Box<dyn Consumer>, topics: Vec<String>) -> Self {
+        Self {
+            consumer,
+            topics,
+            order: Order::Run,
+            assigned: BTreeSet::new(),
+            held: BTreeSet::new(),
+            paused: BTreeSet::new(),
+            taken: TopicOffsets::new(),
+            committed: TopicOffsets::new(),
+            waiting: None,
+            received: Vec::new(),
+            dead: None,
+            buried: Vec::new(),
+        }
+    }
+
+    /// Reads what may be read now: nothing, while the task is paused or the sink has not taken what it was given.
+    async fn pace(&mut self) {
+        let all = self.order == Order::Pause || self.waiting.is_some();
+        if !all && self.held.is_empty() && self.paused.is_empty() {
+            return;
+        }
+        let (idle, busy): (Vec<_>, Vec<_>) =
+            self.assigned.iter().cloned().partition(|place| all || self.held.contains(place));
+        self.consumer.pause(&idle).await;
+        self.consumer.resume(&busy).await;
+        self.paused = idle.into_iter().collect();
+    }
+
+    /// The message that a record of the last batch was made of.
+    fn message(&self, record: &Record) -> Option<Received> {
+        let Origin::Topic(place) = &record.origin else { return None };
+        let same = |message: &&Received| {
+            message.offset == place.offset
+                && message.partition == place.partition
+                && message.topic == place.topic
+        };
+        self.received.iter().find(same).cloned()
+    }
+}

@@ -1,0 +1,454 @@
+//! The life of a source task: poll, transform, convert, send; store positions; tell the source.
+//!
+//! At least once, records are sent while the next are polled, and a position is stored once everything before it was
+//! acknowledged. Exactly once, records and positions are one transaction, which fences whoever had the task before.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::{Instant, interval_at, sleep, timeout};
+use tracing::warn;
+
+use super::failure::{Problem, Stage};
+use super::pipeline::Pipeline;
+use super::tables::{OffsetState, State, Table};
+use super::task::{Order, TaskShell, TopicCreation};
+use crate::connector::{OffsetReader, Source, TransactionContext, TransactionMark};
+use crate::error::{ConnectError, ErrorKind};
+use crate::record::{Origin, Position, Record, SourceMap};
+use crate::topics::{Acknowledgement, Message, Producer, TopicsErrorKind};
+
+/// The most batches that are sent and not acknowledged.
+const IN_FLIGHT_MAX: usize = 8;
+/// How long a source rests after an error that may pass.
+const POLL_PAUSE: Duration = Duration::from_millis(500);
+
+/// A source task and what it works with.
+#[derive(Debug)]
+pub struct SourceTask {
+    /// What the worker gives.
+    pub shell: TaskShell,
+    /// The task.
+    pub source: Box<dyn Source>,
+    /// The transforms and converters.
+    pub pipeline: Pipeline,
+    /// The producer; transactional where `delivery` says so.
+    pub producer: Box<dyn Producer>,
+    /// How topics come to be.
+    pub creation: TopicCreation,
+    /// How records are delivered.
+    pub delivery: Delivery,
+}
+
+/// How records are delivered.
+#[derive(Clone, Debug)]
+pub enum Delivery {
+    /// At least once.
+    AtLeastOnce,
+    /// Exactly once, a transaction for each poll.
+    EachPoll,
+    /// Exactly once, a transaction for each time.
+    EachInterval(Duration),
+    /// Exactly once, where the task says so.
+    ByConnector(TransactionContext),
+}
+
+/// Reads the offsets of a connector from the table.
+#[derive(Debug)]
+pub struct StoredOffsets {
+    /// The connector.
+    pub connector: String,
+    /// The table.
+    pub offsets: Arc<Table<OffsetState>>,
+}
+
+#[async_trait]
+impl OffsetReader for StoredOffsets {
+    async fn offsets(&self, partitions: &[SourceMap]) -> Result<Vec<Option<SourceMap>>, ConnectError> {
+        let table = self.offsets.read();
+        let offset = |partition| table.offset(&self.connector, partition).map(|stored| stored.offset.clone());
+        Ok(partitions.iter().map(offset).collect())
+    }
+}
+
+impl SourceTask {
+    /// Runs the task until it is told to stop.
+    ///
+    /// # Errors
+    /// What the task fails with.
+    pub async fn run(mut self) -> Result<(), ConnectError> {
+        let shell = self.shell.clone();
+        let started = shell.unless_stopped(self.source.start()).await;
+        let outcome = match started {
+            Some(Ok(())) => self.work().await,
+            Some(Err(error)) => Err(error),
+            None => Ok(()),
+        };
+        self.source.close().await;
+        self.producer.close(self.shell.settings.offset_flush_timeout).await;
+        outcome
+    }
+
+    async fn work(&mut self) -> Result<(), ConnectError> {
+        match self.delivery.clone() {
+            Delivery::AtLeastOnce => self.at_least_once().await,
+            delivery => self.exactly_once(delivery).await,
+        }
+    }
+
+    async fn at_least_once(&mut self) -> Result<(), ConnectError> {
+        let mut flow = Flow::default();
+        let outcome = self.flow(&mut flow).await;
+        // What was sent before the end counts, also before an error.
+        let patience = self.shell.settings.offset_flush_timeout;
+        let drained = timeout(patience, self.drain(&mut flow)).await;
+        self.store(&mut flow).await;
+        match (outcome, drained) {
+            (Ok(()), Ok(Err(error))) => Err(error),
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn drain(&mut self, flow: &mut Flow) -> Result<(), ConnectError> {
+        while let Some(sent) = flow.sent.pop_front() {
+            let outcomes = sent.acknowledgement.await;
+            self.settle(outcomes)?;
+            flow.settled(sent.positions);
+        }
+        Ok(())
+    }
+
+    async fn flow(&mut self, flow: &mut Flow) -> Result<(), ConnectError> {
+        let every = self.shell.settings.offset_flush_interval;
+        let mut flush = interval_at(Instant::now() + every, every);
+        let mut order = self.shell.order();
+        self.say(order).await;
+        loop {
+            let polls = order == Order::Run && flow.sent.len() < IN_FLIGHT_MAX;
+            let polled = tokio::select! {
+                biased;
+                next = self.shell.ordered() => {
+                    if next == Order::Stop {
+                        return Ok(());
+                    }
+                    order = next;
+                    self.say(order).await;
+                    continue;
+                }
+                outcomes = first(&mut flow.sent) => {
+                    if let Some(sent) = flow.sent.pop_front() {
+                        self.settle(outcomes)?;
+                        flow.settled(sent.positions);
+                    }
+                    continue;
+                }
+                _ = flush.tick() => None,
+                polled = self.source.poll(), if polls => Some(polled),
+            };
+            match polled {
+                None => self.store(flow).await,
+                Some(Ok(records)) if records.is_empty() => tokio::task::yield_now().await,
+                Some(Ok(records)) => {
+                    let (messages, positions) = self.prepare(records).await?;
+                    let acknowledgement = self.producer.send(messages).await;
+                    flow.sent.push_back(Sent { acknowledgement, positions });
+                }
+                Some(Err(error)) => self.rest(error).await?,
+            }
+        }
+    }
+
+    async fn say(&mut self, order: Order) {
+        self.shell.tell(if order == Order::Pause { State::Paused } else { State::Running }).await;
+    }
+
+    /// Rests after an error that may pass; others are the task's end.
+    async fn rest(&mut self, error: ConnectError) -> Result<(), ConnectError> {
+        if error.kind != ErrorKind::Retriable {
+            return Err(error);
+        }
+        let (connector, task) = (&self.shell.connector, self.shell.task);
+        warn!(connector, task, %error, "a source cannot be polled; trying again");
+        // An order to stop ends the rest.
+        let _ = self.shell.unless_stopped(sleep(POLL_PAUSE)).await;
+        Ok(())
+    }
+
+    /// The messages of records, and the last position of each partition among them.
+    async fn prepare(&mut self, records: Vec<Record>) -> Result<(Vec<Message>, Vec<Position>), ConnectError> {
+        let positions = last_positions(&records);
+        let records = if self.pipeline.is_plain() { records } else { self.transform(records).await? };
+        for at in 0..records.len() {
+            let topic = match (records.get(at), at.checked_sub(1).and_then(|before| records.get(before))) {
+                (Some(record), Some(before)) if record.topic == before.topic => continue,
+                (Some(record), _) => record.topic.clone(),
+                (None, _) => break,
+            };
+            self.creation.ensure(&topic, &*self.shell.topics).await?;
+            self.shell.track(&topic).await;
+        }
+        let mut messages = Vec::with_capacity(records.len());
+        for (encoded, record) in self.pipeline.encode(&records).await.into_iter().zip(&records) {
+            match encoded {
+                Ok(message) => messages.push(message),
+                Err(problem) => self.skip(problem, record)?,
+            }
+        }
+        Ok((messages, positions))
+    }
+
+    async fn transform(&mut self, records: Vec<Record>) -> Result<Vec<Record>, ConnectError> {
+        let mut transformed = Vec::with_capacity(records.len());
+        for record in records {
+            let place = record.origin.clone();
+            match self.pipeline.transform(record).await {
+                Ok(record) => transformed.extend(record),
+                Err(problem) => self.tolerate(problem, &place)?,
+            }
+        }
+        Ok(transformed)
+    }
+
+    fn skip(&self, problem: Problem, record: &Record) -> Result<(), ConnectError> {
+        self.tolerate(problem, &record.origin)
+    }
+
+    fn tolerate(&self, problem: Problem, origin: &Origin) -> Result<(), ConnectError> {
+        let tolerance = &self.pipeline.tolerance;
+        tolerance.log(&problem, &place(origin));
+        if tolerance.skips { Ok(()) } else { Err(problem.fatal()) }
+    }
+
+    /// Looks at what became of messages; those that the broker refuses for what they are may be tolerated.
+    fn settle(&self, outcomes: Outcomes) -> Result<(), ConnectError> {
+        for error in outcomes.into_iter().filter_map(Result::err) {
+            let refused = error.kind == TopicsErrorKind::Message;
+            let class = "org.apache.kafka.clients.producer.KafkaProducer".to_owned();
+            let problem = Problem { stage: Stage::KafkaProduce, class, error: error.into() };
+            self.pipeline.tolerance.log(&problem, "");
+            if !(refused && self.pipeline.tolerance.skips) {
+                let message = "Unrecoverable exception from producer send callback";
+                return Err(ConnectError::failed(message).because(problem.error));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the positions that are settled, and tells the source. What cannot be stored now is stored next time.
+    async fn store(&mut self, flow: &mut Flow) {
+        if flow.positions.is_empty() {
+            return;
+        }
+        let positions: Vec<Position> = flow.positions.values().cloned().collect();
+        let records = self.records(&positions);
+        let (connector, task) = (self.shell.connector.clone(), self.shell.task);
+        let writing = self.shell.offsets.post(records).await;
+        let late = Err(ConnectError::failed("the time for it is up"));
+        let written = timeout(self.shell.settings.offset_flush_timeout, writing)
+            .await
+            .map_or(late, |outcomes| Ok(outcomes.into_iter().collect::<Result<Vec<_>, _>>().map(drop)?));
+        if let Err(error) = written {
+            warn!(connector, task, %error, "offsets cannot be stored; trying again");
+            return;
+        }
+        flow.positions.clear();
+        if let Err(error) = self.source.commit(&positions).await {
+            warn!(connector, task, %error, "a source cannot commit");
+        }
+    }
+
+    fn records(&self, positions: &[Position]) -> Vec<(String, Option<bytes::Bytes>)> {
+        let table = self.shell.offsets.read();
+        let record = |position: &Position| {
+            table.record(&self.shell.connector, &position.partition, Some(&position.offset))
+        };
+        positions.iter().map(record).collect()
+    }
+
+    async fn exactly_once(&mut self, delivery: Delivery) -> Result<(), ConnectError> {
+        let mut open = Transaction::default();
+        let outcome = self.transact(&delivery, &mut open).await;
+        if outcome.is_ok() { self.commit(&mut open).await } else { outcome }
+    }
+
+    async fn transact(&mut self, delivery: &Delivery, open: &mut Transaction) -> Result<(), ConnectError> {
+        let every = match delivery {
+            Delivery::EachInterval(every) => *every,
+            _ => self.shell.settings.offset_flush_interval,
+        };
+        let every = every.max(Duration::from_millis(1));
+        let mut boundary = interval_at(Instant::now() + every, every);
+        let mut order = self.shell.order();
+        self.say(order).await;
+        loop {
+            let polled = tokio::select! {
+                biased;
+                next = self.shell.ordered() => {
+                    if next == Order::Stop {
+                        return Ok(());
+                    }
+                    order = next;
+                    self.say(order).await;
+                    continue;
+                }
+                _ = boundary.tick(), if matches!(delivery, Delivery::EachInterval(_)) => None,
+                polled = self.source.poll(), if order == Order::Run => Some(polled),
+            };
+            match polled {
+                None => self.commit(open).await?,
+                Some(Ok(records)) => self.write(delivery, open, records).await?,
+                Some(Err(error)) => self.rest(error).await?,
+            }
+        }
+    }
+
+    async fn write(
+        &mut self,
+        delivery: &Delivery,
+        open: &mut Transaction,
+        mut records: Vec<Record>,
+    ) -> Result<(), ConnectError> {
+        let Delivery::ByConnector(context) = delivery else {
+            self.add(open, records).await?;
+            return if matches!(delivery, Delivery::EachPoll) { self.commit(open).await } else { Ok(()) };
+        };
+        let (mut whole, mut after) = (None, Vec::new());
+        for mark in context.take() {
+            match mark {
+                TransactionMark::CommitBatch | TransactionMark::AbortBatch => whole = Some(mark),
+                TransactionMark::CommitAfter(record) => after.push((record, true)),
+                TransactionMark::AbortAfter(record) => after.push((record, false)),
+            }
+        }
+        for (record, commits) in after {
+            let Some(at) = records.iter().position(|known| *known == record) else { continue };
+            let rest = records.split_off(at + 1);
+            let head = std::mem::replace(&mut records, rest);
+            self.add(open, head).await?;
+            if commits { self.commit(open).await? } else { self.abort(open).await? }
+        }
+        self.add(open, records).await?;
+        match whole {
+            Some(TransactionMark::CommitBatch) => self.commit(open).await,
+            Some(_) => self.abort(open).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn add(&mut self, open: &mut Transaction, records: Vec<Record>) -> Result<(), ConnectError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let (messages, positions) = self.prepare(records).await?;
+        if !open.begun {
+            self.producer.begin().await?;
+            open.begun = true;
+        }
+        open.sent.push(self.producer.send(messages).await);
+        open.positions.extend(positions.into_iter().map(|position| (key(&position), position)));
+        Ok(())
+    }
+
+    async fn commit(&mut self, open: &mut Transaction) -> Result<(), ConnectError> {
+        if !open.begun {
+            return Ok(());
+        }
+        let positions: Vec<Position> = std::mem::take(&mut open.positions).into_values().collect();
+        let topic = bytestring::ByteString::from(self.shell.offsets.topic());
+        let message = |(key, value): (String, _)| Message {
+            topic: topic.clone(),
+            key: Some(key.into()),
+            value,
+            ..Message::default()
+        };
+        let offsets = self.records(&positions).into_iter().map(message).collect();
+        open.sent.push(self.producer.send(offsets).await);
+        for sent in std::mem::take(&mut open.sent) {
+            let outcomes = sent.await;
+            self.settle(outcomes)?;
+        }
+        self.producer.commit().await?;
+        open.begun = false;
+        if let Err(error) = self.source.commit(&positions).await {
+            let (connector, task) = (&self.shell.connector, self.shell.task);
+            warn!(connector, task, %error, "a source cannot commit");
+        }
+        Ok(())
+    }
+
+    /// Gives up what was sent, and stores the positions all the same: what a task aborts it does not want again.
+    async fn abort(&mut self, open: &mut Transaction) -> Result<(), ConnectError> {
+        if !open.begun {
+            return Ok(());
+        }
+        open.sent.clear();
+        self.producer.abort().await?;
+        self.producer.begin().await?;
+        self.commit(open).await
+    }
+}
+
+type Outcomes = Vec<Result<crate::topics::Placed, crate::topics::TopicsError>>;
+
+/// What is on its way, and what has arrived and is not stored.
+#[derive(Default)]
+struct Flow {
+    sent: VecDeque<Sent>,
+    positions: BTreeMap<String, Position>,
+}
+
+struct Sent {
+    acknowledgement: Acknowledgement,
+    positions: Vec<Position>,
+}
+
+impl Flow {
+    fn settled(&mut self, positions: Vec<Position>) {
+        self.positions.extend(positions.into_iter().map(|position| (key(&position), position)));
+    }
+}
+
+#[derive(Default)]
+struct Transaction {
+    begun: bool,
+    sent: Vec<Acknowledgement>,
+    positions: BTreeMap<String, Position>,
+}
+
+fn key(position: &Position) -> String {
+    serde_json::to_string(&*position.partition).unwrap_or_default()
+}
+
+/// The outcomes of what was sent first; never, when nothing was.
+async fn first(sent: &mut VecDeque<Sent>) -> Outcomes {
+    match sent.front_mut() {
+        Some(sent) => (&mut sent.acknowledgement).await,
+        None => pending().await,
+    }
+}
+
+/// The last position of each partition. Records of a batch mostly share one, by pointer.
+fn last_positions(records: &[Record]) -> Vec<Position> {
+    let mut last: Vec<&Position> = Vec::new();
+    for record in records {
+        let Origin::Source(position) = &record.origin else { continue };
+        let same = |known: &&mut &Position| {
+            Arc::ptr_eq(&known.partition, &position.partition) || known.partition == position.partition
+        };
+        match last.iter_mut().find(same) {
+            Some(known) => *known = position,
+            None => last.push(position),
+        }
+    }
+    last.into_iter().cloned().collect()
+}
+
+fn place(origin: &Origin) -> String {
+    match origin {
+        Origin::Source(position) => format!("{:?} at {:?}", position.partition, position.offset),
+        Origin::Topic(place) => format!("{}-{} at {}", place.topic, place.partition, place.offset),
+    }
+}

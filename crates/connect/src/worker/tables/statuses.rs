@@ -1,0 +1,121 @@
+//! The table of `status.storage.topic`: the states of connectors and tasks, and the topics they use.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{TableState, json as bytes};
+
+/// The state of a connector or a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum State {
+    /// Nobody runs it.
+    Unassigned,
+    /// It runs.
+    Running,
+    /// It does nothing, and keeps what it has.
+    Paused,
+    /// It has no tasks.
+    Stopped,
+    /// It ended with an error.
+    Failed,
+    /// It is about to be started again.
+    Restarting,
+}
+
+/// A state, and who says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The state.
+    pub state: State,
+    /// Why it failed.
+    pub trace: Option<String>,
+    /// The worker that runs it.
+    pub worker_id: String,
+    /// The generation of the worker group in which it was said.
+    #[serde(default)]
+    pub generation: i64,
+    /// The version of the plugin.
+    #[serde(default)]
+    pub version: Option<String>,
+}
+
+impl Status {
+    /// The record's value.
+    pub fn record(&self) -> Option<Bytes> {
+        serde_json::to_vec(self).ok().map(Bytes::from)
+    }
+}
+
+/// States, and topics in use.
+#[derive(Debug, Default)]
+pub struct StatusState {
+    connectors: BTreeMap<String, Status>,
+    tasks: BTreeMap<String, BTreeMap<usize, Status>>,
+    topics: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl StatusState {
+    /// The status of a connector.
+    pub fn connector(&self, name: &str) -> Option<&Status> {
+        self.connectors.get(name)
+    }
+
+    /// The statuses of a connector's tasks, by number.
+    pub fn tasks(&self, name: &str) -> impl Iterator<Item = (usize, &Status)> {
+        self.tasks.get(name).into_iter().flatten().map(|(task, status)| (*task, status))
+    }
+
+    /// The status of a task.
+    pub fn task(&self, name: &str, task: usize) -> Option<&Status> {
+        self.tasks.get(name)?.get(&task)
+    }
+
+    /// The topics that a connector uses.
+    pub fn topics(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.topics.get(name).into_iter().flatten().map(String::as_str)
+    }
+}
+
+impl TableState for StatusState {
+    fn apply(&mut self, key: &str, value: Option<&[u8]>) {
+        if let Some(rest) = key.strip_prefix("status-topic-") {
+            // A topic's name holds no colon.
+            let Some((topic, name)) = rest.split_once(":connector-") else { return };
+            let topics = self.topics.entry(name.to_owned()).or_default();
+            if value.is_some() {
+                topics.insert(topic.to_owned())
+            } else {
+                topics.remove(topic)
+            };
+            return;
+        }
+        let status: Option<Status> = value.and_then(|value| serde_json::from_slice(value).ok());
+        if let Some(name) = key.strip_prefix("status-connector-") {
+            match status {
+                Some(status) => drop(self.connectors.insert(name.to_owned(), status)),
+                None => drop(self.connectors.remove(name)),
+            }
+        } else if let Some(rest) = key.strip_prefix("status-task-") {
+            let Some((name, task)) = rest.rsplit_once('-') else { return };
+            let Ok(task) = task.parse() else { return };
+            let tasks = self.tasks.entry(name.to_owned()).or_default();
+            match status {
+                Some(status) => drop(tasks.insert(task, status)),
+                None => drop(tasks.remove(&task)),
+            }
+        }
+    }
+}
+
+/// The record that a connector uses a topic, found by a task at a time; without a task it does not any more.
+pub fn tracked(topic: &str, connector: &str, found: Option<(usize, i64)>) -> (String, Option<Bytes>) {
+    let value = found.and_then(|(task, at)| {
+        let name = json!({ "name": topic, "connector": connector, "task": task, "discoverTimestamp": at });
+        bytes(&json!({ "topic": name }))
+    });
+    (format!("status-topic-{topic}:connector-{connector}"), value)
+}

@@ -1,0 +1,483 @@
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde_json::json;
+use vltava_core::testing::ManualClock;
+
+use super::tables::State;
+use super::*;
+use crate::connector::{
+    Altered, Connector, ExactlyOnce, Sink, SinkConnector, SinkContext, Source, SourceConnector,
+    SourceContext, TopicOffsets, TopicPartition,
+};
+use crate::error::ErrorKind;
+use crate::record::{Datum, Position, Record, SourceMap};
+use crate::settings::{FieldError, Kind, Setting, Settings, Values};
+use crate::testing::MemoryTopics;
+use crate::topics::{TopicsError, TopicsErrorKind};
+use crate::value::Value;
+
+/// Counts into a topic, up to a number.
+#[derive(Debug)]
+struct Counter;
+
+#[async_trait]
+impl Connector for Counter {
+    fn settings(&self) -> Settings {
+        Settings::from([
+            Setting::required("topic", Kind::String, "Where to."),
+            Setting::new("to", Kind::Long, "10", "How far."),
+            Setting::new("panics.at", Kind::Long, "-1", "Where it panics."),
+        ])
+    }
+
+    async fn validate(&self, values: &Values) -> Vec<FieldError> {
+        match values.string("topic") {
+            Ok("forbidden") => vec![FieldError::new("topic", "not that one")],
+            _ => Vec::new(),
+        }
+    }
+
+    async fn task_configs(&self, _: &Values, tasks_max: usize) -> Result<Vec<Config>, ConnectError> {
+        Ok((0..tasks_max).map(|task| Config::from([("part".to_owned(), task.to_string())])).collect())
+    }
+
+    async fn changed(&self, _: &Values) -> Result<(), ConnectError> {
+        pending().await
+    }
+}
+
+#[async_trait]
+impl SourceConnector for Counter {
+    fn task(&self, values: &Values, context: SourceContext) -> Result<Box<dyn Source>, ConnectError> {
+        let part = values.raw().get("part").cloned().unwrap_or_default();
+        let partition = Arc::new(SourceMap::from_iter([("part".to_owned(), json!(part))]));
+        let (topic, to) = (values.string("topic")?.to_owned(), values.number("to")?);
+        Ok(Box::new(Counting {
+            topic,
+            to,
+            at: 0,
+            partition,
+            context,
+            panics_at: values.number("panics.at")?,
+        }))
+    }
+
+    fn exactly_once(&self, _: &Values) -> ExactlyOnce {
+        ExactlyOnce::Supported
+    }
+
+    fn defines_transactions(&self, _: &Values) -> bool {
+        false
+    }
+
+    async fn alter_offsets(
+        &self,
+        _: &Values,
+        offsets: &[(SourceMap, Option<SourceMap>)],
+    ) -> Result<Altered, ConnectError> {
+        match offsets.iter().all(|(partition, _)| partition.contains_key("part")) {
+            true => Ok(Altered::Supported),
+            false => Err(ConnectError::failed("Partition objects should contain the key 'part'")),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Counting {
+    topic: String,
+    to: i64,
+    at: i64,
+    panics_at: i64,
+    partition: Arc<SourceMap>,
+    context: SourceContext,
+}
+
+#[async_trait]
+impl Source for Counting {
+    async fn start(&mut self) -> Result<(), ConnectError> {
+        let stored = self.context.offsets.offsets(&[(*self.partition).clone()]).await?;
+        let at = stored.into_iter().flatten().next();
+        self.at = at.and_then(|offset| offset["at"].as_i64()).unwrap_or(0);
+        Ok(())
+    }
+
+    async fn poll(&mut self) -> Result<Vec<Record>, ConnectError> {
+        if self.at >= self.to {
+            pending::<()>().await;
+        }
+        assert_ne!(self.at, self.panics_at, "told to");
+        self.at += 1;
+        let offset = SourceMap::from_iter([("at".to_owned(), json!(self.at))]);
+        let position = Position { partition: self.partition.clone(), offset };
+        Ok(vec![Record::new(self.topic.as_str(), Datum::text(self.at.to_string()), position)])
+    }
+
+    async fn commit(&mut self, _: &[Position]) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
+    async fn close(&mut self) {}
+}
+
+type Seen = Arc<Mutex<Vec<String>>>;
+
+/// Collects values.
+#[derive(Debug, Default)]
+struct Collector {
+    seen: Seen,
+}
+
+#[async_trait]
+impl Connector for Collector {
+    fn settings(&self) -> Settings {
+        Settings::from([Setting::optional("refuses", Kind::String, "What it does not take.")])
+    }
+
+    async fn validate(&self, _: &Values) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    async fn task_configs(&self, _: &Values, _: usize) -> Result<Vec<Config>, ConnectError> {
+        Ok(vec![Config::new()])
+    }
+
+    async fn changed(&self, _: &Values) -> Result<(), ConnectError> {
+        pending().await
+    }
+}
+
+#[async_trait]
+impl SinkConnector for Collector {
+    fn task(&self, values: &Values, context: SinkContext) -> Result<Box<dyn Sink>, ConnectError> {
+        let refuses = values.optional_string("refuses")?.map(str::to_owned);
+        Ok(Box::new(Collecting { seen: self.seen.clone(), refuses, context, failures: 2 }))
+    }
+
+    async fn alter_offsets(
+        &self,
+        _: &Values,
+        _: &BTreeMap<TopicPartition, Option<i64>>,
+    ) -> Result<Altered, ConnectError> {
+        Ok(Altered::Unknown)
+    }
+}
+
+#[derive(Debug)]
+struct Collecting {
+    seen: Seen,
+    refuses: Option<String>,
+    context: SinkContext,
+    failures: usize,
+}
+
+#[async_trait]
+impl Sink for Collecting {
+    async fn start(&mut self) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
+    async fn open(&mut self, _: &[TopicPartition]) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
+    async fn put(&mut self, records: &[Record]) -> Result<(), ConnectError> {
+        if self.failures > 0 {
+            self.failures -= 1;
+            return Err(ConnectError::retriable("not yet"));
+        }
+        for record in records {
+            let Value::String(text) = &record.value.value else { continue };
+            if self.refuses.as_deref() == Some(&**text) {
+                let error = ConnectError { kind: ErrorKind::Data, ..ConnectError::failed("refused") };
+                if let crate::connector::Report::Refused(error) = self.context.report(record, error) {
+                    return Err(error);
+                }
+                continue;
+            }
+            self.seen.lock().push(text.to_string());
+        }
+        Ok(())
+    }
+
+    async fn precommit(&mut self, taken: TopicOffsets) -> Result<TopicOffsets, ConnectError> {
+        Ok(taken)
+    }
+
+    async fn revoke(&mut self, _: &[TopicPartition], _: bool) {}
+
+    async fn close(&mut self) {}
+}
+
+struct Fixture {
+    topics: MemoryTopics,
+    seen: Seen,
+    plugins: Arc<Plugins>,
+    exactly_once: &'static str,
+}
+
+fn config<const N: usize>(pairs: [(&str, &str); N]) -> Config {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+impl Fixture {
+    fn new(exactly_once: &'static str) -> Self {
+        let seen = Seen::default();
+        let mut plugins = Plugins::default();
+        crate::converters::plugins().into_iter().for_each(|row| plugins.add(row));
+        let row = |class, implementation| Plugin { class, version: "1", implementation };
+        plugins.add(row("test.CounterConnector", Implementation::Source(Arc::new(Counter))));
+        let collector = Arc::new(Collector { seen: seen.clone() });
+        plugins.add(row("test.CollectorConnector", Implementation::Sink(collector)));
+        Self { topics: MemoryTopics::default(), seen, plugins: Arc::new(plugins), exactly_once }
+    }
+
+    async fn worker(&self) -> Worker {
+        let settings = config([
+            ("group.id", "g"),
+            ("key.converter", "StringConverter"),
+            ("value.converter", "StringConverter"),
+            ("offset.storage.topic", "offsets"),
+            ("config.storage.topic", "configs"),
+            ("status.storage.topic", "statuses"),
+            ("offset.flush.interval.ms", "100"),
+            ("exactly.once.source.support", self.exactly_once),
+        ]);
+        let settings = WorkerSettings::new(&settings, "here:8083").unwrap();
+        let topics = Arc::new(self.topics.clone());
+        Worker::start(settings, self.plugins.clone(), topics, Arc::new(ManualClock::default())).await.unwrap()
+    }
+}
+
+fn source(topic: &str, to: &str) -> Config {
+    config([("connector.class", "Counter"), ("name", "c"), ("topic", topic), ("to", to)])
+}
+
+/// Waits until something holds; time is paused, so that this takes none.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..10_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never: {what}");
+}
+
+fn is(worker: &Worker, name: &str, state: State) -> bool {
+    let Ok(status) = worker.status(name) else { return false };
+    status.connector.state == state && status.tasks.iter().all(|task| task.state.state == state)
+}
+
+fn texts(topics: &MemoryTopics, topic: &str) -> Vec<String> {
+    let text = |value: Option<bytes::Bytes>| String::from_utf8(value.unwrap_or_default().to_vec()).unwrap();
+    topics.read(topic).into_iter().map(|record| text(record.value)).collect()
+}
+
+fn up_to(last: i64) -> Vec<String> {
+    (1..=last).map(|number| number.to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_go_from_source_to_sink_and_positions_survive_the_worker() {
+    for exactly_once in ["disabled", "enabled"] {
+        let fixture = Fixture::new(exactly_once);
+        let worker = fixture.worker().await;
+        let info = worker.create("c", source("numbers", "5"), Target::Started).await.unwrap();
+        assert_eq!((info.kind, info.tasks.len()), ("source", 0));
+        let sink = config([("connector.class", "Collector"), ("name", "s"), ("topics", "numbers")]);
+        until("five are written", || fixture.topics.read("numbers").len() == 5).await;
+        assert!(worker.put_config("s", sink).await.unwrap().0);
+        until("five are seen", || *fixture.seen.lock() == up_to(5)).await;
+        until("both run", || is(&worker, "c", State::Running) && is(&worker, "s", State::Running)).await;
+        until("topics are known", || worker.topics("c").unwrap() == ["numbers"]).await;
+        worker.shutdown().await;
+
+        let worker = fixture.worker().await;
+        assert_eq!(worker.connectors(), ["c", "s"]);
+        worker.put_config("c", source("numbers", "8")).await.unwrap();
+        until("eight are seen", || *fixture.seen.lock() == up_to(8)).await;
+        worker.shutdown().await;
+        let offsets = json!({ "offsets": [{ "partition": { "part": "0" }, "offset": { "at": 8 } }] });
+        assert_eq!(worker.offsets("c").await.unwrap(), offsets);
+        assert_eq!(fixture.topics.read("numbers").len(), 8, "nothing twice, as the worker ended in peace");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_pauses_stops_resumes_and_goes() {
+    let fixture = Fixture::new("disabled");
+    let worker = fixture.worker().await;
+    worker.create("c", source("numbers", "5"), Target::Paused).await.unwrap();
+    until("it is paused", || is(&worker, "c", State::Paused) && worker.tasks("c").unwrap().len() == 1).await;
+    assert!(fixture.topics.read("numbers").is_empty());
+    worker.set_target("c", Target::Started).await.unwrap();
+    until("it runs", || is(&worker, "c", State::Running) && fixture.topics.read("numbers").len() == 5).await;
+    worker.set_target("c", Target::Stopped).await.unwrap();
+    until("it is stopped", || {
+        is(&worker, "c", State::Stopped) && worker.status("c").unwrap().tasks.is_empty()
+    })
+    .await;
+    assert!(worker.tasks("c").unwrap().is_empty());
+    worker.delete("c").await.unwrap();
+    until("it is gone", || worker.status("c").is_err()).await;
+    assert_eq!(worker.info("c").unwrap_err().code(), 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_fails_one_task_and_nothing_else() {
+    let fixture = Fixture::new("disabled");
+    let worker = fixture.worker().await;
+    let mut bad = source("bad", "5");
+    bad.insert("panics.at".to_owned(), "3".to_owned());
+    bad.insert("name".to_owned(), "bad".to_owned());
+    worker.create("bad", bad.clone(), Target::Started).await.unwrap();
+    worker.create("c", source("numbers", "5"), Target::Started).await.unwrap();
+    let failed = || worker.task_status("bad", 0).is_ok_and(|task| task.state.state == State::Failed);
+    until("it has failed", failed).await;
+    assert!(worker.task_status("bad", 0).unwrap().state.trace.unwrap().contains("told to"));
+    until("the other runs", || is(&worker, "c", State::Running) && fixture.topics.read("numbers").len() == 5)
+        .await;
+    let status = worker.restart_all("bad", true, true).await.unwrap();
+    assert_eq!(status.tasks[0].state.state, State::Restarting);
+    assert_eq!(status.connector.state, State::Running, "only what has failed");
+    bad.insert("panics.at".to_owned(), "-1".to_owned());
+    worker.put_config("bad", bad).await.unwrap();
+    until("it runs again", || is(&worker, "bad", State::Running)).await;
+    until("it goes on", || texts(&fixture.topics, "bad").last().is_some_and(|last| last == "5")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn errant_records_go_to_the_topic_of_dead_letters() {
+    let fixture = Fixture::new("disabled");
+    let worker = fixture.worker().await;
+    worker.create("c", source("numbers", "4"), Target::Started).await.unwrap();
+    until("four are written", || fixture.topics.read("numbers").len() == 4).await;
+    let sink = config([
+        ("connector.class", "Collector"),
+        ("name", "s"),
+        ("topics", "numbers"),
+        ("refuses", "3"),
+        ("errors.tolerance", "all"),
+        ("errors.deadletterqueue.topic.name", "dead"),
+        ("errors.deadletterqueue.context.headers.enable", "true"),
+    ]);
+    worker.create("s", sink, Target::Started).await.unwrap();
+    until("the others are seen", || *fixture.seen.lock() == ["1", "2", "4"]).await;
+    until("one is dead", || texts(&fixture.topics, "dead") == ["3"]).await;
+    let dead = fixture.topics.read("dead").remove(0);
+    let header = |name: &str| {
+        let found = dead.headers.iter().find(|(known, _)| *known == format!("__connect.errors.{name}"));
+        String::from_utf8(found.unwrap().1.clone().unwrap().to_vec()).unwrap()
+    };
+    assert_eq!((header("topic"), header("offset")), ("numbers".to_owned(), "2".to_owned()));
+    assert_eq!((header("stage"), header("connector.name")), ("TASK_PUT".to_owned(), "s".to_owned()));
+    worker.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_message_fails_the_task_before_its_position_is_stored() {
+    let fixture = Fixture::new("disabled");
+    let worker = fixture.worker().await;
+    fixture
+        .topics
+        .create(&crate::topics::NewTopic {
+            name: "numbers".to_owned(),
+            partitions: 1,
+            replication_factor: 1,
+            settings: Config::new(),
+        })
+        .await
+        .unwrap();
+    fixture.topics.refuse_next("numbers", TopicsError::new(TopicsErrorKind::Failed, "disk full"));
+    worker.create("c", source("numbers", "3"), Target::Started).await.unwrap();
+    let failed = || worker.task_status("c", 0).is_ok_and(|task| task.state.state == State::Failed);
+    until("it has failed", failed).await;
+    assert!(worker.task_status("c", 0).unwrap().state.trace.unwrap().contains("disk full"));
+    worker.restart_task("c", 0).await.unwrap();
+    until("nothing is lost", || up_to(3).iter().all(|text| texts(&fixture.topics, "numbers").contains(text)))
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn offsets_change_only_at_rest_and_as_the_connector_allows() {
+    let fixture = Fixture::new("disabled");
+    let worker = fixture.worker().await;
+    worker.create("c", source("numbers", "3"), Target::Started).await.unwrap();
+    until("three are written", || fixture.topics.read("numbers").len() == 3).await;
+    let at = |offset: serde_json::Value| json!({ "offsets": [{ "partition": { "part": "0" }, "offset": offset }] });
+    assert_eq!(worker.alter_offsets("c", &at(json!({ "at": 1 }))).await.unwrap_err().code(), 400);
+    worker.set_target("c", Target::Stopped).await.unwrap();
+    let refused = json!({ "offsets": [{ "partition": { "x": 1 }, "offset": null }] });
+    assert_eq!(worker.alter_offsets("c", &refused).await.unwrap_err().code(), 500);
+    assert_eq!(worker.alter_offsets("c", &json!({})).await.unwrap_err().code(), 400);
+    let told = worker.alter_offsets("c", &at(json!({ "at": 1 }))).await.unwrap();
+    assert_eq!(told, "The offsets for this connector have been altered successfully");
+    assert_eq!(worker.offsets("c").await.unwrap(), at(json!({ "at": 1 })));
+    worker.set_target("c", Target::Started).await.unwrap();
+    until("two come again", || texts(&fixture.topics, "numbers") == ["1", "2", "3", "2", "3"]).await;
+    worker.set_target("c", Target::Stopped).await.unwrap();
+    worker.reset_offsets("c").await.unwrap();
+    assert_eq!(worker.offsets("c").await.unwrap(), json!({ "offsets": [] }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_are_refused_with_every_error() {
+    let fixture = Fixture::new("disabled");
+    let worker = fixture.worker().await;
+    let bad = config([
+        ("connector.class", "Counter"),
+        ("name", ""),
+        ("topic", "forbidden"),
+        ("tasks.max", "0"),
+        ("transforms", "a"),
+        ("transforms.a.type", "Nope"),
+        ("value.converter", "Nope"),
+    ]);
+    let validation = worker.validate(&bad).await.unwrap();
+    assert_eq!(validation.error_count, 5, "{:?}", validation.refusal());
+    let refusal = validation.refusal().unwrap().to_string();
+    for part in [
+        "not that one",
+        "Value must be at least 1",
+        "Class Nope could not be found.",
+        "String may not be empty",
+    ] {
+        assert!(refusal.contains(part), "{refusal}");
+    }
+    assert_eq!(worker.create("x", bad, Target::Started).await.unwrap_err().code(), 400);
+    assert_eq!(worker.validate(&config([("connector.class", "Nope")])).await.unwrap_err().code(), 400);
+    worker.create("c", source("numbers", "1"), Target::Started).await.unwrap();
+    assert_eq!(worker.create("c", source("numbers", "1"), Target::Started).await.unwrap_err().code(), 409);
+}
+
+#[tokio::test(start_paused = true)]
+async fn topics_of_another_worker_are_taken_over() {
+    let fixture = Fixture::new("disabled");
+    let worker = fixture.worker().await;
+    worker.shutdown().await;
+    // As Kafka Connect writes them.
+    let write = |topic: &str, key: &str, value: &str| {
+        let (key, value) = (bytes::Bytes::from(key.to_owned()), bytes::Bytes::from(value.to_owned()));
+        let message = crate::topics::Message {
+            topic: topic.into(),
+            partition: Some(0),
+            key: Some(key),
+            value: Some(value),
+            ..crate::topics::Message::default()
+        };
+        fixture.topics.write(message).unwrap();
+    };
+    let properties = r#"{"properties":{"connector.class":"test.CounterConnector","name":"c","topic":"n","to":"4","part":"0"}}"#;
+    write("configs", "session-key", r#"{"key":"a","algorithm":"HmacSHA256","creation-timestamp":1}"#);
+    write("configs", "connector-c", properties);
+    write("configs", "task-c-0", properties);
+    write("configs", "commit-c", r#"{"tasks":1}"#);
+    write("offsets", r#"["c",{"part":"0"}]"#, r#"{"at":2}"#);
+    let worker = fixture.worker().await;
+    until("it goes on", || texts(&fixture.topics, "n") == ["3", "4"]).await;
+    until("it runs", || is(&worker, "c", State::Running)).await;
+}
