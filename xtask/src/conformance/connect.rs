@@ -52,7 +52,8 @@ fn compared(cache: &Cache, file: &Path) -> anyhow::Result<Found> {
     let programs = cache::programs();
     let libraries = jars(cache, &programs.join("kafka"), jars::TOOLS)?;
     let source = programs.join("java/connect/Connect.java");
-    let program = cache.folder(&format!("java-connect-{}", cache::fingerprint(std::slice::from_ref(&source))?))?;
+    let program =
+        cache.folder(&format!("java-connect-{}", cache::fingerprint(std::slice::from_ref(&source))?))?;
     let class_path = format!("{}/*", libraries.display());
     must_run(Command::new("javac").args(["-nowarn", "-cp", &class_path, "-d"]).arg(&program).arg(&source))?;
     let output = Command::new("java")

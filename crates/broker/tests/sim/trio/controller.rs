@@ -120,6 +120,12 @@ impl Controller {
         }
     }
 
+    /// Whether all were heard of lately: nobody is fenced for a while for what went wrong before.
+    pub fn hears_all(&self, now: Moment) -> bool {
+        let lately = |id| self.heard.get(id).is_some_and(|heard| now.since(*heard) < SESSION / 2);
+        self.image().brokers.values().all(|broker| lately(&broker.id))
+    }
+
     /// Fences who was not heard of.
     pub fn fence_silent(&mut self, now: Moment) -> Vec<BrokerId> {
         let silent = |broker: &vltava_core::image::Broker| {

@@ -126,6 +126,7 @@ async fn lose_power(world: &Arc<World>, random: &mut Random, counts: &mut Counts
         });
         active == NODES
             && others
+            && controller.hears_all(world.clock.now())
             && world.network.is_whole()
             && (0..NODES).all(|index| world.life(index).is_some())
     };

@@ -22,8 +22,9 @@
 //! # Why a power loss needs the others
 //!
 //! Records are acknowledged from page caches. A replica that loses its power may lose some, which is made good by the others
-//! in sync (P1 of the promises: one of them lives *with its disk*). So power is lost only where another replica in sync is up
-//! and connected, and nothing else goes wrong until the controller has heard of it; everything else may fail at any time.
+//! in sync (P1 of the promises: one of them lives *with its disk*). So power is lost only where another replica in sync is up,
+//! connected and was heard of lately, and nothing else goes wrong until the controller has heard of it; everything else may
+//! fail at any time.
 
 mod careless;
 mod checker;
