@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use vltava_connect::connectors::{self, Allowed};
+use vltava_connect::converters::Registries;
 use vltava_connect::plugins::Plugins;
 use vltava_connect::{converters, transforms};
 
-/// The plugins of Connect; connectors of files touch the allowed ones only.
+/// The plugins of Connect; connectors of files touch the allowed ones only, and converters find their registry in these.
 #[must_use]
-pub fn plugins(allowed: Allowed) -> Plugins {
+pub fn plugins(allowed: Allowed, registries: &Registries) -> Plugins {
     let mut plugins = Plugins::default();
     let rows = connectors::plugins(&Arc::new(allowed)).into_iter();
-    let rows = rows.chain(converters::plugins()).chain(transforms::plugins());
+    let rows = rows.chain(converters::plugins()).chain(converters::registry_plugins(registries));
+    let rows = rows.chain(transforms::plugins());
     rows.for_each(|row| plugins.add(row));
     plugins
 }

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 use vltava_connect::connectors::Allowed;
+use vltava_connect::converters::{Registries, registries};
 use vltava_connect::error::ConnectError;
 use vltava_connect::plugins::{Plugin, Plugins};
+use vltava_connect::schema::serializer::RegistryClient;
 use vltava_connect::settings::Config;
 use vltava_connect::topics::kafka::KafkaTopics;
 use vltava_connect::worker::{Worker, WorkerError, WorkerSettings};
@@ -26,6 +28,8 @@ use crate::builtins;
 use crate::clock::SystemClock;
 use crate::http::{HttpServer, Role};
 use crate::log_levels::LogLevels;
+use crate::node::Node;
+use crate::schema_client::InProcess;
 
 /// Before the worker's own keys among those of a node.
 const PREFIX: &str = "vltava.connect.";
@@ -81,16 +85,24 @@ impl ConnectService {
         &self,
         config: Config,
         listening: Vec<SocketAddr>,
+        node: Weak<Node>,
         stop: CancellationToken,
     ) {
         let id = worker_id(&config, &listening);
-        self.start(config, id, stop).await;
+        let in_process = move || Some(Arc::new(InProcess(node.upgrade()?)) as Arc<dyn RegistryClient>);
+        self.start(config, id, &registries(in_process), stop).await;
     }
 
     /// Starts the worker, and tries again until it has or `stop`.
-    async fn start(&self, config: Config, worker_id: String, stop: CancellationToken) {
+    async fn start(
+        &self,
+        config: Config,
+        worker_id: String,
+        registries: &Registries,
+        stop: CancellationToken,
+    ) {
         *self.state.lock() = "Worker is starting up.".to_owned();
-        let mut plugins = builtins::plugins(allowed(&config));
+        let mut plugins = builtins::plugins(allowed(&config), registries);
         self.own.iter().for_each(|row| plugins.add(row.clone()));
         let plugins = Arc::new(plugins);
         loop {
@@ -192,7 +204,7 @@ pub async fn run(config: Config, connectors: Vec<Config>, levels: LogLevels) -> 
     let (service, stop) = (ConnectService::new(Some(levels), Vec::new()), CancellationToken::new());
     let served = tokio::spawn(http.serve_connect(service.clone(), stop.clone(), TaskTracker::new()));
     let starting = async {
-        service.start(config, id, stop.clone()).await;
+        service.start(config, id, &registries(|| None), stop.clone()).await;
         create(&service, connectors).await;
         std::future::pending::<()>().await;
     };

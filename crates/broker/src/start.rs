@@ -155,7 +155,8 @@ async fn bring_up(
     tasks.spawn(housekeeping::run(node.clone(), stop.clone()));
     if let Some(config) = embedded {
         let (node, listening, stop) = (node.clone(), connect_addresses.clone(), stop.clone());
-        tasks.spawn(async move { node.connect.start_embedded(config, listening, stop).await });
+        let weak = Arc::downgrade(&node);
+        tasks.spawn(async move { node.connect.start_embedded(config, listening, weak, stop).await });
     }
     let cleaner = tokio::spawn(compaction::run(node.clone(), stop.clone()));
     Ok(Broker {

@@ -287,6 +287,45 @@ async fn records_pass_through_the_broker_and_connectors_obey() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn made_up_records_become_avro_in_the_registry_and_lines_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = with_connect(&Seen::default(), "disabled")
+        .set("vltava.connect.allowed.folders", folder.path().to_str().unwrap())
+        .set("vltava.registry.listeners", "http://127.0.0.1:0")
+        .start()
+        .await
+        .unwrap();
+    let api = Api::of(&broker);
+    api.until("/health", |status, _| status == 200).await;
+    let avro = "io.confluent.connect.avro.AvroConverter";
+    let source = json!({ "connector.class": "Datagen", "kafka.topic": "people", "quickstart": "users",
+        "max.interval": "0", "iterations": "20", "value.converter": avro });
+    let file = folder.path().join("people.txt");
+    let sink = json!({ "connector.class": "FileStreamSink", "topics": "people", "file": file, "value.converter": avro });
+    for (name, config) in [("from", source), ("to", sink)] {
+        let made = api.ask("PUT", &format!("/connectors/{name}/config"), config).await;
+        assert_eq!(made.0, 201, "{}", made.1);
+        api.runs(name).await;
+    }
+    let end = Instant::now() + Duration::from_secs(60);
+    let lines = loop {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        if text.lines().count() >= 20 {
+            break text;
+        }
+        assert!(Instant::now() < end, "only {text}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(
+        lines.lines().all(|line| line.starts_with("Struct{") && line.contains("userid=User_")),
+        "{lines}"
+    );
+    let registry = Client(broker.registry_address().unwrap());
+    assert_eq!(registry.exchange("GET", "/subjects", "", "").await.2, r#"["people-value"]"#);
+    broker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_that_cannot_be_are_refused_in_known_words() {
     let broker = with_connect(&Seen::default(), "disabled").start().await.unwrap();
     let api = Api::of(&broker);

@@ -34,21 +34,24 @@ const REMEMBERED_MAX: usize = 1000;
 /// Finds the registry that a converter is configured for: by `schema.registry.url` and what else its settings say.
 pub type Registries = Arc<dyn Fn(&Config) -> Result<Arc<dyn RegistryClient>, ConnectError> + Send + Sync>;
 
-/// Registries over HTTP, at the addresses of `schema.registry.url`; without one, the registry of the same process.
+/// Registries over HTTP, at the addresses of `schema.registry.url`; without one, the registry of the same process, which is
+/// asked for when a converter is made.
 #[cfg(feature = "http")]
 #[must_use]
-pub fn registries(of_process: Option<Arc<dyn RegistryClient>>) -> Registries {
-    Arc::new(move |config: &Config| match (config.get("schema.registry.url"), &of_process) {
-        (Some(url), _) if !url.trim().is_empty() => {
+pub fn registries(
+    of_process: impl Fn() -> Option<Arc<dyn RegistryClient>> + Send + Sync + 'static,
+) -> Registries {
+    Arc::new(move |config: &Config| {
+        if let Some(url) = config.get("schema.registry.url")
+            && !url.trim().is_empty()
+        {
             let given = config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
             let settings = HttpSettings::of_client(&given);
             let settings = settings.map_err(|error| ConnectError::config(error.to_string()))?;
-            Ok(Arc::new(RemoteRegistry::new(settings)))
+            return Ok(Arc::new(RemoteRegistry::new(settings)));
         }
-        (_, Some(registry)) => Ok(Arc::clone(registry)),
-        (_, None) => {
-            Err(ConnectError::config("schema.registry.url must be set: this process has no registry"))
-        }
+        let none = "schema.registry.url must be set: this process has no registry";
+        of_process().ok_or_else(|| ConnectError::config(none))
     })
 }
 

@@ -228,7 +228,7 @@ fn the_registry_is_the_one_of_the_address_or_of_the_process() {
         (None, Some("ftp://127.0.0.1"), "schema.registry.url"),
     ];
     for (of_process, url, expected) in cases {
-        let found = registries(of_process)(&url.map(with).unwrap_or_default());
+        let found = registries(move || of_process.clone())(&url.map(with).unwrap_or_default());
         let message = found.err().map(|error| error.message).unwrap_or_default();
         assert!(
             message.contains(expected) && message.is_empty() == expected.is_empty(),
