@@ -5,7 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 use tokio::time::{interval, timeout};
@@ -144,7 +144,9 @@ async fn produce(client: &mut Client, value: i64) -> i64 {
     let sequence = Sequence(i32::try_from(value).unwrap());
     let mut batch =
         BatchBuilder::new(Compression::None).producer(ProducerId(4000), ProducerEpoch(0), sequence);
-    batch.append(Timestamp(1_700_000_000_000), None, Some(value.to_string().as_bytes()), &[]);
+    // A producer whose last batch is older than producer.id.expiration.ms would be forgotten by the next life.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    batch.append(Timestamp(i64::try_from(now).unwrap()), None, Some(value.to_string().as_bytes()), &[]);
     let records = batch.build().unwrap().to_bytes();
     let build = |_| {
         let partition = PartitionProduceData { index: 0, records: Some(records.clone().into()) };
