@@ -18,8 +18,15 @@ use vltava_core::error::ErrorCode;
 pub const ROOT: &str = "root";
 
 /// The parts that log. A module of one, such as `vltava_broker::net`, can have a level too.
-const LOGGERS: [&str; 5] =
-    ["openraft", "vltava_broker", "vltava_coordinator", "vltava_replication", "vltava_storage"];
+const LOGGERS: [&str; 7] = [
+    "krafka",
+    "openraft",
+    "vltava_broker",
+    "vltava_connect",
+    "vltava_coordinator",
+    "vltava_replication",
+    "vltava_storage",
+];
 
 /// Levels as clients write them. There is nothing above an error here, so a fatal one is an error.
 const LEVELS: [(&str, LevelFilter); 6] = [

@@ -35,10 +35,10 @@ fn connect(config: Config, connectors: Vec<Config>) -> anyhow::Result<()> {
     Ok(runtime.block_on(vltava_broker::connect(config, connectors, levels))?)
 }
 
-/// Logs to standard error, at the levels of `RUST_LOG`: `info,openraft=warn` without it.
+/// Logs to standard error, at the levels of `RUST_LOG`: `info,krafka=error,openraft=warn` without it.
 fn log() -> anyhow::Result<LogLevels> {
     let set = std::env::var("RUST_LOG").ok().filter(|text| !text.trim().is_empty());
-    let text = set.unwrap_or_else(|| "info,openraft=warn".to_owned());
+    let text = set.unwrap_or_else(|| "info,krafka=error,openraft=warn".to_owned());
     let targets: Targets = text.parse().with_context(|| format!("RUST_LOG={text} names no log levels"))?;
     let (filter, handle) = reload::Layer::new(targets.clone());
     let lines = fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
