@@ -186,8 +186,9 @@ impl Setting {
     /// At least that.
     #[must_use]
     pub fn at_least(self, least: i64) -> Self {
-        self.checked(move |value| match value.number() {
-            Some(number) if number < least => Err(format!("Value must be at least {least}")),
+        self.checked(move |value| match value {
+            Parsed::Null => Err("Value must be non-null".to_owned()),
+            Parsed::Number(number) if *number < least => Err(format!("Value must be at least {least}")),
             _ => Ok(()),
         })
     }
@@ -195,9 +196,10 @@ impl Setting {
     /// Between two numbers, both allowed.
     #[must_use]
     pub fn between(self, least: i64, most: i64) -> Self {
-        self.checked(move |value| match value.number() {
-            Some(number) if number < least => Err(format!("Value must be at least {least}")),
-            Some(number) if number > most => Err(format!("Value must be no more than {most}")),
+        self.checked(move |value| match value {
+            Parsed::Null => Err("Value must be non-null".to_owned()),
+            Parsed::Number(number) if *number < least => Err(format!("Value must be at least {least}")),
+            Parsed::Number(number) if *number > most => Err(format!("Value must be no more than {most}")),
             _ => Ok(()),
         })
     }

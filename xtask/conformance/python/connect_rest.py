@@ -14,6 +14,8 @@ from report import check
 
 WORK = os.environ["WORK"]
 LINES = 20
+# Settings that only ours has.
+OWN = {"delivery"}
 # What each side calls itself and where it runs is no difference; texts for people are not compared either.
 SILENT = {"worker_id", "version", "documentation", "recommended_values", "trace", "commit", "kafka_cluster_id"}
 
@@ -99,22 +101,44 @@ SOURCE = {"connector.class": "FileStreamSource", "file": "FOLDER/in.txt", "topic
 SINK = {"connector.class": "FileStreamSink", "file": "FOLDER/out.txt", "topics": "lines"}
 
 
+def name_of(item):
+    return item.get("definition", item).get("name") if isinstance(item, dict) else None
+
+
 def plain(value):
     """Without what is told apart on purpose, and without an order where there is none."""
     if isinstance(value, dict):
         versioned = {"default_value", "value"} if str(value.get("name")).endswith("plugin.version") else set()
         return {key: plain(inner) for key, inner in value.items() if key not in SILENT | versioned}
     if isinstance(value, list):
-        inner = [plain(item) for item in value]
+        inner = [plain(item) for item in value if name_of(item) not in OWN]
         return sorted(inner) if all(isinstance(item, str) for item in inner) else inner
     return value
+
+
+def differences(theirs, ours, place=""):
+    """Where two bodies differ, and by what."""
+    theirs, ours = by_name(theirs), by_name(ours)
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in sorted({*theirs, *ours}):
+            yield from differences(theirs.get(key), ours.get(key), f"{place}/{key}")
+    elif theirs != ours:
+        yield f"{place}: {json.dumps(theirs)} and not {json.dumps(ours)}"
+
+
+def by_name(items):
+    """A list of named things by their names, in their order."""
+    if not isinstance(items, list) or not items or not all(isinstance(item, dict) for item in items):
+        return items
+    names = [name_of(item) or str(number) for number, item in enumerate(items)]
+    return {"order": names, **dict(zip(names, items))}
 
 
 def same(method, path, body=None, **more):
     """Asks both, and compares."""
     theirs, ours = (side.ask(method, path, body, **more) for side in SIDES)
     report.equal(f"{method} {path} {body or ''} status, {ours[1]}", theirs[0], ours[0])
-    report.equal(f"{method} {path} {body or ''}", json.dumps(plain(theirs[1]), sort_keys=True), json.dumps(plain(ours[1]), sort_keys=True))
+    report.equal(f"{method} {path} {body or ''}", [], list(differences(plain(theirs[1]), plain(ours[1]))))
     return ours
 
 

@@ -62,7 +62,7 @@ def run():
 
 def equal(what, expected, got):
     """Fails unless both are the same."""
-    assert expected == got, f"{what}: expected {str(expected)[:300]}, got {str(got)[:300]}"
+    assert expected == got, f"{what}: expected {str(expected)[:1500]}, got {str(got)[:1500]}"
 
 
 def eventually(what, seconds, holds):

@@ -129,7 +129,7 @@ impl Setting {
     }
 }
 
-fn typed(kind: Kind, text: &str) -> Result<Parsed, String> {
+pub(super) fn typed(kind: Kind, text: &str) -> Result<Parsed, String> {
     let trimmed = text.trim();
     let number = |name: &str, least: i64, most: i64| match trimmed.parse::<i64>() {
         Ok(number) if (least..=most).contains(&number) => Ok(Parsed::Number(number)),

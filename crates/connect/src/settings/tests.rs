@@ -64,3 +64,13 @@ fn prefixed_settings_keep_all_but_their_names() {
     let batch = prefixed.get("transforms.x.batch").unwrap();
     assert_eq!((batch.kind, batch.group.as_deref()), (Kind::Int, Some("Transforms: x")));
 }
+
+#[test]
+fn what_is_not_of_the_type_is_shown_as_no_value() {
+    let views = declared().validate(&config(&[("file", "f"), ("batch", "x"), ("on", "maybe")]));
+    let shown = |name: &str| {
+        let view = views.iter().find(|view| view.definition.name == name).unwrap();
+        (view.value.value.as_deref(), view.value.errors.len())
+    };
+    assert_eq!((shown("file"), shown("batch"), shown("on")), ((Some("f"), 0), (None, 2), (None, 1)));
+}

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Config, DefaultValue, Importance, Kind, Setting, Settings, Width};
+use super::parse::typed;
+use super::{Config, DefaultValue, FieldError, Importance, Kind, Parsed, Setting, Settings, Width};
 
 /// A declaration, as `/connector-plugins/{plugin}/config` lists it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -80,9 +81,18 @@ impl Setting {
     }
 
     fn value_view(&self, given: Option<&str>) -> ValueView {
-        let parsed = self.parse(given);
+        let mut errors: Vec<String> =
+            self.parse(given).err().map(|error| error.message).into_iter().collect();
+        // As with Kafka Connect, what is not of the type counts as no value, which the check may refuse as well.
+        let mistyped = given.is_some_and(|given| typed(self.kind, given).is_err());
+        if mistyped
+            && let Some(check) = &self.check
+            && let Err(why) = check(&Parsed::Null)
+        {
+            errors.push(FieldError::invalid(&self.name, "null", &why).message);
+        }
         let value = match (&self.default, given) {
-            (_, Some(given)) => Some(given.to_owned()),
+            (_, Some(given)) => Some(given.to_owned()).filter(|_| !mistyped),
             (DefaultValue::Text(default), None) => Some(default.clone()),
             (_, None) => None,
         };
@@ -91,7 +101,7 @@ impl Setting {
             name: self.name.clone(),
             value: if secret { Some("[hidden]".to_owned()) } else { value },
             recommended_values: self.recommended.clone(),
-            errors: parsed.err().map(|error| error.message).into_iter().collect(),
+            errors,
             visible: true,
         }
     }
