@@ -51,22 +51,28 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// Its own settings, beyond those that every connector has.
     fn settings(&self) -> Settings;
 
-    /// What is wrong with settings that are right one by one: every error, by field. May look at the world outside, within
-    /// the time of a request.
-    async fn validate(&self, values: &Values) -> Vec<FieldError>;
+    /// What is wrong with settings that are right one by one: every error, by field; nothing unless told otherwise. May look
+    /// at the world outside, within the time of a request.
+    async fn validate(&self, _values: &Values) -> Vec<FieldError> {
+        Vec::new()
+    }
 
-    /// The settings of each task, at most `tasks_max` of them. What is common to all tasks is repeated in each.
+    /// The settings of each task, at most `tasks_max` of them: beside the connector's, which every task has. One task with
+    /// no more than those unless told otherwise.
     ///
     /// # Errors
     /// When the work cannot be seen; the connector is FAILED then.
-    async fn task_configs(&self, values: &Values, tasks_max: usize) -> Result<Vec<Config>, ConnectError>;
+    async fn task_configs(&self, _values: &Values, _tasks_max: usize) -> Result<Vec<Config>, ConnectError> {
+        Ok(vec![Config::new()])
+    }
 
-    /// Resolves when the tasks should be made anew, because there is more or less to do. Never, for most: then
-    /// `std::future::pending().await`.
+    /// Resolves when the tasks should be made anew, because there is more or less to do. Never, unless told otherwise.
     ///
     /// # Errors
     /// When the work cannot be seen any more; the connector is FAILED then.
-    async fn changed(&self, values: &Values) -> Result<(), ConnectError>;
+    async fn changed(&self, _values: &Values) -> Result<(), ConnectError> {
+        std::future::pending().await
+    }
 }
 
 /// A connector that reads from somewhere into topics.
@@ -79,20 +85,29 @@ pub trait SourceConnector: Connector {
     fn task(&self, values: &Values, context: SourceContext) -> Result<Box<dyn Source>, ConnectError>;
 
     /// Whether records arrive exactly once, given that offsets and records are written in one transaction (KIP-618).
-    fn exactly_once(&self, values: &Values) -> ExactlyOnce;
+    /// Unknown unless told otherwise.
+    fn exactly_once(&self, _values: &Values) -> ExactlyOnce {
+        ExactlyOnce::Unknown
+    }
 
-    /// Whether its tasks can say where transactions end (`transaction.boundary=connector`).
-    fn defines_transactions(&self, values: &Values) -> bool;
+    /// Whether its tasks can say where transactions end (`transaction.boundary=connector`). They cannot unless told
+    /// otherwise.
+    fn defines_transactions(&self, _values: &Values) -> bool {
+        false
+    }
 
-    /// Refuses offsets that an operator wants to set, or takes them (KIP-875). No offset is a reset.
+    /// Refuses offsets that an operator wants to set, or takes them (KIP-875). No offset is a reset. It cannot say, unless
+    /// told otherwise.
     ///
     /// # Errors
     /// Why the offsets cannot be used.
     async fn alter_offsets(
         &self,
-        values: &Values,
-        offsets: &[(SourceMap, Option<SourceMap>)],
-    ) -> Result<Altered, ConnectError>;
+        _values: &Values,
+        _offsets: &[(SourceMap, Option<SourceMap>)],
+    ) -> Result<Altered, ConnectError> {
+        Ok(Altered::Unknown)
+    }
 }
 
 /// A connector that writes from topics to somewhere.
@@ -104,15 +119,18 @@ pub trait SinkConnector: Connector {
     /// When it cannot be made of these settings.
     fn task(&self, values: &Values, context: SinkContext) -> Result<Box<dyn Sink>, ConnectError>;
 
-    /// Refuses offsets that an operator wants to set, or takes them (KIP-875). No offset is a reset.
+    /// Refuses offsets that an operator wants to set, or takes them (KIP-875). No offset is a reset. It cannot say, unless
+    /// told otherwise.
     ///
     /// # Errors
     /// Why the offsets cannot be used.
     async fn alter_offsets(
         &self,
-        values: &Values,
-        offsets: &BTreeMap<TopicPartition, Option<i64>>,
-    ) -> Result<Altered, ConnectError>;
+        _values: &Values,
+        _offsets: &BTreeMap<TopicPartition, Option<i64>>,
+    ) -> Result<Altered, ConnectError> {
+        Ok(Altered::Unknown)
+    }
 }
 
 /// Whether a source delivers exactly once.
@@ -156,10 +174,12 @@ pub trait Source: fmt::Debug + Send {
     ///
     /// # Errors
     /// Is logged; the records are safe.
-    async fn commit(&mut self, positions: &[Position]) -> Result<(), ConnectError>;
+    async fn commit(&mut self, _positions: &[Position]) -> Result<(), ConnectError> {
+        Ok(())
+    }
 
     /// Lets go of everything.
-    async fn close(&mut self);
+    async fn close(&mut self) {}
 }
 
 /// A task of a sink connector. [`SinkConnector::task`] makes it without waiting; it connects in [`Sink::start`].
@@ -176,7 +196,9 @@ pub trait Sink: fmt::Debug + Send {
     ///
     /// # Errors
     /// The task is FAILED.
-    async fn open(&mut self, partitions: &[TopicPartition]) -> Result<(), ConnectError>;
+    async fn open(&mut self, _partitions: &[TopicPartition]) -> Result<(), ConnectError> {
+        Ok(())
+    }
 
     /// Takes records; it may keep them until [`Sink::precommit`]. Never an empty batch.
     ///
@@ -195,8 +217,8 @@ pub trait Sink: fmt::Debug + Send {
 
     /// These partitions are no longer the task's. [`Sink::precommit`] came before, unless they were `lost` to another owner
     /// already: then nothing may be written for them any more.
-    async fn revoke(&mut self, partitions: &[TopicPartition], lost: bool);
+    async fn revoke(&mut self, _partitions: &[TopicPartition], _lost: bool) {}
 
     /// Lets go of everything.
-    async fn close(&mut self);
+    async fn close(&mut self) {}
 }

@@ -15,7 +15,7 @@ use vltava_connect::connector::{
 use vltava_connect::error::ConnectError;
 use vltava_connect::plugins::{Implementation, Plugin};
 use vltava_connect::record::{Datum, Position, Record, SourceMap};
-use vltava_connect::settings::{Config, FieldError, Kind, Setting, Settings, Values};
+use vltava_connect::settings::{Kind, Setting, Settings, Values};
 use vltava_connect::value::Value as Data;
 
 use crate::registry::Client;
@@ -32,18 +32,6 @@ impl Connector for Counter {
             Setting::new("to", Kind::Long, "10", "How far."),
         ])
     }
-
-    async fn validate(&self, _: &Values) -> Vec<FieldError> {
-        Vec::new()
-    }
-
-    async fn task_configs(&self, _: &Values, _: usize) -> Result<Vec<Config>, ConnectError> {
-        Ok(vec![Config::new()])
-    }
-
-    async fn changed(&self, _: &Values) -> Result<(), ConnectError> {
-        pending().await
-    }
 }
 
 #[async_trait]
@@ -55,10 +43,6 @@ impl SourceConnector for Counter {
 
     fn exactly_once(&self, _: &Values) -> ExactlyOnce {
         ExactlyOnce::Supported
-    }
-
-    fn defines_transactions(&self, _: &Values) -> bool {
-        false
     }
 
     async fn alter_offsets(
@@ -105,12 +89,6 @@ impl Source for Counting {
         self.at = until;
         Ok(records)
     }
-
-    async fn commit(&mut self, _: &[Position]) -> Result<(), ConnectError> {
-        Ok(())
-    }
-
-    async fn close(&mut self) {}
 }
 
 type Seen = Arc<Mutex<Vec<i64>>>;
@@ -123,18 +101,6 @@ struct Collector(Seen);
 impl Connector for Collector {
     fn settings(&self) -> Settings {
         Settings::none()
-    }
-
-    async fn validate(&self, _: &Values) -> Vec<FieldError> {
-        Vec::new()
-    }
-
-    async fn task_configs(&self, _: &Values, _: usize) -> Result<Vec<Config>, ConnectError> {
-        Ok(vec![Config::new()])
-    }
-
-    async fn changed(&self, _: &Values) -> Result<(), ConnectError> {
-        pending().await
     }
 }
 
@@ -162,10 +128,6 @@ impl Sink for Collecting {
         Ok(())
     }
 
-    async fn open(&mut self, _: &[TopicPartition]) -> Result<(), ConnectError> {
-        Ok(())
-    }
-
     async fn put(&mut self, records: &[Record]) -> Result<(), ConnectError> {
         let number = |record: &Record| match &record.value.value {
             Data::String(text) => text.parse::<i64>().unwrap(),
@@ -178,10 +140,6 @@ impl Sink for Collecting {
     async fn precommit(&mut self, taken: TopicOffsets) -> Result<TopicOffsets, ConnectError> {
         Ok(taken)
     }
-
-    async fn revoke(&mut self, _: &[TopicPartition], _: bool) {}
-
-    async fn close(&mut self) {}
 }
 
 fn with_connect(seen: &Seen, exactly_once: &str) -> Builder {

@@ -62,10 +62,6 @@ impl Connector for Datagen {
     async fn task_configs(&self, values: &Values, tasks_max: usize) -> Result<Vec<Config>, ConnectError> {
         Ok(vec![values.raw().clone(); tasks_max])
     }
-
-    async fn changed(&self, _values: &Values) -> Result<(), ConnectError> {
-        std::future::pending().await
-    }
 }
 
 #[async_trait]
@@ -85,10 +81,6 @@ impl SourceConnector for Datagen {
 
     fn exactly_once(&self, _values: &Values) -> ExactlyOnce {
         ExactlyOnce::Supported
-    }
-
-    fn defines_transactions(&self, _values: &Values) -> bool {
-        false
     }
 
     async fn alter_offsets(
@@ -354,12 +346,6 @@ impl Source for DatagenTask {
         }
         Ok(records)
     }
-
-    async fn commit(&mut self, _positions: &[Position]) -> Result<(), ConnectError> {
-        Ok(())
-    }
-
-    async fn close(&mut self) {}
 }
 
 #[cfg(test)]

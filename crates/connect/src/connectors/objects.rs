@@ -109,10 +109,6 @@ impl Connector for ObjectSink {
     async fn task_configs(&self, values: &Values, tasks_max: usize) -> Result<Vec<Config>, ConnectError> {
         Ok(vec![values.raw().clone(); tasks_max])
     }
-
-    async fn changed(&self, _values: &Values) -> Result<(), ConnectError> {
-        std::future::pending().await
-    }
 }
 
 #[async_trait]

@@ -44,10 +44,6 @@ impl Connector for Counter {
     async fn task_configs(&self, _: &Values, tasks_max: usize) -> Result<Vec<Config>, ConnectError> {
         Ok((0..tasks_max).map(|task| Config::from([("part".to_owned(), task.to_string())])).collect())
     }
-
-    async fn changed(&self, _: &Values) -> Result<(), ConnectError> {
-        pending().await
-    }
 }
 
 #[async_trait]
@@ -68,10 +64,6 @@ impl SourceConnector for Counter {
 
     fn exactly_once(&self, _: &Values) -> ExactlyOnce {
         ExactlyOnce::Supported
-    }
-
-    fn defines_transactions(&self, _: &Values) -> bool {
-        false
     }
 
     async fn alter_offsets(
@@ -115,12 +107,6 @@ impl Source for Counting {
         let position = Position { partition: self.partition.clone(), offset };
         Ok(vec![Record::new(self.topic.as_str(), Datum::text(self.at.to_string()), position)])
     }
-
-    async fn commit(&mut self, _: &[Position]) -> Result<(), ConnectError> {
-        Ok(())
-    }
-
-    async fn close(&mut self) {}
 }
 
 type Seen = Arc<Mutex<Vec<String>>>;
@@ -135,18 +121,6 @@ struct Collector {
 impl Connector for Collector {
     fn settings(&self) -> Settings {
         Settings::from([Setting::optional("refuses", Kind::String, "What it does not take.")])
-    }
-
-    async fn validate(&self, _: &Values) -> Vec<FieldError> {
-        Vec::new()
-    }
-
-    async fn task_configs(&self, _: &Values, _: usize) -> Result<Vec<Config>, ConnectError> {
-        Ok(vec![Config::new()])
-    }
-
-    async fn changed(&self, _: &Values) -> Result<(), ConnectError> {
-        pending().await
     }
 }
 
@@ -180,10 +154,6 @@ impl Sink for Collecting {
         Ok(())
     }
 
-    async fn open(&mut self, _: &[TopicPartition]) -> Result<(), ConnectError> {
-        Ok(())
-    }
-
     async fn put(&mut self, records: &[Record]) -> Result<(), ConnectError> {
         if self.failures > 0 {
             self.failures -= 1;
@@ -206,10 +176,6 @@ impl Sink for Collecting {
     async fn precommit(&mut self, taken: TopicOffsets) -> Result<TopicOffsets, ConnectError> {
         Ok(taken)
     }
-
-    async fn revoke(&mut self, _: &[TopicPartition], _: bool) {}
-
-    async fn close(&mut self) {}
 }
 
 struct Fixture {

@@ -56,10 +56,6 @@ impl Connector for FileSink {
     async fn task_configs(&self, values: &Values, tasks_max: usize) -> Result<Vec<Config>, ConnectError> {
         Ok(vec![values.raw().clone(); tasks_max])
     }
-
-    async fn changed(&self, _values: &Values) -> Result<(), ConnectError> {
-        std::future::pending().await
-    }
 }
 
 #[async_trait]
@@ -130,10 +126,6 @@ impl Sink for FileSinkTask {
         Ok(())
     }
 
-    async fn open(&mut self, _partitions: &[TopicPartition]) -> Result<(), ConnectError> {
-        Ok(())
-    }
-
     async fn put(&mut self, records: &[Record]) -> Result<(), ConnectError> {
         let Some(file) = &mut self.file else { return Err(ConnectError::failed("the file is not open")) };
         self.lines.clear();
@@ -148,8 +140,6 @@ impl Sink for FileSinkTask {
             None => Err(ConnectError::failed("the file is not open")),
         }
     }
-
-    async fn revoke(&mut self, _partitions: &[TopicPartition], _lost: bool) {}
 
     async fn close(&mut self) {
         self.file = None;

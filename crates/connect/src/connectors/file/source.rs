@@ -69,10 +69,6 @@ impl Connector for FileSource {
     async fn task_configs(&self, values: &Values, _tasks_max: usize) -> Result<Vec<Config>, ConnectError> {
         Ok(vec![values.raw().clone()])
     }
-
-    async fn changed(&self, _values: &Values) -> Result<(), ConnectError> {
-        std::future::pending().await
-    }
 }
 
 #[async_trait]
@@ -94,10 +90,6 @@ impl SourceConnector for FileSource {
 
     fn exactly_once(&self, _values: &Values) -> ExactlyOnce {
         ExactlyOnce::Supported
-    }
-
-    fn defines_transactions(&self, _values: &Values) -> bool {
-        false
     }
 
     async fn alter_offsets(
@@ -296,10 +288,6 @@ impl Source for FileSourceTask {
                 tokio::time::sleep(PAUSE).await;
             }
         }
-    }
-
-    async fn commit(&mut self, _positions: &[Position]) -> Result<(), ConnectError> {
-        Ok(())
     }
 
     async fn close(&mut self) {
