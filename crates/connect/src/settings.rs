@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+/// The type of a setting, as Kafka's `ConfigDef` has it.
+pub use vltava_core::config::ConfigType as Kind;
+
 pub use self::parse::{FieldError, Parsed, Values};
 pub use self::view::{DefinitionView, SettingView, ValueView};
 
@@ -21,29 +24,6 @@ pub type Config = BTreeMap<String, String>;
 
 /// What is wrong with a parsed value, if anything.
 pub type Check = Arc<dyn Fn(&Parsed) -> Result<(), String> + Send + Sync>;
-
-/// The type of a setting, as Kafka's `ConfigDef` has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// `true` or `false`.
-    Boolean,
-    /// Text.
-    String,
-    /// A whole number of 32 bits.
-    Int,
-    /// A whole number of 16 bits.
-    Short,
-    /// A whole number of 64 bits.
-    Long,
-    /// A floating-point number.
-    Double,
-    /// Texts with commas between.
-    List,
-    /// The name of a plugin.
-    Class,
-    /// Text that is shown to nobody.
-    Password,
-}
 
 /// How much a setting matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

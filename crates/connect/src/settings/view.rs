@@ -107,22 +107,6 @@ impl Setting {
     }
 }
 
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Kind::Boolean => "BOOLEAN",
-            Kind::String => "STRING",
-            Kind::Int => "INT",
-            Kind::Short => "SHORT",
-            Kind::Long => "LONG",
-            Kind::Double => "DOUBLE",
-            Kind::List => "LIST",
-            Kind::Class => "CLASS",
-            Kind::Password => "PASSWORD",
-        }
-    }
-}
-
 impl Importance {
     fn name(self) -> &'static str {
         match self {
