@@ -12,6 +12,8 @@ pub mod image;
 
 pub mod clock;
 
+pub mod meter;
+
 pub mod log;
 
 pub mod replicated;

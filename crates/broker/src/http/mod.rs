@@ -37,7 +37,7 @@ use vltava_core::config::HttpListener;
 
 use crate::broker::StartError;
 use crate::connect::ConnectService;
-use crate::metrics::{collect, exposition};
+use crate::metrics::{self, collect, exposition};
 use crate::node::Node;
 
 /// The most connections at a time, over all listeners for metrics and health.
@@ -150,7 +150,7 @@ impl HttpServer {
         self.serve_routes(routes, stop, connections).await;
     }
 
-    /// Serves Connect alone.
+    /// Serves Connect alone, with the metrics of the worker at `/metrics`.
     pub(crate) async fn serve_connect(
         self,
         service: Arc<ConnectService>,
@@ -158,7 +158,10 @@ impl HttpServer {
         connections: TaskTracker,
     ) {
         let hosts = Arc::new(self.hosts.clone());
-        let routes = checked(connect::routes(service, hosts.clone(), ""), hosts);
+        let figures = service.clone();
+        let routes = connect::routes(service, hosts.clone(), "")
+            .route("/metrics", get(async move || worker_metrics(&figures)));
+        let routes = checked(routes, hosts);
         self.serve_routes(routes, stop, connections).await;
     }
 
@@ -271,6 +274,11 @@ struct MetricsQuery {
 
 fn yes() -> bool {
     true
+}
+
+fn worker_metrics(service: &ConnectService) -> impl IntoResponse + use<> {
+    let page = service.worker().map(metrics::connect::page).unwrap_or_default();
+    ([(CONTENT_TYPE, exposition::CONTENT_TYPE)], page)
 }
 
 async fn metrics(State(shared): State<Shared>, Query(query): Query<MetricsQuery>) -> impl IntoResponse {

@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use vltava_core::id::{BrokerId, Timestamp};
 use vltava_core::image::{ImageDelta, Partition};
-
-use super::meter::Counter;
+use vltava_core::meter::Counter;
 
 /// The counters.
 #[derive(Debug)]

@@ -15,12 +15,13 @@ use vltava_core::clock::Moment;
 use vltava_core::id::DirectoryId;
 use vltava_core::image::{Image, Partition as Replicas};
 use vltava_core::log::{Directory, LogId};
+use vltava_core::meter::{Meter, Tally};
 use vltava_replication::runtime::{Phase, ShardHandle};
 
+use super::connect;
 use super::exposition::Exposition;
 use super::families::*;
 use super::histogram::{Distribution, Histogram};
-use super::meter::Meter;
 use super::process::Process;
 use super::requests::ApiMeters;
 use super::{Idleness, TopicMeters};
@@ -70,6 +71,9 @@ pub(crate) async fn page(node: &Node, options: Options) -> String {
     coordinators(node, &mut page);
     groups(node, &mut page).await;
     registry(node, &mut page).await;
+    if let Ok(worker) = node.connect.worker() {
+        connect::worker(worker, &mut page);
+    }
     let process = spawn_blocking(Process::now).await.unwrap_or_default();
     server(node, options, &process, &mut page);
     page.into_text()
@@ -470,14 +474,19 @@ fn coordinators(node: &Node, page: &mut Exposition) {
         (&groups.loads, &GROUP_LOAD_AVG, &GROUP_LOAD_MAX),
         (&transactions.loads, &TRANSACTION_LOAD_AVG, &TRANSACTION_LOAD_MAX),
     ] {
-        if let Some(times) = loads.now() {
-            page.single(mean, milliseconds(times.mean()));
-            page.single(max, milliseconds(times.max));
-        }
+        times(page, (mean, max), loads);
     }
     let verified = transactions.verification_us.distribution(node.clock.now());
     page.family(&VERIFICATION_TIME_MS).summary(&[], &verified, 1e-3);
     page.single(&VERIFICATION_FAILURES, transactions.verification_failures.get());
+}
+
+/// The mean and the largest of durations, in milliseconds.
+fn times(page: &mut Exposition, (mean, max): (&'static Family, &'static Family), tally: &Tally) {
+    if let Some((mean_us, max_us)) = tally.mean_and_max() {
+        page.single(mean, mean_us / 1e3);
+        page.single(max, max_us / 1e3);
+    }
 }
 
 fn milliseconds(time: Duration) -> f64 {

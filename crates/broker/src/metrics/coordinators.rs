@@ -3,54 +3,20 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use vltava_coordinator::group::consumer::ConsumerEvent;
 use vltava_coordinator::group::event::Change;
 use vltava_coordinator::group::{GroupCoordinator, GroupEvent};
 use vltava_coordinator::transaction::{TransactionCoordinator, TransactionEvent};
+use vltava_core::meter::{Counter, Meter, Tally};
 use vltava_replication::runtime::Witness;
 
 use super::histogram::Histogram;
-use super::meter::{Counter, Meter};
-
-/// How long the replays of a coordinator's partitions took, since the start.
-#[derive(Debug, Default)]
-pub(crate) struct Loads(Mutex<LoadTimes>);
-
-/// The times of all replays together.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LoadTimes {
-    count: u32,
-    sum: Duration,
-    /// The longest.
-    pub(crate) max: Duration,
-}
-
-impl Loads {
-    fn record(&self, took: Duration) {
-        let mut times = self.0.lock();
-        times.count = times.count.saturating_add(1);
-        times.sum += took;
-        times.max = times.max.max(took);
-    }
-
-    /// What there is to tell, once there was a replay.
-    pub(crate) fn now(&self) -> Option<LoadTimes> {
-        Some(*self.0.lock()).filter(|times| times.count > 0)
-    }
-}
-
-impl LoadTimes {
-    /// How long a replay took on average.
-    pub(crate) fn mean(&self) -> Duration {
-        self.sum.checked_div(self.count).unwrap_or_default()
-    }
-}
 
 /// What is counted of groups.
 #[derive(Debug, Default)]
 pub(crate) struct GroupMeters {
-    pub(crate) loads: Loads,
+    /// How long the replays of partitions took.
+    pub(crate) loads: Tally,
     pub(crate) offset_commits: Meter,
     /// How many of the offsets that will be forgotten next had expired.
     expiring: AtomicUsize,
@@ -75,7 +41,7 @@ impl GroupMeters {
 
 impl Witness<GroupCoordinator> for GroupMeters {
     fn loaded(&self, took: Duration) {
-        self.loads.record(took);
+        self.loads.record_time(took);
     }
 
     fn applied(&self, event: &GroupEvent) {
@@ -97,7 +63,8 @@ impl Witness<GroupCoordinator> for GroupMeters {
 /// What is counted of transactions.
 #[derive(Debug, Default)]
 pub(crate) struct TransactionMeters {
-    pub(crate) loads: Loads,
+    /// How long the replays of partitions took.
+    pub(crate) loads: Tally,
     /// How long the coordinator took to vouch for partitions, in microseconds.
     pub(crate) verification_us: Histogram,
     /// Partitions that it did not vouch for.
@@ -106,7 +73,7 @@ pub(crate) struct TransactionMeters {
 
 impl Witness<TransactionCoordinator> for TransactionMeters {
     fn loaded(&self, took: Duration) {
-        self.loads.record(took);
+        self.loads.record_time(took);
     }
 
     fn applied(&self, _: &TransactionEvent) {}

@@ -391,6 +391,87 @@ families! {
     /// Distinct schemas, over all contexts.
     REGISTRY_IDS: Gauge = "vltava_registry_ids";
 
+    /// Connectors that this worker runs.
+    CONNECTORS: Gauge = "kafka_connect_connect_worker_metrics_connector_count";
+    /// Tasks that this worker runs.
+    CONNECT_TASKS: Gauge = "kafka_connect_connect_worker_metrics_task_count";
+    /// How often connectors were started.
+    CONNECTOR_STARTS: Counter = "kafka_connect_connect_worker_metrics_connector_startup_attempts_total";
+    /// How often tasks were started.
+    TASK_STARTS: Counter = "kafka_connect_connect_worker_metrics_task_startup_attempts_total";
+    /// 1, with the state of a connector.
+    CONNECTOR_STATUS: Gauge = "kafka_connect_connector_metrics_status" ["connector", "status"];
+    /// 1, with the class of a connector.
+    CONNECTOR_CLASS: Gauge = "kafka_connect_connector_metrics_connector_class" ["connector", "connector_class"];
+    /// 1, with the type of a connector: source or sink.
+    CONNECTOR_TYPE: Gauge = "kafka_connect_connector_metrics_connector_type" ["connector", "connector_type"];
+    /// 1, with the state of a task.
+    TASK_STATUS: Gauge = "kafka_connect_connector_task_metrics_status" ["connector", "task", "status"];
+    /// Records of a batch, on average since the task was started.
+    TASK_BATCH_AVG: Gauge = "kafka_connect_connector_task_metrics_batch_size_avg" ["connector", "task"];
+    /// The most records of a batch, since the task was started.
+    TASK_BATCH_MAX: Gauge = "kafka_connect_connector_task_metrics_batch_size_max" ["connector", "task"];
+    /// Milliseconds in which offsets were committed, on average since the task was started.
+    TASK_COMMIT_AVG: Gauge = "kafka_connect_connector_task_metrics_offset_commit_avg_time_ms" ["connector", "task"];
+    /// The most milliseconds in which offsets were committed, since the task was started.
+    TASK_COMMIT_MAX: Gauge = "kafka_connect_connector_task_metrics_offset_commit_max_time_ms" ["connector", "task"];
+    /// The part of the commits of offsets that succeeded, from 0 to 1.
+    TASK_COMMIT_SUCCESS: Gauge = "kafka_connect_connector_task_metrics_offset_commit_success_percentage" ["connector", "task"];
+    /// The part of the commits of offsets that failed, from 0 to 1.
+    TASK_COMMIT_FAILURE: Gauge = "kafka_connect_connector_task_metrics_offset_commit_failure_percentage" ["connector", "task"];
+    /// Records that were polled, since the task was started.
+    SOURCE_POLL_TOTAL: Counter = "kafka_connect_source_task_metrics_source_record_poll_total" ["connector", "task"];
+    /// Records that were polled a second, of late.
+    SOURCE_POLL_RATE: Gauge = "kafka_connect_source_task_metrics_source_record_poll_rate" ["connector", "task"];
+    /// Records that the cluster has taken, since the task was started.
+    SOURCE_WRITE_TOTAL: Counter = "kafka_connect_source_task_metrics_source_record_write_total" ["connector", "task"];
+    /// Records that the cluster has taken a second, of late.
+    SOURCE_WRITE_RATE: Gauge = "kafka_connect_source_task_metrics_source_record_write_rate" ["connector", "task"];
+    /// Records that were polled and are on their way.
+    SOURCE_ACTIVE: Gauge = "kafka_connect_source_task_metrics_source_record_active_count" ["connector", "task"];
+    /// Milliseconds of a poll, on average since the task was started.
+    SOURCE_POLL_AVG: Gauge = "kafka_connect_source_task_metrics_poll_batch_avg_time_ms" ["connector", "task"];
+    /// The most milliseconds of a poll, since the task was started.
+    SOURCE_POLL_MAX: Gauge = "kafka_connect_source_task_metrics_poll_batch_max_time_ms" ["connector", "task"];
+    /// Records of a transaction, on average since the task was started.
+    SOURCE_TRANSACTION_AVG: Gauge = "kafka_connect_source_task_metrics_transaction_size_avg" ["connector", "task"];
+    /// The most records of a transaction, since the task was started.
+    SOURCE_TRANSACTION_MAX: Gauge = "kafka_connect_source_task_metrics_transaction_size_max" ["connector", "task"];
+    /// Records that were read from topics, since the task was started.
+    SINK_READ_TOTAL: Counter = "kafka_connect_sink_task_metrics_sink_record_read_total" ["connector", "task"];
+    /// Records that were read from topics a second, of late.
+    SINK_READ_RATE: Gauge = "kafka_connect_sink_task_metrics_sink_record_read_rate" ["connector", "task"];
+    /// Records that the sink has taken, since the task was started.
+    SINK_SEND_TOTAL: Counter = "kafka_connect_sink_task_metrics_sink_record_send_total" ["connector", "task"];
+    /// Records that the sink has taken a second, of late.
+    SINK_SEND_RATE: Gauge = "kafka_connect_sink_task_metrics_sink_record_send_rate" ["connector", "task"];
+    /// Records that were read and that the sink has not taken.
+    SINK_ACTIVE: Gauge = "kafka_connect_sink_task_metrics_sink_record_active_count" ["connector", "task"];
+    /// Partitions that the task reads.
+    SINK_PARTITIONS: Gauge = "kafka_connect_sink_task_metrics_partition_count" ["connector", "task"];
+    /// Milliseconds in which the sink took a batch, on average since the task was started.
+    SINK_PUT_AVG: Gauge = "kafka_connect_sink_task_metrics_put_batch_avg_time_ms" ["connector", "task"];
+    /// The most milliseconds in which the sink took a batch, since the task was started.
+    SINK_PUT_MAX: Gauge = "kafka_connect_sink_task_metrics_put_batch_max_time_ms" ["connector", "task"];
+    /// Commits of offsets that have succeeded, since the task was started.
+    SINK_COMMITS: Counter = "kafka_connect_sink_task_metrics_offset_commit_completion_total" ["connector", "task"];
+    /// Steps with a record that failed, each try of them.
+    TASK_ERRORS: Counter = "kafka_connect_task_error_metrics_total_record_errors" ["connector", "task"];
+    /// Records that could not be handled.
+    TASK_FAILURES: Counter = "kafka_connect_task_error_metrics_total_record_failures" ["connector", "task"];
+    /// Records that could not be handled and were skipped.
+    TASK_SKIPPED: Counter = "kafka_connect_task_error_metrics_total_records_skipped" ["connector", "task"];
+    /// Steps with a record that were tried again.
+    TASK_RETRIES: Counter = "kafka_connect_task_error_metrics_total_retries" ["connector", "task"];
+    /// Errors with records that were logged.
+    TASK_LOGGED: Counter = "kafka_connect_task_error_metrics_total_errors_logged" ["connector", "task"];
+    /// Records that were sent to the dead-letter topic.
+    TASK_DEAD_LETTERS: Counter = "kafka_connect_task_error_metrics_deadletterqueue_produce_requests" ["connector", "task"];
+    /// Records that did not arrive in the dead-letter topic.
+    TASK_DEAD_LETTER_FAILURES: Counter = "kafka_connect_task_error_metrics_deadletterqueue_produce_failures" ["connector", "task"];
+    /// When a record could not be handled last, in milliseconds since 1970; 0 when never.
+    TASK_LAST_ERROR: Gauge = "kafka_connect_task_error_metrics_last_error_timestamp" ["connector", "task"];
+
     /// 1 while the broker starts, 3 while it runs, 6 once it is shutting down.
     BROKER_STATE: Gauge = "kafka_server_kafkaserver_brokerstate";
     /// 1, with the identity of the cluster.

@@ -11,12 +11,12 @@
 mod cluster;
 pub(crate) mod collect;
 mod compaction;
+pub(crate) mod connect;
 mod coordinators;
 pub(crate) mod exposition;
 pub(crate) mod families;
 mod flushes;
 mod histogram;
-pub(crate) mod meter;
 mod process;
 pub(crate) mod requests;
 
@@ -28,12 +28,12 @@ use parking_lot::Mutex;
 use vltava_core::clock::Moment;
 use vltava_core::error::ErrorCode;
 use vltava_core::id::TopicName;
+use vltava_core::meter::{Counter, Delayed, Population};
 
 use cluster::ClusterMeters;
 use compaction::CompactionMeters;
 use coordinators::{GroupMeters, TransactionMeters};
 use flushes::FlushMeters;
-use meter::{Counter, Delayed, Population};
 use requests::RequestMeters;
 
 /// The counters of a broker.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use vltava_core::error::ErrorCode;
+use vltava_core::meter::Counter;
 use vltava_protocol::api::{APIS, Api};
 
 use super::histogram::Histogram;
-use super::meter::Counter;
 
 /// The meters of every API that was used, by the code of its key.
 #[derive(Debug)]

@@ -21,6 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 use tokio_util::io::poll_read_buf;
 use vltava_core::clock::Moment;
+use vltava_core::meter::Members;
 use vltava_protocol::api::Api;
 
 use super::connections::Admission;
@@ -28,7 +29,6 @@ use super::frame::{FrameBuffer, FrameError};
 use super::reply::Outbox;
 use crate::api::Peer;
 use crate::api::dispatch::{Handled, Incoming, Reply, Unanswerable};
-use crate::metrics::meter::Members;
 use crate::metrics::requests::Times;
 use crate::node::Node;
 

@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 use vltava_core::clock::Moment;
 use vltava_core::config::listener::ListenerName;
 use vltava_core::config::{ListenerLimits, NetworkLimits};
+use vltava_core::meter::Meter;
 
-use crate::metrics::meter::Meter;
 use crate::metrics::requests::microseconds;
 
 /// How many connections a broker takes, and for how long it keeps idle ones.

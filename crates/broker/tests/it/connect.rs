@@ -18,6 +18,7 @@ use vltava_connect::record::{Datum, Position, Record, SourceMap};
 use vltava_connect::settings::{Kind, Setting, Settings, Values};
 use vltava_connect::value::Value as Data;
 
+use crate::http::{get, with_http};
 use crate::registry::Client;
 
 /// Counts into a topic, up to a number.
@@ -144,7 +145,7 @@ impl Sink for Collecting {
 
 fn with_connect(seen: &Seen, exactly_once: &str) -> Builder {
     let row = |class, implementation| Plugin { class, version: "1", implementation };
-    Broker::builder()
+    with_http()
         .set("vltava.connect.listeners", "http://127.0.0.1:0")
         .set("vltava.connect.group.id", "workers")
         .set("vltava.connect.key.converter", "StringConverter")
@@ -221,6 +222,15 @@ async fn records_pass_through_the_broker_and_connectors_obey() {
         api.runs("to").await;
         let offsets = json!({ "offsets": [{ "partition": { "counter": "all" }, "offset": { "at": 25 } }] });
         api.until("/connectors/from/offsets", |_, answer| *answer == offsets).await;
+        let (_, page) = get(broker.http_address().unwrap(), "/metrics").await;
+        for line in [
+            "connector_metrics_status{connector=\"to\",status=\"running\"} 1",
+            "connector_task_metrics_status{connector=\"from\",task=\"0\",status=\"running\"} 1",
+            "source_task_metrics_source_record_write_total{connector=\"from\",task=\"0\"} 25",
+            "sink_task_metrics_sink_record_send_total{connector=\"to\",task=\"0\"} 25",
+        ] {
+            assert!(page.lines().any(|seen| seen == format!("kafka_connect_{line}")), "{line} in {page}");
+        }
         let read = json!([{ "partition": { "kafka_topic": "numbers", "kafka_partition": 0 }, "offset": { "kafka_offset": 25 } }]);
         if exactly_once == "disabled" {
             api.until("/connectors/to/offsets", |_, answer| answer["offsets"] == read).await;

@@ -1,12 +1,15 @@
 //! What happens to records that cannot be handled: tried again, tolerated, logged, put aside.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 use tracing::error;
+use vltava_core::clock::Clock;
 
-use super::common;
+use super::task::TaskShell;
+use super::{common, meters::TaskMeters};
 use crate::convert::RawHeader;
 use crate::error::{ConnectError, ErrorKind};
 use crate::settings::{Config, Kind, Setting, Settings};
@@ -76,6 +79,8 @@ pub struct Tolerance {
     pause_max: Duration,
     log: bool,
     log_messages: bool,
+    meters: Arc<TaskMeters>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Tolerance {
@@ -83,7 +88,7 @@ impl Tolerance {
     ///
     /// # Errors
     /// When they are wrong.
-    pub fn new(config: &Config, connector: &str, task: usize) -> Result<Self, ConnectError> {
+    pub fn new(shell: &TaskShell) -> Result<Self, ConnectError> {
         let declared = Settings::from([
             Setting::new("errors.retry.timeout", Kind::Long, "0", ""),
             Setting::new("errors.retry.delay.max.ms", Kind::Long, "60000", ""),
@@ -91,16 +96,18 @@ impl Tolerance {
             Setting::new("errors.log.enable", Kind::Boolean, "false", ""),
             Setting::new("errors.log.include.messages", Kind::Boolean, "false", ""),
         ]);
-        let values = declared.values(config)?;
+        let values = declared.values(&shell.config)?;
         let retry_timeout = values.number("errors.retry.timeout")?;
         Ok(Self {
-            connector: connector.to_owned(),
-            task,
+            connector: shell.connector.clone(),
+            task: shell.task,
             skips: values.string("errors.tolerance")? == "all",
             retry_timeout: u64::try_from(retry_timeout).ok().map(Duration::from_millis),
             pause_max: Duration::from_millis(values.number("errors.retry.delay.max.ms")?.unsigned_abs()),
             log: values.boolean("errors.log.enable")?,
             log_messages: values.boolean("errors.log.include.messages")?,
+            meters: shell.meters.clone(),
+            clock: shell.clock.clone(),
         })
     }
 
@@ -114,11 +121,25 @@ impl Tolerance {
         Tries { tolerance: self, start: Instant::now(), pause: FIRST_PAUSE.min(self.pause_max) }
     }
 
-    /// Logs a problem, if that is wanted; `place` names the record.
-    pub fn log(&self, problem: &Problem, place: &str) {
+    /// What a problem means for its task: nothing where records may be skipped, otherwise the task's end.
+    ///
+    /// # Errors
+    /// See above.
+    pub fn judge(&self, problem: Problem) -> Result<(), ConnectError> {
+        if self.skips {
+            self.meters.errors.skipped.add(1);
+            return Ok(());
+        }
+        Err(problem.fatal())
+    }
+
+    /// Counts a problem, and logs it, if that is wanted; `place` names the record.
+    pub fn note(&self, problem: &Problem, place: &str) {
+        self.meters.errors.failed(self.clock.wall());
         if !self.log {
             return;
         }
+        self.meters.errors.logged.add(1);
         let (connector, task) = (&self.connector, self.task);
         let (stage, class, record) =
             (problem.stage.name(), &problem.class, if self.log_messages { place } else { "" });
@@ -141,6 +162,8 @@ impl Tries<'_> {
         if error.kind != ErrorKind::Retriable || self.tolerance.retry_timeout.is_some_and(late) {
             return false;
         }
+        self.tolerance.meters.errors.errors.add(1);
+        self.tolerance.meters.errors.retries.add(1);
         sleep(self.pause).await;
         self.pause = self.pause.saturating_mul(2).min(self.tolerance.pause_max);
         true

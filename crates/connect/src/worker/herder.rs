@@ -235,6 +235,7 @@ impl Herder {
         }
         self.lives += 1;
         let life = self.lives;
+        self.shared.meters.connector_starts.add(u64::from(target != Target::Stopped));
         let mut running = RunningConnector { config: config.clone(), creation, target, life, job: None };
         if target != Target::Stopped {
             running.job = Some(self.start_connector(name, life, config));
@@ -309,6 +310,7 @@ impl Herder {
     fn end_task(&mut self, name: &str, task: usize) {
         let key = (name.to_owned(), task);
         let Some(running) = self.tasks.remove(&key) else { return };
+        self.shared.meters.end(name, task);
         running.orders.send_replace(Order::Stop);
         let patience = self.shared.settings.task_shutdown_timeout;
         let before = self.ending.remove(&key);
@@ -338,7 +340,7 @@ impl Herder {
             shared.offsets.clone(),
             shared.statuses.clone(),
             shared.settings.clone(),
-            shared.clock.clone(),
+            (shared.clock.clone(), shared.meters.begin(name, task)),
             (ordered, self.notices.0.clone()),
         );
         let before = self.ending.remove(&(name.to_owned(), task));
@@ -536,7 +538,7 @@ impl<T> Drop for AbortOnDrop<T> {
 /// Makes a task and lives it.
 async fn live(shared: Arc<Shared>, shell: TaskShell) -> Result<(), ConnectError> {
     let config = shell.config.clone();
-    let tolerance = Tolerance::new(&config, &shell.connector, shell.task)?;
+    let tolerance = Tolerance::new(&shell)?;
     let pipeline = Pipeline::new(&shared.plugins, &shared.settings, &config, tolerance)?;
     match &shared.plugin(&config).map_err(refused)?.implementation {
         Implementation::Source(source) => {

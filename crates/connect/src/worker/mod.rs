@@ -10,6 +10,7 @@ pub mod tables;
 mod error;
 mod failure;
 mod herder;
+pub mod meters;
 mod offsets;
 mod pipeline;
 mod settings;
@@ -30,6 +31,7 @@ use vltava_core::clock::Clock;
 
 pub use self::error::WorkerError;
 use self::herder::{Command, Herder};
+use self::meters::WorkerMeters;
 pub use self::settings::{WorkerSettings, declared};
 pub use self::tables::Target;
 use self::tables::{ConfigState, OffsetState, StatusState, Table};
@@ -64,6 +66,7 @@ struct Shared {
     offsets: Arc<Table<OffsetState>>,
     clock: Arc<dyn Clock>,
     cluster_id: Option<String>,
+    meters: WorkerMeters,
 }
 
 impl Shared {
@@ -88,7 +91,9 @@ impl Worker {
         let offsets = Arc::new(Table::open(&*topics, settings.offsets.clone()).await?);
         let cluster_id = topics.cluster_id().await?;
         let settings = Arc::new(settings);
-        let shared = Shared { plugins, settings, topics, configs, statuses, offsets, clock, cluster_id };
+        let meters = WorkerMeters::default();
+        let shared =
+            Shared { plugins, settings, topics, configs, statuses, offsets, clock, cluster_id, meters };
         let shared = Arc::new(shared);
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
         let herder = tokio::spawn(Herder::new(shared.clone(), received).run());
@@ -113,6 +118,16 @@ impl Worker {
     /// The id of the cluster.
     pub fn cluster_id(&self) -> Option<&str> {
         self.shared.cluster_id.as_deref()
+    }
+
+    /// What is counted of this worker's connectors and tasks.
+    pub fn meters(&self) -> &WorkerMeters {
+        &self.shared.meters
+    }
+
+    /// The time, as the worker sees it.
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.shared.clock
     }
 
     /// The names of the connectors.

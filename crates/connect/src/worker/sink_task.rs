@@ -4,10 +4,12 @@
 //! are paused, and it stays a member of its group.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, interval_at, sleep, sleep_until};
 use tracing::warn;
+use vltava_core::meter::Members;
 
 use super::failure::{DeadLetters, Problem, Stage};
 use super::pipeline::Pipeline;
@@ -170,6 +172,7 @@ impl SinkTask {
 
     async fn open(&mut self, life: &mut Life, partitions: &[TopicPartition]) -> Result<(), ConnectError> {
         life.assigned.extend(partitions.iter().cloned());
+        self.shell.meters.partitions.store(life.assigned.len(), Ordering::Relaxed);
         life.pace().await;
         self.sink.open(partitions).await
     }
@@ -184,6 +187,7 @@ impl SinkTask {
             life.taken.remove(place);
             life.committed.remove(place);
         }
+        self.shell.meters.partitions.store(life.assigned.len(), Ordering::Relaxed);
         if let Some(waiting) = &mut life.waiting {
             // They come again to whoever owns the partition now.
             waiting.records.retain(|record| !partitions.contains(&origin(record)));
@@ -201,6 +205,10 @@ impl SinkTask {
         if received.is_empty() {
             return Ok(());
         }
+        let meters = &self.shell.meters;
+        meters.taken.add(received.len() as u64);
+        meters.batches.record(received.len() as u64);
+        let active = meters.active.join(received.len());
         for message in &received {
             life.committed.entry(message.place()).or_insert(message.offset);
             self.shell.track(&message.topic).await;
@@ -219,16 +227,22 @@ impl SinkTask {
         }
         let after = received.iter().map(|message| (message.place(), message.offset + 1)).collect();
         life.received = received;
-        life.waiting = Some(Waiting { records, after, until: Instant::now(), pause: PAUSE.0 });
+        life.waiting =
+            Some(Waiting { records, after, until: Instant::now(), pause: PAUSE.0, _active: active });
         self.put(life).await
     }
 
     /// Hands the waiting records to the sink; they wait on after an error that may pass.
     async fn put(&mut self, life: &mut Life) -> Result<(), ConnectError> {
         let Some(mut waiting) = life.waiting.take() else { return Ok(()) };
-        let outcome = if waiting.records.is_empty() { Ok(()) } else { self.sink.put(&waiting.records).await };
+        let meters = self.shell.meters.clone();
+        let outcome = match waiting.records.as_slice() {
+            [] => Ok(()),
+            records => meters.calling(self.sink.put(records)).await,
+        };
         match outcome {
             Ok(()) => {
+                meters.given.add(waiting.records.len() as u64);
                 let kept = waiting.after.into_iter().filter(|(place, _)| life.assigned.contains(place));
                 life.taken.extend(kept);
                 let errant = self.context.take_errant();
@@ -268,14 +282,15 @@ impl SinkTask {
     ) -> Result<(), ConnectError> {
         let tolerance = &self.pipeline.tolerance;
         let place = format!("{}-{} at {}", received.topic, received.partition, received.offset);
-        tolerance.log(&problem, &place);
+        tolerance.note(&problem, &place);
         if let Some(dead) = &self.dead {
             let (message, dead) = (dead.message(received, &problem, tolerance), dead.clone());
             let producer = self.undertaker(life, &dead).await?;
             let sent = producer.send(vec![message]).await;
+            self.shell.meters.errors.dead_letters.add(1);
             life.buried.push(sent);
         }
-        if self.pipeline.tolerance.skips { Ok(()) } else { Err(problem.fatal()) }
+        self.pipeline.tolerance.judge(problem)
     }
 
     async fn undertaker<'a>(
@@ -305,7 +320,8 @@ impl SinkTask {
         if life.taken.is_empty() {
             return;
         }
-        if let Err(error) = self.try_commit(life).await {
+        let meters = self.shell.meters.clone();
+        if let Err(error) = meters.committing(self.try_commit(life)).await {
             let (connector, task) = (&self.shell.connector, self.shell.task);
             warn!(connector, task, %error, "offsets cannot be committed; going back to the last that were");
             life.waiting = None;
@@ -320,7 +336,10 @@ impl SinkTask {
 
     async fn try_commit(&mut self, life: &mut Life) -> Result<(), ConnectError> {
         for sent in std::mem::take(&mut life.buried) {
-            sent.await.into_iter().collect::<Result<Vec<_>, _>>()?;
+            let outcomes = sent.await;
+            let lost = outcomes.iter().filter(|outcome| outcome.is_err()).count();
+            self.shell.meters.errors.dead_letter_failures.add(lost as u64);
+            outcomes.into_iter().collect::<Result<Vec<_>, _>>()?;
         }
         let taken = life.taken.clone();
         let mut allowed = self.sink.precommit(taken.clone()).await?;
@@ -400,6 +419,7 @@ struct Waiting {
     after: TopicOffsets,
     until: Instant,
     pause: Duration,
+    _active: Members,
 }
 
 impl Life {

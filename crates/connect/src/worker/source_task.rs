@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use tracing::warn;
+use vltava_core::meter::Members;
 
 use super::failure::{Problem, Stage};
 use super::pipeline::Pipeline;
@@ -125,6 +126,7 @@ impl SourceTask {
         let every = self.shell.settings.offset_flush_interval;
         let mut flush = interval_at(Instant::now() + every, every);
         let mut order = self.shell.order();
+        let meters = self.shell.meters.clone();
         self.say(order).await;
         loop {
             let polls = order == Order::Run && flow.sent.len() < IN_FLIGHT_MAX;
@@ -146,15 +148,16 @@ impl SourceTask {
                     continue;
                 }
                 _ = flush.tick() => None,
-                polled = self.source.poll(), if polls => Some(polled),
+                polled = meters.calling(self.source.poll()), if polls => Some(polled),
             };
             match polled {
                 None => self.store(flow).await,
                 Some(Ok(records)) if records.is_empty() => tokio::task::yield_now().await,
                 Some(Ok(records)) => {
+                    let active = self.took(&records);
                     let (messages, positions) = self.prepare(records).await?;
                     let acknowledgement = self.producer.send(messages).await;
-                    flow.sent.push_back(Sent { acknowledgement, positions });
+                    flow.sent.push_back(Sent { acknowledgement, positions, _active: active });
                 }
                 Some(Err(error)) => self.rest(error).await?,
             }
@@ -175,6 +178,14 @@ impl SourceTask {
         // An order to stop ends the rest.
         let _ = self.shell.unless_stopped(sleep(POLL_PAUSE)).await;
         Ok(())
+    }
+
+    /// Counts what was polled, for as long as it is on its way.
+    fn took(&self, records: &[Record]) -> Members {
+        let meters = &self.shell.meters;
+        meters.taken.add(records.len() as u64);
+        meters.batches.record(records.len() as u64);
+        meters.active.join(records.len())
     }
 
     /// The messages of records, and the last position of each partition among them.
@@ -218,21 +229,25 @@ impl SourceTask {
 
     fn tolerate(&self, problem: Problem, origin: &Origin) -> Result<(), ConnectError> {
         let tolerance = &self.pipeline.tolerance;
-        tolerance.log(&problem, &place(origin));
-        if tolerance.skips { Ok(()) } else { Err(problem.fatal()) }
+        tolerance.note(&problem, &place(origin));
+        tolerance.judge(problem)
     }
 
     /// Looks at what became of messages; those that the broker refuses for what they are may be tolerated.
     fn settle(&self, outcomes: Outcomes) -> Result<(), ConnectError> {
+        let written = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        self.shell.meters.given.add(written as u64);
         for error in outcomes.into_iter().filter_map(Result::err) {
             let refused = error.kind == TopicsErrorKind::Message;
             let class = "org.apache.kafka.clients.producer.KafkaProducer".to_owned();
             let problem = Problem { stage: Stage::KafkaProduce, class, error: error.into() };
-            self.pipeline.tolerance.log(&problem, "");
-            if !(refused && self.pipeline.tolerance.skips) {
+            let tolerance = &self.pipeline.tolerance;
+            tolerance.note(&problem, "");
+            if !(refused && tolerance.skips) {
                 let message = "Unrecoverable exception from producer send callback";
                 return Err(ConnectError::failed(message).because(problem.error));
             }
+            tolerance.judge(problem)?;
         }
         Ok(())
     }
@@ -245,11 +260,14 @@ impl SourceTask {
         let positions: Vec<Position> = flow.positions.values().cloned().collect();
         let records = self.records(&positions);
         let (connector, task) = (self.shell.connector.clone(), self.shell.task);
-        let writing = self.shell.offsets.post(records).await;
-        let late = Err(ConnectError::failed("the time for it is up"));
-        let written = timeout(self.shell.settings.offset_flush_timeout, writing)
-            .await
-            .map_or(late, |outcomes| Ok(outcomes.into_iter().collect::<Result<Vec<_>, _>>().map(drop)?));
+        let writing = async {
+            let written = self.shell.offsets.post(records).await;
+            let late = Err(ConnectError::failed("the time for it is up"));
+            timeout(self.shell.settings.offset_flush_timeout, written)
+                .await
+                .map_or(late, |outcomes| Ok(outcomes.into_iter().collect::<Result<Vec<_>, _>>().map(drop)?))
+        };
+        let written = self.shell.meters.committing(writing).await;
         if let Err(error) = written {
             warn!(connector, task, %error, "offsets cannot be stored; trying again");
             return;
@@ -282,6 +300,7 @@ impl SourceTask {
         let every = every.max(Duration::from_millis(1));
         let mut boundary = interval_at(Instant::now() + every, every);
         let mut order = self.shell.order();
+        let meters = self.shell.meters.clone();
         self.say(order).await;
         loop {
             let polled = tokio::select! {
@@ -295,7 +314,7 @@ impl SourceTask {
                     continue;
                 }
                 _ = boundary.tick(), if matches!(delivery, Delivery::EachInterval(_)) => None,
-                polled = self.source.poll(), if order == Order::Run => Some(polled),
+                polled = meters.calling(self.source.poll()), if order == Order::Run => Some(polled),
             };
             match polled {
                 None => self.commit(open).await?,
@@ -342,11 +361,14 @@ impl SourceTask {
         if records.is_empty() {
             return Ok(());
         }
+        let active = self.took(&records);
         let (messages, positions) = self.prepare(records).await?;
         if !open.begun {
             self.producer.begin().await?;
             open.begun = true;
         }
+        open.records += messages.len() as u64;
+        open.active.push(active);
         open.sent.push(self.producer.send(messages).await);
         open.positions.extend(positions.into_iter().map(|position| (key(&position), position)));
         Ok(())
@@ -365,12 +387,11 @@ impl SourceTask {
             ..Message::default()
         };
         let offsets = self.records(&positions).into_iter().map(message).collect();
-        open.sent.push(self.producer.send(offsets).await);
-        for sent in std::mem::take(&mut open.sent) {
-            let outcomes = sent.await;
-            self.settle(outcomes)?;
-        }
-        self.producer.commit().await?;
+        let stored = self.producer.send(offsets).await;
+        let meters = self.shell.meters.clone();
+        meters.committing(self.conclude(open, stored)).await?;
+        meters.transactions.record(std::mem::take(&mut open.records));
+        open.active.clear();
         open.begun = false;
         if let Err(error) = self.source.commit(&positions).await {
             let (connector, task) = (&self.shell.connector, self.shell.task);
@@ -379,12 +400,28 @@ impl SourceTask {
         Ok(())
     }
 
+    /// Ends a transaction once everything in it has arrived; the positions must, whatever is tolerated of records.
+    async fn conclude(
+        &mut self,
+        open: &mut Transaction,
+        stored: Acknowledgement,
+    ) -> Result<(), ConnectError> {
+        for sent in std::mem::take(&mut open.sent) {
+            let outcomes = sent.await;
+            self.settle(outcomes)?;
+        }
+        stored.await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(self.producer.commit().await?)
+    }
+
     /// Gives up what was sent, and stores the positions all the same: what a task aborts it does not want again.
     async fn abort(&mut self, open: &mut Transaction) -> Result<(), ConnectError> {
         if !open.begun {
             return Ok(());
         }
         open.sent.clear();
+        open.active.clear();
+        open.records = 0;
         self.producer.abort().await?;
         self.producer.begin().await?;
         self.commit(open).await
@@ -403,6 +440,7 @@ struct Flow {
 struct Sent {
     acknowledgement: Acknowledgement,
     positions: Vec<Position>,
+    _active: Members,
 }
 
 impl Flow {
@@ -416,6 +454,9 @@ struct Transaction {
     begun: bool,
     sent: Vec<Acknowledgement>,
     positions: BTreeMap<String, Position>,
+    /// How many records were sent, and that they are on their way.
+    records: u64,
+    active: Vec<Members>,
 }
 
 fn key(position: &Position) -> String {

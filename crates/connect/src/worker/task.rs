@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use vltava_core::clock::Clock;
 
+use super::meters::TaskMeters;
 use super::settings::WorkerSettings;
 use super::tables::{State, StatusState, Table, tracked};
 use super::{common, tables};
@@ -59,6 +60,8 @@ pub struct TaskShell {
     pub settings: Arc<WorkerSettings>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What is counted.
+    pub meters: Arc<TaskMeters>,
     /// What to do.
     pub orders: watch::Receiver<Order>,
     /// Where to say what is.
@@ -76,7 +79,7 @@ impl TaskShell {
         offsets: Arc<Table<tables::OffsetState>>,
         statuses: Arc<Table<StatusState>>,
         settings: Arc<WorkerSettings>,
-        clock: Arc<dyn Clock>,
+        (clock, meters): (Arc<dyn Clock>, Arc<TaskMeters>),
         (orders, notices): (watch::Receiver<Order>, mpsc::Sender<Notice>),
     ) -> Self {
         let (connector, tracked) = (connector.to_owned(), HashSet::new());
@@ -90,6 +93,7 @@ impl TaskShell {
             statuses,
             settings,
             clock,
+            meters,
             orders,
             notices,
             tracked,

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 use vltava_core::testing::ManualClock;
 
+use super::meters::TaskMeters;
 use super::tables::State;
 use super::*;
 use crate::connector::{
@@ -247,6 +248,12 @@ fn up_to(last: i64) -> Vec<String> {
     (1..=last).map(|number| number.to_string()).collect()
 }
 
+/// What is counted of the first task of a connector.
+fn meters(worker: &Worker, connector: &str) -> Arc<TaskMeters> {
+    let tasks = worker.meters().tasks();
+    tasks.into_iter().find(|((name, task), _)| name == connector && *task == 0).unwrap().1
+}
+
 #[tokio::test(start_paused = true)]
 async fn records_go_from_source_to_sink_and_positions_survive_the_worker() {
     for exactly_once in ["disabled", "enabled"] {
@@ -260,7 +267,15 @@ async fn records_go_from_source_to_sink_and_positions_survive_the_worker() {
         until("five are seen", || *fixture.seen.lock() == up_to(5)).await;
         until("both run", || is(&worker, "c", State::Running) && is(&worker, "s", State::Running)).await;
         until("topics are known", || worker.topics("c").unwrap() == ["numbers"]).await;
+        for (name, transactions) in [("c", u64::from(exactly_once == "enabled")), ("s", 0)] {
+            let meters = meters(&worker, name);
+            until("all are counted", || (meters.taken.get(), meters.given.get()) == (5, 5)).await;
+            until("none is on its way", || meters.active.get() == 0).await;
+            assert!(meters.calls.count() >= meters.batches.count() && meters.batches.count() > 0);
+            assert_eq!(meters.transactions.count().min(1), transactions);
+        }
         worker.shutdown().await;
+        assert!(worker.meters().tasks().is_empty());
 
         let worker = fixture.worker().await;
         assert_eq!(worker.connectors(), ["c", "s"]);
@@ -341,6 +356,10 @@ async fn errant_records_go_to_the_topic_of_dead_letters() {
     };
     assert_eq!((header("topic"), header("offset")), ("numbers".to_owned(), "2".to_owned()));
     assert_eq!((header("stage"), header("connector.name")), ("TASK_PUT".to_owned(), "s".to_owned()));
+    let meters = meters(&worker, "s");
+    let counted = [&meters.errors.failures, &meters.errors.skipped, &meters.errors.dead_letters];
+    assert_eq!(counted.map(vltava_core::meter::Counter::get), [1, 1, 1]);
+    assert!(meters.errors.last_ms() > 0);
     worker.shutdown().await;
 }
 

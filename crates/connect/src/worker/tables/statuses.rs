@@ -26,6 +26,20 @@ pub enum State {
     Restarting,
 }
 
+impl State {
+    /// The word for it, as metrics have it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            State::Unassigned => "unassigned",
+            State::Running => "running",
+            State::Paused => "paused",
+            State::Stopped => "stopped",
+            State::Failed => "failed",
+            State::Restarting => "restarting",
+        }
+    }
+}
+
 /// A state, and who says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {

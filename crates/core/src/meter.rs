@@ -1,25 +1,29 @@
-//! What is counted: numbers that only grow, how fast they grow, and how many of something there are.
+//! What is counted: numbers that only grow, how fast they grow, how many of something there are, and how large values are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use vltava_core::clock::Moment;
+
+use crate::clock::Moment;
 
 /// How far back a rate looks, at least.
 const WINDOW: Duration = Duration::from_secs(30);
 
 /// A number that only grows.
 #[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
+pub struct Counter(AtomicU64);
 
 impl Counter {
-    pub(crate) fn add(&self, amount: u64) {
+    /// So many more.
+    pub fn add(&self, amount: u64) {
         self.0.fetch_add(amount, Ordering::Relaxed);
     }
 
-    pub(crate) fn get(&self) -> u64 {
+    /// How many since the start.
+    #[must_use]
+    pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -27,7 +31,7 @@ impl Counter {
 /// How fast a number grows: by how much a second since an earlier look, as a rule between [`WINDOW`] and twice that ago.
 /// Looking is what moves the window.
 #[derive(Debug, Default)]
-pub(crate) struct Rate(Mutex<Looks>);
+pub struct Rate(Mutex<Looks>);
 
 #[derive(Debug, Default)]
 struct Looks {
@@ -37,7 +41,7 @@ struct Looks {
 
 impl Rate {
     /// The growth a second of a number that is `value` now. It was 0 at the start.
-    pub(crate) fn of(&self, value: f64, now: Moment) -> f64 {
+    pub fn of(&self, value: f64, now: Moment) -> f64 {
         let mut looks = self.0.lock();
         if now.since(looks.newer.0) >= WINDOW {
             looks.older = std::mem::replace(&mut looks.newer, (now, value));
@@ -49,45 +53,87 @@ impl Rate {
 
 /// A counter whose rate is told, too.
 #[derive(Debug, Default)]
-pub(crate) struct Meter {
+pub struct Meter {
     count: Counter,
     rate: Rate,
 }
 
 impl Meter {
-    pub(crate) fn add(&self, amount: u64) {
+    /// So many more.
+    pub fn add(&self, amount: u64) {
         self.count.add(amount);
     }
 
-    pub(crate) fn get(&self) -> u64 {
+    /// How many since the start.
+    #[must_use]
+    pub fn get(&self) -> u64 {
         self.count.get()
     }
 
     /// How many a second, of late.
-    pub(crate) fn per_second(&self, now: Moment) -> f64 {
+    pub fn per_second(&self, now: Moment) -> f64 {
         self.rate.of(self.get() as f64, now)
+    }
+}
+
+/// Of many values since the start: how many there were, their sum and the largest.
+#[derive(Debug, Default)]
+pub struct Tally {
+    count: AtomicU64,
+    sum: AtomicU64,
+    max: AtomicU64,
+}
+
+impl Tally {
+    /// One more value.
+    pub fn record(&self, value: u64) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add(value, Ordering::Relaxed);
+        self.max.fetch_max(value, Ordering::Relaxed);
+    }
+
+    /// One more duration, in microseconds.
+    pub fn record_time(&self, took: Duration) {
+        self.record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// How many values there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// The mean and the largest; nothing before there was a value.
+    #[must_use]
+    pub fn mean_and_max(&self) -> Option<(f64, f64)> {
+        let count = Some(self.count()).filter(|count| *count > 0)?;
+        let mean = self.sum.load(Ordering::Relaxed) as f64 / count as f64;
+        Some((mean, self.max.load(Ordering::Relaxed) as f64))
     }
 }
 
 /// How many of something there are.
 #[derive(Debug, Default)]
-pub(crate) struct Population(Arc<AtomicUsize>);
+pub struct Population(Arc<AtomicUsize>);
 
 /// Some of a population, for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Members {
+pub struct Members {
     population: Arc<AtomicUsize>,
     count: usize,
 }
 
 impl Population {
     /// So many more.
-    pub(crate) fn join(&self, count: usize) -> Members {
+    #[must_use = "they are counted for as long as this lives"]
+    pub fn join(&self, count: usize) -> Members {
         self.0.fetch_add(count, Ordering::Relaxed);
         Members { population: self.0.clone(), count }
     }
 
-    pub(crate) fn get(&self) -> usize {
+    /// How many there are.
+    #[must_use]
+    pub fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -100,24 +146,27 @@ impl Drop for Members {
 
 /// Requests that wait for something else to happen: what Kafka's purgatories hold.
 #[derive(Debug, Default)]
-pub(crate) struct Delayed {
+pub struct Delayed {
     requests: Population,
     partitions: Population,
 }
 
 impl Delayed {
     /// A request waits for so many partitions, for as long as both live.
-    pub(crate) fn wait(&self, partitions: usize) -> (Members, Members) {
+    #[must_use = "they are counted for as long as these live"]
+    pub fn wait(&self, partitions: usize) -> (Members, Members) {
         (self.requests.join(1), self.partitions.join(partitions))
     }
 
     /// How many requests wait.
-    pub(crate) fn requests(&self) -> usize {
+    #[must_use]
+    pub fn requests(&self) -> usize {
         self.requests.get()
     }
 
     /// How many partitions they wait for, each as often as it is waited for.
-    pub(crate) fn partitions(&self) -> usize {
+    #[must_use]
+    pub fn partitions(&self) -> usize {
         self.partitions.get()
     }
 }
@@ -138,6 +187,15 @@ mod tests {
             assert!((seen - rate).abs() < 1e-9, "at {second}: {seen}");
         }
         assert_eq!(meter.get(), 240);
+    }
+
+    #[test]
+    fn a_tally_has_a_mean_and_a_largest_value() {
+        let tally = Tally::default();
+        assert_eq!(tally.mean_and_max(), None);
+        tally.record_time(Duration::from_millis(3));
+        tally.record(1000);
+        assert_eq!((tally.count(), tally.mean_and_max()), (2, Some((2000.0, 3000.0))));
     }
 
     #[test]
