@@ -103,9 +103,17 @@ impl Files for SystemFiles {
 
 /// The lock is `flock`'s: it ends with the last descriptor, so a dead process leaves none behind.
 #[derive(Debug)]
-struct SystemLock(#[expect(dead_code, reason = "held for its lock")] File);
+struct SystemLock(File);
 
 impl FileLock for SystemLock {}
+
+impl Drop for SystemLock {
+    fn drop(&mut self) {
+        // A child process that is just being started may hold the descriptor for a moment longer. When it cannot be unlocked, it
+        // ends with that.
+        let _unlocked = self.0.unlock();
+    }
+}
 
 #[derive(Debug)]
 struct SystemFile(Arc<File>);

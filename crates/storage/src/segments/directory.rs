@@ -26,7 +26,8 @@ pub(super) struct LogDirectory {
     failed: AtomicBool,
     failure: Mutex<Option<String>>,
     trash: Mutex<Vec<Trash>>,
-    _lock: Box<dyn FileLock>,
+    /// Gone once the directory was closed: whoever still holds a log of it does not keep the next process out.
+    lock: Mutex<Option<Box<dyn FileLock>>>,
 }
 
 /// The offsets of all logs of a directory, those included that are not open.
@@ -124,7 +125,7 @@ impl LogDirectory {
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
             trash: Mutex::default(),
-            _lock: lock,
+            lock: Mutex::new(Some(lock)),
         };
         if clean.is_some() {
             directory
@@ -268,6 +269,11 @@ impl LogDirectory {
     /// Leaves the mark that nothing has to be recovered.
     pub(super) fn mark_clean(&self, epoch: BrokerEpoch) -> Result<(), LogError> {
         self.replace(names::CLEAN_SHUTDOWN, &checkpoint::print_clean_shutdown(epoch))
+    }
+
+    /// Lets another process have the directory. Nothing may be written to it any more.
+    pub(super) fn release(&self) {
+        self.lock.lock().take();
     }
 
     fn replace(&self, name: &str, content: &[u8]) -> Result<(), LogError> {

@@ -5,9 +5,8 @@ use std::fmt;
 use std::io::IoSlice;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use vltava_core::clock::Clock;
 use vltava_core::id::{BrokerEpoch, DirectoryId, Offset, TopicId, TopicPartition};
 use vltava_core::log::{Directory, Log, LogError, LogId, LogSettings, LogStore, StoredLog};
@@ -34,7 +33,7 @@ pub struct SegmentStore {
     shared: Arc<Shared>,
     recovery_bytes_max: u64,
     broker_epoch: Mutex<BrokerEpoch>,
-    closed: AtomicBool,
+    closed: RwLock<bool>,
 }
 
 /// A configured directory: one that works, or did when it was opened, or one that never did.
@@ -107,7 +106,7 @@ impl SegmentStore {
             }),
             recovery_bytes_max: options.recovery_bytes_max,
             broker_epoch: Mutex::new(BrokerEpoch(-1)),
-            closed: AtomicBool::new(false),
+            closed: RwLock::new(false),
         };
         for place in &store.directories {
             if let Place::Failed { path, failure } = place {
@@ -162,11 +161,15 @@ impl SegmentStore {
         logs.iter().filter_map(open).collect()
     }
 
+    /// Keeps the store from being closed; an error when it was.
+    fn still_open(&self) -> Result<RwLockReadGuard<'_, bool>, LogError> {
+        let closed = self.closed.read();
+        if *closed { Err(LogError::Offline("the store was closed".into())) } else { Ok(closed) }
+    }
+
     /// The entry of a log: the one there is, or a new one with a fresh folder.
     fn entry(&self, id: &LogId, wanted: Option<DirectoryId>) -> Result<Arc<Known>, LogError> {
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(LogError::Offline("the store was closed".into()));
-        }
+        let _open = self.still_open()?;
         let mut logs = self.logs.lock();
         if let Some(known) = logs.get(&id.partition) {
             if let Some(damage) = &known.damage {
@@ -422,6 +425,7 @@ impl LogStore for SegmentStore {
     }
 
     fn remove(&self, id: &LogId) -> Result<(), LogError> {
+        let _open = self.still_open()?;
         let mut logs = self.logs.lock();
         let Some(known) =
             logs.get(&id.partition).filter(|known| known.topic.is_none_or(|topic| topic == id.topic))
@@ -473,12 +477,14 @@ impl LogStore for SegmentStore {
     }
 
     fn note_compacted(&self, id: &LogId, end: Offset) -> Result<(), LogError> {
+        let _open = self.still_open()?;
         let Some(known) = self.known(id) else { return Ok(()) };
         known.directory.checkpoints.lock().compacted.set(&id.partition, end);
         known.directory.watch(known.directory.write_compacted())
     }
 
     fn maintain(&self, high_watermarks: &[(LogId, Offset)]) -> Result<(), LogError> {
+        let _open = self.still_open()?;
         {
             let logs = self.logs.lock();
             for (id, offset) in high_watermarks {
@@ -494,8 +500,11 @@ impl LogStore for SegmentStore {
 
     fn close(&self) -> Result<(), LogError> {
         // Whatever came later would be believed without having been synced.
-        self.closed.store(true, Ordering::Relaxed);
-        self.each_directory(&self.open_logs(true), |directory, logs| self.close_directory(directory, logs))
+        *self.closed.write() = true;
+        let result = self
+            .each_directory(&self.open_logs(true), |directory, logs| self.close_directory(directory, logs));
+        self.loaded().for_each(|directory| directory.release());
+        result
     }
 }
 

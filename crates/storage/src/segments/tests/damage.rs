@@ -413,7 +413,15 @@ fn nothing_is_appended_to_a_closed_store() {
     offline(log.trim(Offset(1)));
     offline(log.truncate(Offset(0)));
     offline(store.open(&id(), settings(), None).map(drop));
+    offline(store.remove(&id()));
+    offline(store.maintain(&[]));
     assert_eq!(all_batches(&*log).len(), 1, "what is there can be read");
+    let next = store_on(Arc::new(SystemFiles), place.path());
+    assert_eq!(
+        next.open(&id(), settings(), None).unwrap().bounds().end,
+        Offset(1),
+        "another may have it now"
+    );
 }
 
 #[test]
