@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: vltava_core::testing::PeakAllocator = vltava_core::testing::PeakAllocator;
+
 pub mod value;
 
 pub mod error;
@@ -17,6 +21,8 @@ pub mod notation;
 mod schema_check;
 pub mod transforms;
 
+#[cfg(feature = "http")]
+pub mod tls;
 pub mod topics;
 pub mod worker;
 

@@ -77,7 +77,8 @@ impl Worker {
             retries_max: 0,
             ..HttpSettings::new(vec![url])
         };
-        let answered = Http::new(settings).ask(method, path, body).await;
+        let http = Http::new(settings).map_err(|error| failed(error.to_string()))?;
+        let answered = http.ask(method, path, body).await;
         let remote::Answer { status, body } = answered.map_err(|error| failed(error.why))?;
         Answer { status, body }.done()
     }

@@ -8,6 +8,7 @@ use hyper::Method;
 use serde_json::Value;
 use vltava_connect::schema::remote::{self, Http, HttpSettings};
 
+use crate::cli::arguments::key_value;
 use crate::cli::error::CliError;
 
 /// Where the registry is, and how answers are printed.
@@ -22,6 +23,9 @@ pub struct RegistryArguments {
         default_value = "http://127.0.0.1:8081"
     )]
     registry: String,
+    /// A setting of the registry's client, several by several: `ssl.truststore.location=ca.pem`
+    #[arg(short = 'X', value_name = "KEY=VALUE", value_parser = key_value)]
+    client: Vec<(String, String)>,
     /// How long a request may take, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u64,
@@ -66,12 +70,14 @@ impl RegistryArguments {
             ))
         };
         let url = ("schema.registry.url".to_owned(), self.registry.clone());
-        let settings = HttpSettings::of_client(&HashMap::from([url]));
-        let mut settings = settings.map_err(|error| failed(format!("no address: use {}", error.expected)))?;
+        let given: HashMap<String, String> = self.client.iter().cloned().chain([url]).collect();
+        let settings = HttpSettings::of_client(&given);
+        let mut settings = settings.map_err(|error| failed(error.to_string()))?;
         settings.answer_timeout = Duration::from_secs(self.timeout);
         settings.connect_timeout = settings.answer_timeout;
         settings.retries_max = 0;
-        let answered = Http::new(settings).ask(method, path, body).await;
+        let http = Http::new(settings).map_err(|error| failed(error.to_string()))?;
+        let answered = http.ask(method, path, body).await;
         let known = |remote::Answer { status, body }| Answer { status, body };
         answered.map(known).map_err(|error| failed(error.why))
     }

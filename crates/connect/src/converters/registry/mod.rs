@@ -46,9 +46,8 @@ pub fn registries(
             && !url.trim().is_empty()
         {
             let given = config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-            let settings = HttpSettings::of_client(&given);
-            let settings = settings.map_err(|error| ConnectError::config(error.to_string()))?;
-            return Ok(Arc::new(RemoteRegistry::new(settings)));
+            let registry = HttpSettings::of_client(&given).and_then(RemoteRegistry::new);
+            return Ok(Arc::new(registry.map_err(|error| ConnectError::config(error.to_string()))?));
         }
         let none = "schema.registry.url must be set: this process has no registry";
         of_process().ok_or_else(|| ConnectError::config(none))

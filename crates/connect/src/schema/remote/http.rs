@@ -11,11 +11,11 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, Uri};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::Value;
 
 use crate::schema::serializer::SettingError;
+use crate::tls::{Connector, TlsError, TlsSettings};
 
 /// The most bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -31,10 +31,12 @@ const RETRIED: [u16; 6] = [408, 429, 500, 502, 503, 504];
 /// How a registry is reached, in the settings that clients have.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HttpSettings {
-    /// Its addresses (`schema.registry.url`), the next one after one that fails: `http://host:port/path`.
+    /// Its addresses (`schema.registry.url`), the next one after one that fails: `http://host:port/path`, or `https`.
     pub addresses: Vec<String>,
     /// What goes into the header `Authorization` (`basic.auth.*`, `bearer.auth.*`).
     pub authorization: Option<String>,
+    /// Whom to trust behind `https`, and who asks (`ssl.*`).
+    pub tls: TlsSettings,
     /// More headers (`request.header.*`).
     pub headers: Vec<(String, String)>,
     /// What bodies are; the registry's type of JSON unless it is another server.
@@ -65,6 +67,7 @@ impl HttpSettings {
         HttpSettings {
             addresses,
             authorization: None,
+            tls: TlsSettings::default(),
             headers: Vec::new(),
             media_type: MEDIA_TYPE,
             connect_timeout: Duration::from_secs(60),
@@ -78,18 +81,16 @@ impl HttpSettings {
     /// Reads what a client is configured with, also below `schema.registry.`; keys that are for others are left to them.
     ///
     /// # Errors
-    /// [`SettingError`] for a value that the setting cannot have.
-    pub fn of_client(settings: &HashMap<String, String>) -> Result<HttpSettings, SettingError> {
+    /// [`HttpError`] for a value that the setting cannot have.
+    pub fn of_client(settings: &HashMap<String, String>) -> Result<HttpSettings, HttpError> {
         let given = |key: &str| settings.get(key).or_else(|| settings.get(&format!("schema.registry.{key}")));
-        let refused = |key: &str, expected| SettingError {
-            key: key.to_owned(),
-            // It may be a secret, or hold one.
-            value: "…".to_owned(),
-            expected,
+        let refused = |key: &str, expected| {
+            // The value may be a secret, or hold one.
+            HttpError::Setting(SettingError { key: key.to_owned(), value: "…".to_owned(), expected })
         };
         let urls = settings.get("schema.registry.url").map(String::as_str).unwrap_or_default();
         let urls = urls.split(',').map(str::trim).filter(|url| !url.is_empty());
-        let expected = "http://host:port, several with commas between them";
+        let expected = "http://host:port or https://host:port, several with commas between them";
         let mut read = HttpSettings::new(Vec::new());
         for url in urls {
             let (address, user) =
@@ -142,8 +143,20 @@ impl HttpSettings {
         };
         read.headers = settings.iter().filter_map(header).collect();
         read.headers.sort();
+        read.tls = TlsSettings::of_client(|key| given(key).map(String::as_str))?;
         Ok(read)
     }
+}
+
+/// Why a registry cannot be asked at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// A setting.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// What `https` needs.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 fn basic(user: &str) -> String {
@@ -152,13 +165,13 @@ fn basic(user: &str) -> String {
 
 /// An address, and the user that stands in it; `None` when it is none.
 fn without_user(url: &str) -> Option<(String, Option<String>)> {
-    let rest = url.strip_prefix("http://")?;
+    let (scheme, rest) = url.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (user, host) =
         authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
     let path = path.trim_end_matches('/');
     let slash = if path.is_empty() { "" } else { "/" };
-    (!host.is_empty()).then(|| (format!("http://{host}{slash}{path}"), user.map(str::to_owned)))
+    (!host.is_empty()).then(|| (format!("{scheme}://{host}{slash}{path}"), user.map(str::to_owned)))
 }
 
 /// What a registry answered.
@@ -184,23 +197,23 @@ pub struct Unreachable {
 #[derive(Debug)]
 pub struct Http {
     settings: HttpSettings,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Connector, Full<Bytes>>,
     /// The address that answered last.
     current: AtomicUsize,
 }
 
 impl Http {
     /// A registry that was not asked yet. It has to be asked within a runtime of tokio with time and network.
-    #[must_use]
-    pub fn new(settings: HttpSettings) -> Http {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(settings.connect_timeout));
-        connector.set_nodelay(true);
+    ///
+    /// # Errors
+    /// [`HttpError`] when certificates or keys cannot be read.
+    pub fn new(settings: HttpSettings) -> Result<Http, HttpError> {
+        let connector = settings.tls.connector(settings.connect_timeout)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .build(connector);
-        Http { settings, client, current: AtomicUsize::new(0) }
+        Ok(Http { settings, client, current: AtomicUsize::new(0) })
     }
 
     /// Asks for `path`, with a body unless that is null; at the next address, and after a while again, when one does not answer

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use self::http::{Answer, Http, HttpSettings, Unreachable, part};
+pub use self::http::{Answer, Http, HttpError, HttpSettings, Unreachable, part};
 use super::Referenced;
 use super::registry::contract::Reference;
 use super::registry::library::{REFERENCE_DEPTH_MAX, REFERENCES_MAX, RESOLVED_BYTES_MAX};
@@ -75,14 +75,16 @@ struct Told {
 
 impl RemoteRegistry {
     /// A registry that was not asked yet. It has to be asked within a runtime of tokio with time and network.
-    #[must_use]
-    pub fn new(settings: HttpSettings) -> RemoteRegistry {
-        RemoteRegistry {
-            http: Http::new(settings),
+    ///
+    /// # Errors
+    /// [`HttpError`] when certificates or keys cannot be read.
+    pub fn new(settings: HttpSettings) -> Result<RemoteRegistry, HttpError> {
+        Ok(RemoteRegistry {
+            http: Http::new(settings)?,
             by_id: Remembered::new(),
             by_guid: Remembered::new(),
             by_text: Remembered::new(),
-        }
+        })
     }
 
     async fn ask<T: for<'de> Deserialize<'de>>(

@@ -2,7 +2,8 @@
 //!
 //! It checks the contract of the seam ([`SchemaFormat`], [`Schema`]) with what the format's author hands in: some schemas
 //! with values, texts that are none, and pairs with the reasons why one cannot read the other. What it adds itself is
-//! damage: cut and changed texts and bytes, deep nesting, huge inputs.
+//! damage: cut and changed texts and bytes, deep nesting, huge inputs. In a test program whose global allocator is
+//! [`PeakAllocator`] the bytes are counted that each call holds.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
-use vltava_core::testing::seeds;
+use vltava_core::testing::{PeakAllocator, seeds};
 
 use super::{
     CompatibilityPolicy, DataError, Direction, Encoded, Entity, EntityTags, EntityType, Incompatibility,
@@ -35,6 +36,10 @@ const NESTING: usize = 200_000;
 const HUGE_BYTES: usize = 64 << 20;
 /// The longest that any one call may take, on a machine that does much else.
 const CALL_MAX: Duration = Duration::from_secs(20);
+/// The bytes that any one call may hold, whatever its input.
+const CALL_BYTES: usize = 4 << 20;
+/// The bytes that it may hold besides for each byte of its input.
+const BYTES_PER_BYTE: usize = 16;
 
 /// What a format is tried with.
 #[derive(Clone, Debug, Default)]
@@ -105,7 +110,7 @@ struct Suite<'f> {
 impl Suite<'_> {
     fn try_parse(&self, text: &str, references: &[Referenced]) -> Result<Arc<dyn Schema>, ParseError> {
         let parse = || self.format.parse(SchemaText { text, references, validation: Validation::New });
-        timely("parse", text, parse)
+        bounded("parse", text, parse)
     }
 
     fn parse(&self, text: &str, references: &[Referenced]) -> Arc<dyn Schema> {
@@ -169,7 +174,7 @@ impl Suite<'_> {
         let mut damage = Damage::new(bytes.len());
         for _ in 0..COPIES {
             let damaged = damage.bytes(&bytes);
-            let _any = timely("decode", &damaged, || schema.decode(schema, Bytes::from(damaged.clone())));
+            let _any = bounded("decode", &damaged, || schema.decode(schema, Bytes::from(damaged.clone())));
         }
     }
 
@@ -190,7 +195,7 @@ impl Suite<'_> {
         let (reader, writer) = (self.parse(&pair.reader, &[]), self.parse(&pair.writer, &[]));
         for direction in [Direction::NewReadsOld, Direction::OldReadsNew] {
             let compare = || reader.incompatibilities(&*writer, direction, CompatibilityPolicy::Strict);
-            let found = timely("compare", &pair.reader, compare);
+            let found = bounded("compare", &pair.reader, compare);
             let mut kinds: Vec<(String, String)> =
                 found.iter().map(|reason| (reason.kind.to_owned(), reason.path.clone())).collect();
             let mut expected = pair.reasons.clone();
@@ -213,7 +218,7 @@ impl Suite<'_> {
                 assert_eq!(again.canonical(), schema.canonical(), "{text}");
                 let compare =
                     || again.incompatibilities(&*schema, Direction::NewReadsOld, CompatibilityPolicy::Strict);
-                assert_eq!(timely("compare", &text, compare), [], "{text}");
+                assert_eq!(bounded("compare", &text, compare), [], "{text}");
             }
         }
     }
@@ -234,22 +239,22 @@ impl Suite<'_> {
                 text = damage.text(&text);
             }
             let stored = SchemaText { text: &text, references: &[], validation: Validation::Stored };
-            let Ok(schema) = timely("parse", &text, || self.format.parse(stored)) else { continue };
+            let Ok(schema) = bounded("parse", &text, || self.format.parse(stored)) else { continue };
             let Some(known) = damage.one_of(&schemas) else { return };
             for (reader, writer) in [(&schema, known), (known, &schema)] {
                 let compare = || {
                     reader.incompatibilities(&**writer, Direction::NewReadsOld, CompatibilityPolicy::Lenient)
                 };
-                let _reasons = timely("compare", &text, compare);
+                let _reasons = bounded("compare", &text, compare);
                 let noise = Bytes::from(damage.noise(NOISE_BYTES));
-                let _any = timely("decode", &text, || reader.decode(&**writer, noise.clone()));
+                let _any = bounded("decode", &text, || reader.decode(&**writer, noise.clone()));
             }
             if let Some(value) = damage.one_of(&values)
-                && let Ok(encoded) = timely("encode", &text, || schema.encode(None, value))
+                && let Ok(encoded) = bounded("encode", &text, || schema.encode(None, value))
             {
-                let _any = timely("decode", &text, || known.decode(&*schema, joined(&encoded)));
+                let _any = bounded("decode", &text, || known.decode(&*schema, joined(&encoded)));
             }
-            timely("tag", &text, || retag(&*schema));
+            bounded("tag", &text, || retag(&*schema));
         }
     }
 
@@ -365,12 +370,15 @@ fn joined(encoded: &Encoded) -> Bytes {
     bytes.freeze()
 }
 
-/// Runs a call, and fails when it takes too long.
-fn timely<T>(what: &str, input: &(impl Debug + ?Sized), call: impl FnOnce() -> T) -> T {
+/// Runs a call, and fails when it takes too long or holds too many bytes.
+fn bounded<T>(what: &str, input: &(impl AsRef<[u8]> + Debug + ?Sized), call: impl FnOnce() -> T) -> T {
     let start = Instant::now();
-    let outcome = call();
+    let (outcome, bytes) = PeakAllocator::peak_of(call);
     let took = start.elapsed();
-    assert!(took <= CALL_MAX, "{what} took {took:?} for {}", short(&format!("{input:?}")));
+    let shown = || short(&format!("{input:?}"));
+    assert!(took <= CALL_MAX, "{what} took {took:?} for {}", shown());
+    let bytes_max = CALL_BYTES + BYTES_PER_BYTE * input.as_ref().len();
+    assert!(bytes <= bytes_max, "{what} held {bytes} bytes, more than {bytes_max}, for {}", shown());
     outcome
 }
 
