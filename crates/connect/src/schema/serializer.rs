@@ -429,8 +429,8 @@ impl Serializer {
         type_name: Option<&str>,
         value: &Value,
     ) -> Result<Serialized, SerdeError> {
-        if let Some((writer, id)) = self.known(topic, schema, type_name) {
-            return Ok(self.frame(id, writer.encode(type_name, value)?));
+        if let Some((id, encoded)) = self.encode_as_known(topic, schema, type_name, value) {
+            return Ok(self.frame(id, encoded?));
         }
         let used = self.find(topic, schema, type_name).await?;
         let encoded = used.writer.encode(type_name, value)?;
@@ -439,15 +439,17 @@ impl Serializer {
         Ok(self.frame(id, encoded))
     }
 
-    fn known(
+    /// Writes a value under a schema that was used in the topic before.
+    fn encode_as_known(
         &self,
         topic: &str,
         schema: &Arc<RecordSchema>,
         type_name: Option<&str>,
-    ) -> Option<(Arc<dyn Schema>, SchemaId)> {
+        value: &Value,
+    ) -> Option<(SchemaId, Result<Encoded, DataError>)> {
         let used = self.used.read();
         let used = used.iter().rev().find(|used| used.is(topic, schema, type_name))?;
-        Some((Arc::clone(&used.writer), used.id))
+        Some((used.id, used.writer.encode(type_name, value)))
     }
 
     fn remember(&self, new: Used) {

@@ -10,7 +10,7 @@
 //! [`Schema::decode`](super::Schema::decode) reads it. These are the forms that the serializers of the common registry
 //! write and read.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// The form with an id.
 const MAGIC_ID: u8 = 0;
@@ -136,12 +136,12 @@ impl SchemaId {
                 if id <= 0 {
                     return Err(FrameError::Id(id));
                 }
-                let _form = bytes.split_to(5);
+                bytes.advance(5);
                 Ok(SchemaId::Id(id))
             }
             Some(&MAGIC_GUID) => {
                 let guid = bytes.get(1..17).and_then(|guid| guid.try_into().ok()).ok_or(short)?;
-                let _form = bytes.split_to(17);
+                bytes.advance(17);
                 Ok(SchemaId::Guid(Guid(guid)))
             }
             Some(other) => Err(FrameError::Magic(*other)),

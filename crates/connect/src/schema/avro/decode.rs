@@ -21,7 +21,8 @@ type Outcome<T> = Result<T, Box<DataError>>;
 pub(super) fn decode(plan: &Plan, bytes: Bytes) -> Result<Value, DataError> {
     let values = bytes.len().saturating_mul(VALUES_PER_BYTE_MAX).saturating_add(FREE_VALUES_MAX);
     let mut decoder = Decoder { plan, at: 0, values, bytes };
-    let value = decoder.value(plan.root, VALUE_NESTING_MAX).map_err(|error| *error)?;
+    let mut value = Value::Null;
+    decoder.value(plan.root, VALUE_NESTING_MAX, &mut value).map_err(|error| *error)?;
     match decoder.bytes.len() - decoder.at {
         0 => Ok(value),
         left => {
@@ -53,49 +54,36 @@ struct Decoder<'p> {
 }
 
 impl<'p> Decoder<'p> {
-    fn value(&mut self, step: StepId, depth: usize) -> Outcome<Value> {
+    /// Reads a value into its place, where nothing was: values are large, and moving each out of an outcome costs more than
+    /// reading it.
+    fn value(&mut self, step: StepId, depth: usize, to: &mut Value) -> Outcome<()> {
         self.count(1)?;
-        match &self.plan.steps[step] {
-            Step::Null => Ok(Value::Null),
-            Step::Boolean => self.boolean(),
-            Step::Int(number) => Ok(of_int(self.int()?, *number)),
-            Step::Long(number) => Ok(of_long(self.long()?, *number)),
-            Step::Float(number) => {
-                let float = f32::from_le_bytes(self.array()?);
-                Ok(if *number == Number::Float {
-                    Value::Float32(float)
-                } else {
-                    Value::Float64(float.into())
-                })
-            }
-            Step::Double => Ok(Value::Float64(f64::from_le_bytes(self.array()?))),
-            Step::Bytes => self.block().map(Value::Bytes),
-            Step::Text | Step::BytesAsText => self.text().map(Value::String),
-            Step::TextAsBytes => self.text().map(|text| Value::Bytes(text.into_bytes())),
-            Step::Fixed(size) => self.slice(*size).map(Value::Bytes),
-            Step::Symbols(symbols) => self.symbol(symbols),
+        *to = match &self.plan.steps[step] {
+            Step::Null => Value::Null,
+            Step::Boolean => Value::Boolean(self.boolean()?),
+            Step::Int(number) => of_int(self.int()?, *number),
+            Step::Long(number) => of_long(self.long()?, *number),
+            Step::Float(Number::Float) => Value::Float32(f32::from_le_bytes(self.array()?)),
+            Step::Float(_) => Value::Float64(f32::from_le_bytes(self.array()?).into()),
+            Step::Double => Value::Float64(f64::from_le_bytes(self.array()?)),
+            Step::Bytes => Value::Bytes(self.block()?),
+            Step::Text | Step::BytesAsText => Value::String(self.text()?),
+            Step::TextAsBytes => Value::Bytes(self.text()?.into_bytes()),
+            Step::Fixed(size) => Value::Bytes(self.slice(*size)?),
+            Step::Symbols(symbols) => Value::String(self.symbol(symbols)?),
             Step::Branches(branches) => {
                 let branch = self.branch(branches.len())?;
-                self.value(branches[branch], depth)
+                return self.value(branches[branch], depth, to);
             }
-            Step::Array(items) => self.items(*items, deeper(depth)?),
-            Step::Map(values) => self.entries(*values, deeper(depth)?),
-            Step::Record(record) => self.record(record, deeper(depth)?),
-            Step::Refuse(message) => refuse(message.as_str()),
-        }
+            Step::Array(items) => Value::Array(self.items(*items, deeper(depth)?)?),
+            Step::Map(values) => Value::Map(self.entries(*values, deeper(depth)?)?),
+            Step::Record(record) => Value::Struct(self.record(record, deeper(depth)?)?),
+            Step::Refuse(message) => return refuse(message.as_str()),
+        };
+        Ok(())
     }
 
-    fn record(&mut self, record: &'p RecordStep, depth: usize) -> Outcome<Value> {
-        if record.aligned {
-            let mut fields = Vec::with_capacity(record.names.len());
-            for (name, written) in record.names.iter().zip(&record.written) {
-                for (_, step) in &written.targets {
-                    let value = self.value(*step, depth).map_err(|error| within(error, name))?;
-                    fields.push((name.clone(), value));
-                }
-            }
-            return Ok(Value::Struct(fields));
-        }
+    fn record(&mut self, record: &'p RecordStep, depth: usize) -> Outcome<Vec<(ByteString, Value)>> {
         self.count(record.defaults.iter().map(|(_, value)| size(value)).sum())?;
         let mut fields: Vec<(ByteString, Value)> =
             record.names.iter().map(|name| (name.clone(), Value::Null)).collect();
@@ -105,7 +93,7 @@ impl<'p> Decoder<'p> {
         for (place, value) in &record.defaults {
             fields[*place].1 = value.clone();
         }
-        Ok(Value::Struct(fields))
+        Ok(fields)
     }
 
     /// Reads one field of the writer as often as the reader has it.
@@ -119,7 +107,7 @@ impl<'p> Decoder<'p> {
         for (place, step) in &written.targets {
             self.at = start;
             let (name, field) = &mut fields[*place];
-            *field = self.value(*step, depth).map_err(|error| within(error, &*name))?;
+            self.value(*step, depth, field).map_err(|error| within(error, &*name))?;
         }
         if written.targets.is_empty() {
             let plan = self.plan;
@@ -128,41 +116,43 @@ impl<'p> Decoder<'p> {
         Ok(())
     }
 
-    fn items(&mut self, step: StepId, depth: usize) -> Outcome<Value> {
+    fn items(&mut self, step: StepId, depth: usize) -> Outcome<Vec<Value>> {
         let mut items = Vec::new();
         loop {
             let count = self.block_count()?;
             if count == 0 {
-                return Ok(Value::Array(items));
+                return Ok(items);
             }
             items.reserve(self.likely(count));
             for _ in 0..count {
-                let value = self.value(step, depth).map_err(|error| within(error, items.len()))?;
-                items.push(value);
+                let place = items.len();
+                items.push(Value::Null);
+                self.value(step, depth, &mut items[place]).map_err(|error| within(error, place))?;
             }
         }
     }
 
-    fn entries(&mut self, step: StepId, depth: usize) -> Outcome<Value> {
+    fn entries(&mut self, step: StepId, depth: usize) -> Outcome<Vec<(Value, Value)>> {
         let mut entries = Vec::new();
         loop {
             let count = self.block_count()?;
             if count == 0 {
-                return Ok(Value::Map(entries));
+                return Ok(entries);
             }
             entries.reserve(self.likely(count));
             for _ in 0..count {
                 let key = self.text()?;
-                let value = self.value(step, depth).map_err(|error| within(error, &key))?;
+                let mut value = Value::Null;
+                self.value(step, depth, &mut value).map_err(|error| within(error, &key))?;
                 entries.push((Value::String(key), value));
             }
         }
     }
 
-    fn symbol(&mut self, symbols: &[Option<ByteString>]) -> Outcome<Value> {
+    fn symbol(&mut self, symbols: &[Option<ByteString>]) -> Outcome<ByteString> {
         let place = usize::try_from(self.int()?).ok();
         match place.and_then(|place| symbols.get(place)) {
-            Some(Some(symbol)) => Ok(Value::String(symbol.clone())),
+            Some(Some(symbol)) => Ok(symbol.clone()),
             Some(None) => refuse("the written symbol is not known to the reading enum, which has no default"),
             None => refuse("the written enum has no such symbol"),
         }
@@ -173,20 +163,22 @@ impl<'p> Decoder<'p> {
         branch.map_or_else(|| refuse("the written union has no such branch"), Ok)
     }
 
-    fn boolean(&mut self) -> Outcome<Value> {
+    fn boolean(&mut self) -> Outcome<bool> {
         match self.array()? {
-            [0] => Ok(Value::Boolean(false)),
-            [1] => Ok(Value::Boolean(true)),
+            [0] => Ok(false),
+            [1] => Ok(true),
             [other] => refuse(format!("a boolean is 0 or 1, not {other}")),
         }
     }
 
+    #[inline]
     fn text(&mut self) -> Outcome<ByteString> {
         let bytes = self.block()?;
         ByteString::try_from(bytes).or_else(|_| refuse("a text is not UTF-8"))
     }
 
     /// Bytes with their length in front.
+    #[inline]
     fn block(&mut self) -> Outcome<Bytes> {
         let length = self.long()?;
         match usize::try_from(length) {
@@ -227,6 +219,7 @@ impl<'p> Decoder<'p> {
         }
     }
 
+    #[inline]
     fn long(&mut self) -> Outcome<i64> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         match varint::read(rest) {
@@ -250,6 +243,7 @@ impl<'p> Decoder<'p> {
         bytes.map_or_else(|| refuse("the bytes end within a value"), Ok)
     }
 
+    #[inline]
     fn slice(&mut self, length: usize) -> Outcome<Bytes> {
         if length > self.bytes.len() - self.at {
             return refuse("the bytes end within a value");

@@ -4,11 +4,15 @@ use bytestring::ByteString;
 
 use super::decode::{error, within};
 use super::default::{self, Budget};
-use super::types::{Field, Kind, TypeId, Types};
+use super::types::{Field, Kind, Symbols, TypeId, Types};
 use super::{VALUE_NESTING_MAX, varint};
 use crate::schema::DataError;
 use crate::value::Value;
 
+/// Bytes that there is room for at first: most records are no longer.
+const BYTES_LIKELY: usize = 256;
+/// Symbols that are looked at one by one, which is faster than to hash one.
+const SYMBOLS_SEARCHED_MAX: usize = 8;
 /// Values that may be looked at to find the branches of unions in one message.
 const LOOKS_MAX: usize = 1 << 20;
 
@@ -16,7 +20,7 @@ type Outcome<T> = Result<T, Box<DataError>>;
 
 /// Writes `value` as the root of the schema. `type_name` chooses among the branches of a union.
 pub(super) fn encode(types: &Types, type_name: Option<&str>, value: &Value) -> Result<Vec<u8>, DataError> {
-    let mut encoder = Encoder { types, bytes: Vec::with_capacity(64), looks: LOOKS_MAX };
+    let mut encoder = Encoder { types, bytes: Vec::with_capacity(BYTES_LIKELY), looks: LOOKS_MAX };
     let root = types.root.id;
     let outcome = match type_name {
         Some(name) if types.branch_name(root) != name => encoder.named(root, name, value),
@@ -77,8 +81,8 @@ impl<'t> Encoder<'t> {
                 }
                 self.raw(bytes)
             }
-            (Kind::Enum(symbols), Value::String(symbol)) => match symbols.places.get(symbol) {
-                Some(place) => self.length(*place),
+            (Kind::Enum(symbols), Value::String(symbol)) => match place_of(symbols, symbol) {
+                Some(place) => self.length(place),
                 None => refuse(format!("{} is no symbol of the enum", super::parse::echo(symbol))),
             },
             (Kind::Array(items), Value::Array(list)) => self.items(items.id, list, deeper(depth)?),
@@ -287,6 +291,13 @@ impl Types {
             }
             _ => None,
         }
+    }
+}
+
+fn place_of(symbols: &Symbols, symbol: &ByteString) -> Option<usize> {
+    match symbols.list.len() {
+        0..=SYMBOLS_SEARCHED_MAX => symbols.list.iter().position(|known| known == symbol),
+        _ => symbols.places.get(symbol).copied(),
     }
 }
 

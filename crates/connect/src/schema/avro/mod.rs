@@ -137,16 +137,15 @@ impl Schema for AvroSchema {
         let Some(writer) = (writer as &dyn Any).downcast_ref::<AvroSchema>() else {
             return Err(decode::error("the data was written with a schema of another format"));
         };
-        decode::decode(&*self.plan(&writer.types)?, bytes)
+        match self.own_plan.get().filter(|_| Arc::ptr_eq(&self.types, &writer.types)) {
+            Some(plan) => decode::decode(plan, bytes),
+            None => decode::decode(&*self.plan(&writer.types)?, bytes),
+        }
     }
 }
 
 impl AvroSchema {
     fn plan(&self, writer: &Arc<Types>) -> Result<Arc<Plan>, DataError> {
-        let own = Arc::ptr_eq(&self.types, writer);
-        if own && let Some(plan) = self.own_plan.get() {
-            return Ok(Arc::clone(plan));
-        }
         let known = self
             .plans
             .read()
@@ -159,7 +158,7 @@ impl AvroSchema {
         let plan = Plan::new(&self.types, writer)
             .map_err(|_| decode::error("the schemas of writer and reader are too large to be resolved"))?;
         let plan = Arc::new(plan);
-        if own {
+        if Arc::ptr_eq(&self.types, writer) {
             return Ok(Arc::clone(self.own_plan.get_or_init(|| plan)));
         }
         let mut plans = self.plans.write();

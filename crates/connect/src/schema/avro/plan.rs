@@ -65,8 +65,6 @@ pub(super) struct RecordStep {
     pub(super) written: Vec<WrittenField>,
     /// Fields that were not written, by their place among the reader's.
     pub(super) defaults: Vec<(usize, Value)>,
-    /// Whether the writer has the reader's fields, all of them and in their order.
-    pub(super) aligned: bool,
 }
 
 #[derive(Debug)]
@@ -182,7 +180,6 @@ impl Builder<'_> {
             names: fields.iter().map(|field| field.name.clone()).collect(),
             written: written.iter().map(unread).collect(),
             defaults: Vec::new(),
-            aligned: false,
         };
         for (place, field) in fields.iter().enumerate() {
             let problem = match Source::of(field, writer) {
@@ -203,8 +200,6 @@ impl Builder<'_> {
             };
             return Step::Refuse(format!("the field {} {problem}", field.name));
         }
-        let in_place = |(place, field): (usize, &WrittenField)| matches!(field.targets.as_slice(), [(target, _)] if *target == place);
-        step.aligned = written.len() == fields.len() && step.written.iter().enumerate().all(in_place);
         Step::Record(Box::new(step))
     }
 
