@@ -198,6 +198,15 @@ pub const SUITES: &[Suite] = &[
         )
     },
     Suite {
+        share: Share::Registry,
+        ..suite(
+            "registry-confluent-go",
+            "confluent-kafka-go's schema registry client, serializers and rules",
+            Program::Go("confluent"),
+            60,
+        )
+    },
+    Suite {
         share: Share::Connect,
         needs_oracle: true,
         starts_connect: true,
