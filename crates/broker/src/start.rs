@@ -369,9 +369,15 @@ fn registry_service(
     let level = CompatibilityLevel::of_name(name).ok_or_else(|| {
         StartError::Failed(format!("vltava.registry.schema.compatibility.level: there is no level {name:?}"))
     })?;
-    let modes_change = config.values.boolean("vltava.registry.mode.mutability")?;
+    let flag = |name: &str| config.values.boolean(&format!("vltava.registry.{name}"));
+    let settings = Settings {
+        level,
+        modes_change: flag("mode.mutability")?,
+        subjects_have_names: flag("schema.reject.empty.subject")?,
+        one_version_of_each: flag("schema.providers.reference.versions.strict")?,
+    };
     let formats = registry::formats().into_iter().chain(own).collect();
-    Ok(RegistryService::new(formats, Settings { level, modes_change }, surroundings, control))
+    Ok(RegistryService::new(formats, settings, surroundings, control))
 }
 
 fn milliseconds(count: i64) -> Duration {

@@ -433,6 +433,55 @@ async fn the_registry_is_below_the_nodes_own_server_as_well_and_survives_a_resta
     broker.shutdown().await;
 }
 
+#[tokio::test]
+async fn empty_subjects_and_several_versions_of_one_name_are_refused_when_asked() {
+    let strict = || {
+        with_registry()
+            .set("vltava.registry.schema.reject.empty.subject", "true")
+            .set("vltava.registry.schema.providers.reference.versions.strict", "true")
+    };
+    for (builder, refuses) in [(with_registry(), false), (strict(), true)] {
+        let broker = builder.start().await.unwrap();
+        let client = Client(broker.registry_address().unwrap());
+        let referring = |name: &str, references: &[(&str, i32)]| {
+            let shown: Vec<Value> = references
+                .iter()
+                .map(|(subject, version)| json!({"name": subject, "subject": subject, "version": version}))
+                .collect();
+            let text = json!({"type": "record", "name": name, "fields": []}).to_string();
+            json!({"schema": text, "references": shown})
+        };
+        client.check("POST", "/subjects/inner/versions", record(&["a"]), 200, json!({"version": 1})).await;
+        client
+            .check("POST", "/subjects/inner/versions", record(&["a", "b?"]), 200, json!({"version": 2}))
+            .await;
+        let middle = referring("Middle", &[("inner", 2)]);
+        client.check("POST", "/subjects/middle/versions", middle, 200, json!({"version": 1})).await;
+        let same = referring("Same", &[("inner", 2), ("middle", 1)]);
+        client.check("POST", "/subjects/same/versions", same, 200, json!({"version": 1})).await;
+        let rows = [
+            (
+                "root",
+                referring("Root", &[("inner", 1), ("middle", 1)]),
+                42201,
+                "Conflicting reference versions for \"inner\": version 1 and version 2",
+            ),
+            (":.:", record(&["a"]), 42208, ""),
+            (":.context:", record(&["a"]), 42208, ""),
+            ("*", record(&["a"]), 42208, "*"),
+        ];
+        for (subject, body, code, words) in rows {
+            let path = format!("/subjects/{subject}/versions");
+            if refuses {
+                client.refused("POST", &path, body, code, words).await;
+            } else {
+                client.check("POST", &path, body, 200, json!({})).await;
+            }
+        }
+        broker.shutdown().await;
+    }
+}
+
 /// Everybody registers under one subject at the same time: every schema gets a version and an id of its own.
 #[tokio::test]
 async fn many_who_register_at_once_all_get_ids_of_their_own() {

@@ -93,8 +93,8 @@ pub trait Schema: Any + fmt::Debug + Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entity {
-    /// Full names, with dots between them: `shop.Order`, `shop.Order.card`. JSON Schema has `object` and `array` for types:
-    /// `object.card`.
+    /// Names with dots between them: `shop.Order`, `shop.Order.card`. Those of Protobuf are without the package: `Order.card`.
+    /// JSON Schema has `object` and `array` for types: `object.card`.
     pub entity_path: String,
     /// What stands there.
     pub entity_type: EntityType,
@@ -173,6 +173,9 @@ pub struct SchemaText<'a> {
 pub enum Validation {
     /// One that is to be registered: all that the format demands, such as names and defaults.
     New,
+    /// One that is to be registered where everything is to be checked (`validateFields`): also what usual registries let pass,
+    /// such as types of Protobuf that are not imported.
+    Strict,
     /// One that a registry accepted before, or that its owner wants unchecked (`validateNewSchemas`): only what is needed to
     /// use it, so that schemas of older and other registries stay readable.
     Stored,

@@ -70,7 +70,9 @@ impl Asked<'_> {
         }
         let state = self.state().await?;
         let subject = self.subject(&state, name);
-        if !is_valid(&subject, Use::Schemas) {
+        let nameless = matches!(Qualified::of(&subject).name, "" | "*");
+        if !is_valid(&subject, Use::Schemas) || (nameless && self.node.registry.settings.subjects_have_names)
+        {
             return Err(RegistryError::InvalidSubject(subject).into());
         }
         let options = Options {

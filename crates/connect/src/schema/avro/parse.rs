@@ -92,7 +92,7 @@ impl<'a> Parser<'a> {
         self.resolve(&mut root)?;
         self.check_repeated()?;
         self.check_unions()?;
-        if self.validation == Validation::New {
+        if self.validation != Validation::Stored {
             self.check_defaults()?;
         }
         Ok(root)
@@ -264,7 +264,7 @@ impl<'a> Parser<'a> {
         check_length(text, own, written.at)?;
         let name = Name::new(text, own);
         self.check_word(name.simple(), written.at)?;
-        if self.validation == Validation::New && !name.namespace().is_empty() {
+        if self.validation != Validation::Stored && !name.namespace().is_empty() {
             name.namespace().split('.').try_for_each(|part| self.check_word(part, written.at))?;
         }
         if PRIMITIVES.contains(&name.full()) {
@@ -304,11 +304,11 @@ impl<'a> Parser<'a> {
     /// A word of a name: letters of ASCII in new schemas, of any script in stored ones.
     fn check_word(&self, word: &str, at: usize) -> Result<(), Fault> {
         let letter = |c: char| match self.validation {
-            Validation::New => c.is_ascii_alphabetic(),
+            Validation::New | Validation::Strict => c.is_ascii_alphabetic(),
             Validation::Stored => c.is_alphabetic(),
         };
         let digit = |c: char| match self.validation {
-            Validation::New => c.is_ascii_digit(),
+            Validation::New | Validation::Strict => c.is_ascii_digit(),
             Validation::Stored => c.is_numeric(),
         };
         let mut characters = word.chars();

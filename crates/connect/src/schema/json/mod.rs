@@ -66,7 +66,7 @@ impl SchemaFormat for JsonFormat {
         texts.extend(text.references.iter().map(|reference| reference.text.as_str()));
         let (model, resolved) = Loader::load(&documents, &texts)?;
         let validator = OnceLock::new();
-        if text.validation == Validation::New {
+        if text.validation != Validation::Stored {
             let built = validation::validator(&documents, &resolved, model.patterns, text.text)?;
             let _ = validator.set(Ok(built));
         }

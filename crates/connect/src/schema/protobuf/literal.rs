@@ -2,6 +2,10 @@
 
 use std::fmt::Write;
 
+use prost_reflect::prost_types::UninterpretedOption;
+
+use super::print;
+
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Literal {
@@ -21,6 +25,12 @@ impl Literal {
         let mut tokens = Tokens { rest: tokens };
         let message = tokens.fields()?;
         tokens.peek().is_none().then_some(message)
+    }
+
+    /// The value of an option.
+    pub(super) fn of(option: &UninterpretedOption) -> Literal {
+        let message = option.aggregate_value.as_deref().and_then(Literal::message);
+        message.unwrap_or_else(|| Literal::Scalar(print::value(option)))
     }
 
     /// Writes it with two spaces for each level.
@@ -66,6 +76,16 @@ impl Literal {
             value.compact(out);
             out.push(' ');
         }
+    }
+}
+
+/// What a quoted text says.
+pub(super) fn text_of(literal: &Literal) -> Option<String> {
+    match literal {
+        Literal::Scalar(text) if text.starts_with('"') => {
+            Some(String::from_utf8_lossy(&unquoted(inside(text))).into_owned())
+        }
+        _ => None,
     }
 }
 

@@ -32,6 +32,7 @@ mod options;
 mod parse;
 mod position;
 mod print;
+mod tags;
 mod types;
 mod well_known;
 
@@ -61,6 +62,9 @@ pub const VALUES_PER_BYTE_MAX: usize = 8;
 
 /// What is said of a file with an edition.
 const EDITIONS: &str = "editions are not supported: write syntax = \"proto3\" or syntax = \"proto2\"";
+
+/// The file that declares the options of metadata.
+const META_FILE: &str = "confluent/meta.proto";
 
 /// The form of a base64 `FileDescriptorProto`.
 const SERIALIZED: &str = "serialized";
@@ -92,6 +96,8 @@ pub struct ProtobufSchema {
     written: FileDescriptorProto,
     /// With every name resolved.
     file: FileDescriptor,
+    /// Whether `file` has the custom options.
+    options: parse::Options,
     types: types::Types,
     canonical: String,
 }
@@ -99,9 +105,9 @@ pub struct ProtobufSchema {
 impl ProtobufSchema {
     /// Parses a text or a base64 descriptor.
     fn parse(text: SchemaText<'_>) -> Result<Self, ParseError> {
-        let parse::Parsed { written, file, canonical } = parse::parse(text)?;
+        let parse::Parsed { written, file, options, canonical } = parse::parse(text)?;
         let types = types::Types::new(&file);
-        Ok(ProtobufSchema { written, file, types, canonical })
+        Ok(ProtobufSchema { written, file, options, types, canonical })
     }
 }
 
@@ -111,7 +117,7 @@ impl Schema for ProtobufSchema {
     }
 
     fn normalized(&self) -> String {
-        print::print(&normal::normalized(&self.file, &self.written), print::Kept::Everything)
+        print::print(&normal::normalized(&self.file, &self.written, self.options), print::Kept::Everything)
     }
 
     fn render(&self, form: &str) -> Result<String, RenderError> {
@@ -134,11 +140,11 @@ impl Schema for ProtobufSchema {
     }
 
     fn tags(&self) -> Vec<EntityTags> {
-        Vec::new()
+        tags::all(&self.written)
     }
 
-    fn with_tags(&self, _: &[TagChange]) -> Result<String, TagError> {
-        Err(TagError::NoTags("PROTOBUF"))
+    fn with_tags(&self, changes: &[TagChange]) -> Result<String, TagError> {
+        Ok(print::print(&tags::changed(&self.written, changes)?, print::Kept::Everything))
     }
 
     fn incompatibilities(

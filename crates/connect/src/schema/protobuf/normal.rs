@@ -6,16 +6,24 @@ use prost_reflect::prost_types::{
 };
 
 use super::options;
+use super::parse::Options;
 
 /// What `file` says, with the imports of `written`, in normal order.
 ///
 /// Messages keep their order, since they are told apart by it in data, and so do services and their methods. The first constant of an enum stays the first: it is the default.
-pub(super) fn normalized(file: &FileDescriptor, written: &FileDescriptorProto) -> FileDescriptorProto {
+pub(super) fn normalized(
+    file: &FileDescriptor,
+    written: &FileDescriptorProto,
+    known: Options,
+) -> FileDescriptorProto {
     let mut proto = file.file_descriptor_proto().clone();
     proto.dependency.clone_from(&written.dependency);
     proto.public_dependency.clone_from(&written.public_dependency);
     proto.weak_dependency.clone_from(&written.weak_dependency);
     options::spell_out(file, &mut proto);
+    if known == Options::OfNobody {
+        options::put_back_custom(written, &mut proto);
+    }
     sort_imports(&mut proto);
     proto.message_type.iter_mut().for_each(normalize_message);
     proto.enum_type.iter_mut().for_each(normalize_enum);

@@ -48,46 +48,59 @@ pub(super) fn set_imports(message: &mut DynamicMessage, file: &FileDescriptorPro
 
 /// Removes custom options, so that a file can be used whose extensions are not there.
 pub(super) fn remove_custom(file: &mut FileDescriptorProto) {
-    keep_known(file.options.as_mut().map(|options| &mut options.uninterpreted_option));
-    file.message_type.iter_mut().for_each(remove_custom_of_message);
-    file.enum_type.iter_mut().for_each(remove_custom_of_enum);
-    file.extension.iter_mut().for_each(remove_custom_of_field);
+    each(file, &mut |options| options.retain(|option| !is_custom(option)));
+}
+
+/// Puts the custom options of `written` behind those that `file`, the same file, has.
+pub(super) fn put_back_custom(written: &FileDescriptorProto, file: &mut FileDescriptorProto) {
+    let mut lists = Vec::new();
+    each(&mut written.clone(), &mut |options| {
+        lists.push(options.iter().filter(|option| is_custom(option)).cloned().collect::<Vec<_>>());
+    });
+    let mut lists = lists.into_iter();
+    each(file, &mut |options| options.extend(lists.next().unwrap_or_default()));
+}
+
+fn is_custom(option: &UninterpretedOption) -> bool {
+    option.name.first().is_some_and(|part| part.is_extension)
+}
+
+/// Shows every list of options, empty ones too, in an order that depends on the parts of the file alone.
+fn each(file: &mut FileDescriptorProto, act: &mut dyn FnMut(&mut Vec<UninterpretedOption>)) {
+    act(&mut file.options.get_or_insert_default().uninterpreted_option);
+    file.message_type.iter_mut().for_each(|message| each_of_message(message, act));
+    file.enum_type.iter_mut().for_each(|found| each_of_enum(found, act));
+    file.extension.iter_mut().for_each(|field| each_of_field(field, act));
     for service in &mut file.service {
-        keep_known(service.options.as_mut().map(|options| &mut options.uninterpreted_option));
+        act(&mut service.options.get_or_insert_default().uninterpreted_option);
         for method in &mut service.method {
-            keep_known(method.options.as_mut().map(|options| &mut options.uninterpreted_option));
+            act(&mut method.options.get_or_insert_default().uninterpreted_option);
         }
     }
 }
 
-fn remove_custom_of_message(message: &mut DescriptorProto) {
-    keep_known(message.options.as_mut().map(|options| &mut options.uninterpreted_option));
-    message.field.iter_mut().for_each(remove_custom_of_field);
-    message.extension.iter_mut().for_each(remove_custom_of_field);
-    message.nested_type.iter_mut().for_each(remove_custom_of_message);
-    message.enum_type.iter_mut().for_each(remove_custom_of_enum);
+fn each_of_message(message: &mut DescriptorProto, act: &mut dyn FnMut(&mut Vec<UninterpretedOption>)) {
+    act(&mut message.options.get_or_insert_default().uninterpreted_option);
+    message.field.iter_mut().for_each(|field| each_of_field(field, act));
+    message.extension.iter_mut().for_each(|field| each_of_field(field, act));
+    message.nested_type.iter_mut().for_each(|nested| each_of_message(nested, act));
+    message.enum_type.iter_mut().for_each(|found| each_of_enum(found, act));
     for oneof in &mut message.oneof_decl {
-        keep_known(oneof.options.as_mut().map(|options| &mut options.uninterpreted_option));
+        act(&mut oneof.options.get_or_insert_default().uninterpreted_option);
     }
     for range in &mut message.extension_range {
-        keep_known(range.options.as_mut().map(|options| &mut options.uninterpreted_option));
+        act(&mut range.options.get_or_insert_default().uninterpreted_option);
     }
 }
 
-fn remove_custom_of_field(field: &mut FieldDescriptorProto) {
-    keep_known(field.options.as_mut().map(|options| &mut options.uninterpreted_option));
+fn each_of_field(field: &mut FieldDescriptorProto, act: &mut dyn FnMut(&mut Vec<UninterpretedOption>)) {
+    act(&mut field.options.get_or_insert_default().uninterpreted_option);
 }
 
-fn remove_custom_of_enum(found: &mut EnumDescriptorProto) {
-    keep_known(found.options.as_mut().map(|options| &mut options.uninterpreted_option));
+fn each_of_enum(found: &mut EnumDescriptorProto, act: &mut dyn FnMut(&mut Vec<UninterpretedOption>)) {
+    act(&mut found.options.get_or_insert_default().uninterpreted_option);
     for value in &mut found.value {
-        keep_known(value.options.as_mut().map(|options| &mut options.uninterpreted_option));
-    }
-}
-
-fn keep_known(options: Option<&mut Vec<UninterpretedOption>>) {
-    if let Some(options) = options {
-        options.retain(|option| option.name.first().is_some_and(|part| !part.is_extension));
+        act(&mut value.options.get_or_insert_default().uninterpreted_option);
     }
 }
 

@@ -7,12 +7,12 @@ use prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
 use prost_reflect::prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, MessageOptions,
 };
-use prost_reflect::{DynamicMessage, FileDescriptor, ReflectMessage, Value};
+use prost_reflect::{DescriptorPool, DynamicMessage, FileDescriptor, ReflectMessage, Value};
 
 use super::position::{error, error_at, name_error, syntax_error};
 use super::{
-    EDITIONS, IMPORTS_MAX, NAME_BYTES_MAX, NESTING_MAX, RANGES_MAX, REFERENCED_BYTES_MAX, STORED_BYTES_MAX,
-    TEXT_BYTES_MAX, descriptor, imports, options, print,
+    EDITIONS, IMPORTS_MAX, META_FILE, NAME_BYTES_MAX, NESTING_MAX, RANGES_MAX, REFERENCED_BYTES_MAX,
+    STORED_BYTES_MAX, TEXT_BYTES_MAX, descriptor, imports, options, print,
 };
 use crate::schema::{ParseError, Referenced, SchemaText, Validation};
 
@@ -23,10 +23,20 @@ const SOURCE_CODE_INFO: &str = "source_code_info";
 /// The path in a `FileDescriptorProto` of its syntax.
 const SYNTAX_PATH: &[i32] = &[12];
 
+/// Whether the custom options of a file are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Options {
+    /// The resolved file has them.
+    Resolved,
+    /// They stand in what was written alone.
+    OfNobody,
+}
+
 /// A file, as written and with its names resolved, and its canonical text.
 pub(super) struct Parsed {
     pub(super) written: FileDescriptorProto,
     pub(super) file: FileDescriptor,
+    pub(super) options: Options,
     pub(super) canonical: String,
 }
 
@@ -62,7 +72,7 @@ fn check_sizes(text: &SchemaText<'_>) -> Result<(), ParseError> {
 /// Bytes that a text may have: one that was accepted may have been printed since, with names in full.
 fn bytes_max(validation: Validation) -> usize {
     match validation {
-        Validation::New => TEXT_BYTES_MAX,
+        Validation::New | Validation::Strict => TEXT_BYTES_MAX,
         Validation::Stored => STORED_BYTES_MAX,
     }
 }
@@ -82,16 +92,38 @@ fn parse_text(SchemaText { text, references, validation }: SchemaText<'_>) -> Re
     if places.iter().any(|place| place.path == SYNTAX_PATH) {
         written.syntax.get_or_insert_with(|| "proto2".into());
     }
-    let mut added = pool.add_file_descriptor_proto(resolvable.clone());
-    if added.is_err() && validation == Validation::Stored {
-        options::remove_custom(&mut resolvable);
-        added = pool.add_file_descriptor_proto(resolvable);
+    let mut options = Options::Resolved;
+    if let Err(found) = pool.add_file_descriptor_proto(resolvable) {
+        let found = name_error(text, &places, &found);
+        let lenient =
+            (validation != Validation::Strict).then(|| add_leniently(&written, references)).flatten();
+        (pool, options) = lenient.ok_or(found)?;
     }
-    added.map_err(|found| name_error(text, &places, &found))?;
     let file = pool.get_file_by_name(written.name()).ok_or_else(|| error("the file is not valid"))?;
     let canonical = print::print(&written, print::Kept::Everything);
     check_sizes(&SchemaText { text: &canonical, references, validation })?;
-    Ok(Parsed { written, file, canonical })
+    Ok(Parsed { written, file, options, canonical })
+}
+
+/// Resolves a file as existing registries do, which link less than a compiler: it sees everything that it refers to and the
+/// options of metadata without an import of them, and then also without custom options, which may be of nobody.
+fn add_leniently(
+    written: &FileDescriptorProto,
+    references: &[Referenced],
+) -> Option<(DescriptorPool, Options)> {
+    let mut main = written.clone();
+    let more = references.iter().map(|reference| reference.name.as_str()).chain([META_FILE]);
+    main.dependency.extend(more.map(str::to_owned));
+    let (pool, mut resolvable) = imports::add_all(&main, "", references).ok()?;
+    let add = |file: FileDescriptorProto| {
+        let mut pool = pool.clone();
+        pool.add_file_descriptor_proto(file).is_ok().then_some(pool)
+    };
+    if let Some(pool) = add(resolvable.clone()) {
+        return Some((pool, Options::Resolved));
+    }
+    options::remove_custom(&mut resolvable);
+    add(resolvable).map(|pool| (pool, Options::OfNobody))
 }
 
 fn main_name(references: &[Referenced]) -> String {

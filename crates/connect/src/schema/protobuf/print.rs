@@ -172,7 +172,7 @@ fn implies(field: &FieldDescriptorProto, scope: &str, message: &DescriptorProto)
     (is_entry || field.r#type() == Type::Group) && refers_to(name, scope, message.name())
 }
 
-fn is_map_entry(message: &DescriptorProto) -> bool {
+pub(super) fn is_map_entry(message: &DescriptorProto) -> bool {
     message.options.as_ref().is_some_and(MessageOptions::map_entry)
 }
 
@@ -485,7 +485,8 @@ fn name_part(part: &NamePart) -> String {
     if part.is_extension { format!("({})", part.name_part) } else { part.name_part.clone() }
 }
 
-fn value(option: &UninterpretedOption) -> String {
+/// What an option is set to, as it is written.
+pub(super) fn value(option: &UninterpretedOption) -> String {
     if let Some(word) = &option.identifier_value {
         return word.clone();
     }

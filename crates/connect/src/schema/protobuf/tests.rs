@@ -10,6 +10,7 @@ mod data;
 mod evolution;
 mod hostile;
 mod suite;
+mod tags;
 mod text;
 
 /// Parses a text without references.

@@ -2,7 +2,7 @@
 //!
 //! Reading and comparing takes time that a text decides over; none of it belongs on a thread that others wait for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -67,6 +67,8 @@ pub struct Resolved {
     pub texts: Vec<Referenced>,
     /// The subjects that it comes from.
     pub subjects: Vec<String>,
+    /// What is wrong with a name that refers to several versions; the first one counts.
+    pub conflict: Option<String>,
 }
 
 impl Library {
@@ -158,7 +160,7 @@ fn key_of(format: &str, text: &str, references: &[Referenced], validation: Valid
         hash.update(bytes);
     };
     part(format.as_bytes());
-    part(&[u8::from(validation == Validation::New)]);
+    part(&[validation as u8]);
     part(text.as_bytes());
     for reference in references {
         part(reference.name.as_bytes());
@@ -180,7 +182,7 @@ pub fn resolve(
     let mut search = Search {
         state,
         filter,
-        names: HashSet::new(),
+        names: HashMap::new(),
         open: Vec::new(),
         bytes: 0,
         found: Resolved::default(),
@@ -193,7 +195,7 @@ struct Search<'a> {
     state: &'a State,
     filter: Filter,
     /// The first schema of a name counts.
-    names: HashSet<String>,
+    names: HashMap<String, i32>,
     /// The versions that are being looked into.
     open: Vec<(String, i32)>,
     bytes: usize,
@@ -221,6 +223,7 @@ impl Search<'_> {
             invalid(&format!("No schema reference found for subject \"{target}\" and version {number}"))
         })?;
         reference.version = version.number;
+        let known = self.names.len();
         if !self.found.subjects.contains(&target) {
             self.found.subjects.push(target.clone());
         }
@@ -231,7 +234,14 @@ impl Search<'_> {
                 place.0, place.1
             )));
         }
-        if !self.names.insert(reference.name.clone()) {
+        let first = *self.names.entry(reference.name.clone()).or_insert(version.number);
+        if self.names.len() == known {
+            if first != version.number && self.found.conflict.is_none() {
+                let (name, other) = (&reference.name, version.number);
+                self.found.conflict = Some(format!(
+                    "Conflicting reference versions for \"{name}\": version {first} and version {other}"
+                ));
+            }
             return Ok(());
         }
         self.bytes += version.content.text.len();

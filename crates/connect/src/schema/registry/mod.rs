@@ -58,11 +58,20 @@ pub struct Settings {
     pub level: CompatibilityLevel,
     /// Modes may be changed (`mode.mutability`).
     pub modes_change: bool,
+    /// Subjects without a name, and `*`, are refused (`schema.reject.empty.subject`).
+    pub subjects_have_names: bool,
+    /// A name refers to one version in all that a new schema refers to (`schema.providers.reference.versions.strict`).
+    pub one_version_of_each: bool,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { level: CompatibilityLevel::Backward, modes_change: true }
+        Settings {
+            level: CompatibilityLevel::Backward,
+            modes_change: true,
+            subjects_have_names: false,
+            one_version_of_each: false,
+        }
     }
 }
 

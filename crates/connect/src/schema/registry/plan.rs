@@ -138,11 +138,7 @@ impl Planner<'_> {
             self.propagate_tags(subject, &mut request, previous)?;
         }
         let wanted = request.id.filter(|id| *id >= 0);
-        let validation = if wanted.is_none() && config.validate_new_schemas != Some(false) {
-            Validation::New
-        } else {
-            Validation::Stored
-        };
+        let validation = if wanted.is_none() { validation(&config) } else { Validation::Stored };
         let Some(candidate) = self.candidate(subject, &request, validation, normalize)? else {
             return Err(RegistryError::InvalidSchema("Empty schema".to_owned()));
         };
@@ -408,8 +404,11 @@ impl Planner<'_> {
             return Err(RegistryError::SchemaTooLarge(why));
         }
         let mut references = request.references.clone().unwrap_or_default();
-        let filter = if validation == Validation::New { Filter::Live } else { Filter::All };
+        let filter = if validation == Validation::Stored { Filter::All } else { Filter::Live };
         let resolved = resolve(self.state, subject, &mut references, filter)?;
+        if let Some(conflict) = resolved.conflict.filter(|_| self.settings.one_version_of_each) {
+            return Err(RegistryError::InvalidSchema(conflict));
+        }
         let format = request.schema_type.as_deref().filter(|name| !name.is_empty()).unwrap_or(AVRO);
         let parsed = self.library.read(format, text, &resolved.texts, validation)?;
         let normalize = normalize && !self.state.mode_in_scope(Some(subject)).brings_ids();
@@ -467,9 +466,7 @@ impl Planner<'_> {
     ) -> Result<Vec<String>, RegistryError> {
         let config = self.config(subject);
         let normalize = options.normalize || config.normalize == Some(true);
-        let validation =
-            if config.validate_new_schemas == Some(false) { Validation::Stored } else { Validation::New };
-        let candidate = self.candidate(subject, request, validation, normalize)?;
+        let candidate = self.candidate(subject, request, validation(&config), normalize)?;
         let candidate = candidate.ok_or_else(|| RegistryError::InvalidSchema("Empty schema".to_owned()))?;
         let previous = match number {
             Some(number) => self.state.version(subject, number, Filter::Live).into_iter().collect(),
@@ -567,11 +564,24 @@ fn shown(text: &str) -> String {
     }
 }
 
+/// How much of a new schema is checked.
+fn validation(config: &Config) -> Validation {
+    match (config.validate_new_schemas, config.validate_fields) {
+        (Some(false), _) => Validation::Stored,
+        (_, Some(true)) => Validation::Strict,
+        _ => Validation::New,
+    }
+}
+
 /// One change for each entity, in the order in which they are named.
 fn tag_changes(add: Vec<EntityTags>, remove: Vec<EntityTags>) -> Vec<TagChange> {
     let mut changes: Vec<TagChange> = Vec::new();
     let asked = add.into_iter().map(|tags| (tags, true)).chain(remove.into_iter().map(|tags| (tags, false)));
-    for (EntityTags { schema_entity: entity, tags }, adds) in asked {
+    for (EntityTags { schema_entity: mut entity, tags }, adds) in asked {
+        // Paths may begin with a dot.
+        if let Some(path) = entity.entity_path.strip_prefix('.') {
+            entity.entity_path = path.to_owned();
+        }
         let known = changes.iter().position(|change| change.entity == entity);
         let at = known.unwrap_or_else(|| {
             changes.push(TagChange { entity, add: Vec::new(), remove: Vec::new() });

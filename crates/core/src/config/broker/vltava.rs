@@ -18,6 +18,11 @@ pub(super) const KEYS: &[ConfigKey] = config_keys! {
     "vltava.registry.schema.compatibility.level": String = "backward", Validator::NonEmpty, Medium, ReadOnly;
     /// Whether modes of the schema registry may be changed.
     "vltava.registry.mode.mutability": Boolean = "true", Validator::Any, Low, ReadOnly;
+    /// Whether the schema registry refuses to register under a subject without a name, also in a context, and under `*`.
+    "vltava.registry.schema.reject.empty.subject": Boolean = "false", Validator::Any, Low, ReadOnly;
+    /// Whether a new schema is refused that refers by one name to several versions, also by way of others. Otherwise the first
+    /// one counts.
+    "vltava.registry.schema.providers.reference.versions.strict": Boolean = "false", Validator::Any, Low, ReadOnly;
     /// Addresses where Connect serves at the root, as its clients expect. Empty is off; Connect itself is off until configured.
     "vltava.connect.listeners": List = "http://127.0.0.1:8083", names_or_empty(), Medium, ReadOnly;
     /// Bytes of unsynced data a log directory may hold before the background flush writes them out and advances the recovery

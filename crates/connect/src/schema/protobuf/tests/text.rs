@@ -1,7 +1,7 @@
 //! What is a schema, and the texts that stand for it.
 
 use super::{Position, ProtobufFormat, parse, parse_with, schema};
-use crate::schema::{SchemaFormat, SchemaText, Validation};
+use crate::schema::{Referenced, SchemaFormat, SchemaText, Validation};
 
 /// Checks the canonical text, and that it stands for itself.
 #[track_caller]
@@ -215,12 +215,58 @@ extend .google.protobuf.MessageOptions {
     assert_eq!(schema(FORMS).normalized(), normalized);
 }
 
+/// What existing registries take and a compiler does not: options of nobody, options of metadata without their import, and types
+/// of references that are not imported.
 #[test]
-fn stored_texts_may_have_options_that_nobody_knows() {
-    let text = "message M {\n  option (unknown) = 1;\n}\n";
-    let parse = |validation| ProtobufFormat.parse(SchemaText { text, references: &[], validation });
-    assert!(parse(Validation::New).is_err());
-    assert_eq!(parse(Validation::Stored).expect("a stored text").canonical(), text);
+fn texts_are_linked_leniently_unless_all_is_to_be_checked() {
+    const SUIT: &str = r#"syntax = "proto3";
+
+import "google/protobuf/descriptor.proto";
+
+option php_namespace = "Bug\\V1";
+
+message Card {
+  option (some_ref) = "https://test.example";
+
+  Suit suit = 1;
+
+  oneof owner {
+    option (some_ref) = "https://test.example";
+
+    string name = 2 [(own.note) = 7];
+    int32 age = 3;
+  }
+
+  enum Suit {
+    option (some_ref) = "https://test.example";
+    SPADES = 0;
+  }
+}
+"#;
+    const TAGGED: &str = "syntax = \"proto3\";\n\nmessage M {\n  string s = 1 [(confluent.field_meta) = {\n    tags: \"A\"\n  }];\n}\n";
+    const UNIMPORTED: &str =
+        "syntax = \"proto3\";\npackage p;\n\nmessage Data {\n  map<string, Floats> floats = 1;\n}\n";
+    let floats = [Referenced {
+        name: "floats.proto".into(),
+        text: "syntax = \"proto3\"; package p; message Floats { repeated float values = 1; }".into(),
+    }];
+    for (text, references) in [(SUIT, &[][..]), (TAGGED, &[]), (UNIMPORTED, &floats)] {
+        let parse =
+            |text: &str, validation| ProtobufFormat.parse(SchemaText { text, references, validation });
+        assert!(parse(text, Validation::Strict).is_err(), "{text}");
+        for validation in [Validation::New, Validation::Stored] {
+            let schema = parse(text, validation).unwrap_or_else(|found| panic!("{found}\n{text}"));
+            assert_eq!(schema.canonical(), text);
+            let normalized = schema.normalized();
+            let again =
+                parse(&normalized, validation).unwrap_or_else(|found| panic!("{found}\n{normalized}"));
+            assert_eq!(again.normalized(), normalized);
+            let options = |text: &str| text.matches(") = ").count();
+            assert_eq!(options(&normalized), options(text), "no option is lost: {normalized}");
+        }
+    }
+    let missing = "syntax = \"proto3\"; message M { p.Floats floats = 1; }";
+    assert!(parse(missing).is_err() && parse_with(missing, &[("other.proto", "message N {}")]).is_err());
 }
 
 #[test]
