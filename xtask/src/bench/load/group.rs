@@ -121,20 +121,22 @@ fn changes<M: Member>(load: &Group, address: &str, server: u32) -> anyhow::Resul
     wait_for_coordinator(address)?;
     let mut crowd: Crowd<M> = Crowd::new(load)?;
     let usage = Usage::begin(server)?;
-    let begun = Instant::now();
+    let (begun, before) = (Instant::now(), crowd.generation());
     for _ in 0..load.members {
         crowd.join(address)?;
     }
-    let joined = crowd.settle(begun)?;
-    let begun = Instant::now();
+    let joined = crowd.settle(begun, before)?;
+    let (begun, before) = (Instant::now(), crowd.generation());
     crowd.join(address)?;
-    let mut added = crowd.settle(begun)?;
+    let mut added = crowd.settle(begun, before)?;
     if load.protocol == Protocol::Classic {
+        let before = crowd.generation();
         crowd.join_again()?;
-        added = crowd.settle(begun)?;
+        added = crowd.settle(begun, before)?;
     }
+    let before = crowd.generation();
     let last_heard = crowd.lose_one()?;
-    let killed = crowd.settle(last_heard + SESSION)?;
+    let killed = crowd.settle(last_heard + SESSION, before)?;
     let used = usage.end()?;
     Ok(vec![
         ("server CPU s", used.server),
@@ -217,11 +219,10 @@ impl<M: Member> Crowd<M> {
         Ok(member.heard)
     }
 
-    /// Goes on until all are in one generation; how long after `since`.
-    fn settle(&mut self, since: Instant) -> anyhow::Result<Duration> {
+    /// Goes on until all are in one generation after the one `before` the change; how long after `since` that is. The answer
+    /// to the last request that makes the change may be there already.
+    fn settle(&mut self, since: Instant, before: i32) -> anyhow::Result<Duration> {
         let deadline = since.max(Instant::now()) + CHANGE_MAX;
-        // A change is over when there is a generation of exactly those who live.
-        let before = self.generation();
         while self.generation() <= before || !self.is_settled() {
             self.turn(HEARTBEAT / 50)?;
             ensure!(Instant::now() < deadline, "the group does not come to rest");
