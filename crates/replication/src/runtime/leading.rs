@@ -48,6 +48,8 @@ pub(super) struct Leading<M: StateMachine> {
     start_again_at: Option<Moment>,
     /// When the task looks again by itself, while it waits.
     task_wakes_at: Option<Moment>,
+    /// Until then nothing is decided on the spot, because something has taken long.
+    queued_until: Moment,
 }
 
 /// The log no longer takes what it has admitted: the machine may not be believed any more.
@@ -199,15 +201,19 @@ impl<M: StateMachine> Leading<M> {
             started: false,
             start_again_at: None,
             task_wakes_at: None,
+            queued_until: Moment::default(),
         }
     }
 
     /// Decides one command and places what comes of it, unless something comes before it: what loading has left to do, a
     /// timer, what others have written, or a commit that is waited for, since commands that come meanwhile share an append.
+    /// Nor after a decision that has held the caller's thread for too long, for the next one may be like it.
     pub(super) fn on_the_spot(&mut self, ask: Ask<M>) -> Result<OnTheSpot<M>, Dropped> {
         let shard = self.shard.clone();
-        let due = self.due().is_some_and(|at| at <= shard.surroundings.clock.now());
-        if M::SHARED_LOG || !self.started || due || self.answers.uncommitted() > 0 {
+        let begun = shard.surroundings.clock.now();
+        let due = self.due().is_some_and(|at| at <= begun);
+        let queued = begun < self.queued_until;
+        if M::SHARED_LOG || !self.started || due || queued || self.answers.uncommitted() > 0 {
             return Ok(OnTheSpot::NotNow(ask));
         }
         let admission = match shard.log.admit() {
@@ -222,6 +228,10 @@ impl<M: StateMachine> Leading<M> {
         let marks = *self.marks.borrow();
         if marks.leading && marks.epoch == self.epoch {
             self.release(marks);
+        }
+        let ended = shard.surroundings.clock.now();
+        if ended.since(begun) > shard.limits.on_the_spot_max {
+            self.queued_until = ended + shard.limits.queued_for;
         }
         let sooner = |at: Moment| self.task_wakes_at.is_none_or(|wakes| at < wakes);
         let call_task = self.answers.uncommitted() > 0 || self.due().is_some_and(sooner);

@@ -54,6 +54,11 @@ pub struct Limits {
     /// For how long commands are decided before what has come of them is appended and answered: who came first must not
     /// wait for the last of many that take long.
     pub turn_max: Duration,
+    /// How long a command may hold the thread of whoever asks. Once one has taken longer, those of the next
+    /// [`Limits::queued_for`] go to the thread of the shard.
+    pub on_the_spot_max: Duration,
+    /// For how long commands are queued after one has taken too long.
+    pub queued_for: Duration,
     /// Timers fired in one wake-up.
     pub timers_per_turn_max: usize,
     /// Answers and effects that may wait for a commit; no command is taken beyond that.
@@ -76,6 +81,8 @@ impl Default for Limits {
             decisions_max: 100,
             commands_per_turn_max: 512,
             turn_max: Duration::from_millis(5),
+            on_the_spot_max: Duration::from_micros(500),
+            queued_for: Duration::from_millis(100),
             timers_per_turn_max: 512,
             uncommitted_max: 65_536,
             parked_max: 100_000,

@@ -32,10 +32,16 @@ struct World {
 
 impl World {
     fn new(cluster: FakeCluster, limits: Limits, effects_max: usize) -> World {
-        World::of(Ledger::default, cluster, limits, effects_max)
+        World::of(Ledger::default, cluster, limits, effects_max, |_| Arc::new(()))
     }
 
-    fn of(new: fn() -> Ledger, cluster: FakeCluster, limits: Limits, effects_max: usize) -> World {
+    fn of(
+        new: fn() -> Ledger,
+        cluster: FakeCluster,
+        limits: Limits,
+        effects_max: usize,
+        witness: fn(&ManualClock) -> Arc<dyn Witness<Ledger>>,
+    ) -> World {
         let clock = ManualClock::default();
         let (sender, effects) = mpsc::channel(effects_max);
         let handles = (0..REPLICAS)
@@ -48,7 +54,7 @@ impl World {
                     surroundings: surroundings(&clock),
                     limits,
                     effects: sender.clone(),
-                    witness: Arc::new(()),
+                    witness: witness(&clock),
                 };
                 let (handle, task) = shard.start();
                 tokio::spawn(task);
@@ -140,6 +146,35 @@ async fn commands_are_decided_where_they_are_asked_when_nothing_comes_before() {
     tokio::pin!(behind);
     assert!(behind.as_mut().now_or_never().is_none(), "a command is queued before it");
     assert_eq!(behind.await.unwrap(), Answer::Text(Some("queued".to_owned())));
+}
+
+/// Time passes whenever something is applied.
+struct Slow(ManualClock);
+
+impl Witness<Ledger> for Slow {
+    fn loaded(&self, _: Duration) {}
+
+    fn applied(&self, _: &ledger::Event) {
+        self.0.advance(Limits::default().on_the_spot_max * 2);
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_takes_long_sends_the_next_ones_to_the_queue_for_a_while() {
+    let limits = Limits::default();
+    let slow = |clock: &ManualClock| Arc::new(Slow(clock.clone())) as Arc<dyn Witness<Ledger>>;
+    let world = World::of(Ledger::default, FakeCluster::prompt(), limits, 100, slow);
+    world.until_leading(0).await;
+    quiet().await;
+    let handle = &world.handles[0];
+    assert_eq!(handle.ask(put("k", "v")).now_or_never().unwrap().unwrap(), Answer::Done);
+    assert!(handle.ask(put("k", "w")).now_or_never().is_none(), "its thread is the shard's");
+    quiet().await;
+    assert_eq!(world.get(0, "k").await.as_deref(), Some("w"));
+    world.clock.advance(limits.queued_for);
+    quiet().await;
+    let answered = handle.ask(Command::Get("k".to_owned())).now_or_never();
+    assert_eq!(answered.unwrap().unwrap(), Answer::Text(Some("w".to_owned())));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -273,7 +308,8 @@ async fn what_no_record_can_hold_changes_nothing() {
 
 #[tokio::test]
 async fn a_timer_that_the_log_refuses_stays_due_and_tells_who_waits() {
-    let world = World::of(Ledger::noting_expiry, FakeCluster::prompt(), Limits::default(), 100);
+    let world =
+        World::of(Ledger::noting_expiry, FakeCluster::prompt(), Limits::default(), 100, |_| Arc::new(()));
     world.until_leading(0).await;
     let waiting = world.ask(0, Command::Wait("b".to_owned()));
     quiet().await;
@@ -439,7 +475,7 @@ async fn a_replica_sees_what_is_committed_and_nothing_else() {
 async fn what_loading_has_left_to_do_waits_until_the_log_takes_it() {
     let cluster = FakeCluster::prompt();
     cluster.refuse(ErrorCode::NOT_ENOUGH_REPLICAS);
-    let world = World::of(Ledger::noting_loading, cluster, Limits::default(), 1);
+    let world = World::of(Ledger::noting_loading, cluster, Limits::default(), 1, |_| Arc::new(()));
     world.until_leading(0).await;
     assert_eq!(world.get(0, LOADED).await, None);
     world.cluster.accept();
