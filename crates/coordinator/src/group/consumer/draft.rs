@@ -1,13 +1,14 @@
 //! A decision about a consumer group in the making: the group as it will be, and what makes it so.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use vltava_core::id::{Generation, TopicId};
 use vltava_core::image::{ConfigKind, ConfigResource};
 use vltava_core::machine::{Context, Decision, Reply};
 
-use super::event::ConsumerEvent;
+use super::event::{CheckedTopics, ConsumerEvent};
 use super::{ConsumerGroup, hash};
 use crate::group::GroupCoordinator;
 use crate::group::answer::GroupAnswer;
@@ -84,31 +85,49 @@ impl<'a> ConsumerDraft<'a> {
 
     /// Raises the group epoch. The hash of what is subscribed to goes with it.
     pub(super) fn raise_epoch(&mut self) {
-        let metadata_hash = self.topics_hash();
-        let epoch = Generation(self.group.epoch().0.saturating_add(1));
-        self.happen(ConsumerEvent::EpochStored { epoch, metadata_hash });
-        self.happen(ConsumerEvent::MetadataChecked(self.context.image.offset));
+        let checked = self.topics_now();
+        let hash = self.topics_hash(&checked);
+        self.raise_epoch_to(hash, checked);
     }
 
     /// Raises the group epoch if that is wanted, or the subscribed topics have changed.
     pub(super) fn raise_epoch_if(&mut self, wanted: bool) {
-        if wanted || self.topics_hash() != self.group.metadata_hash() {
-            self.raise_epoch();
+        let checked = self.topics_now();
+        let hash = self.topics_hash(&checked);
+        if wanted || hash != self.group.metadata_hash() {
+            self.raise_epoch_to(hash, checked);
         } else {
-            self.happen(ConsumerEvent::MetadataChecked(self.context.image.offset));
+            self.happen(ConsumerEvent::MetadataChecked(checked));
         }
         if self.group.has_topics {
             self.happen(ConsumerEvent::TopicsForgotten);
         }
     }
 
-    /// Whether the cluster has changed since the subscribed topics were looked at.
-    pub(super) fn metadata_is_old(&self) -> bool {
-        self.group.live.checked != Some(self.context.image.offset)
+    fn raise_epoch_to(&mut self, metadata_hash: i64, checked: CheckedTopics) {
+        let epoch = Generation(self.group.epoch().0.saturating_add(1));
+        self.happen(ConsumerEvent::EpochStored { epoch, metadata_hash });
+        self.happen(ConsumerEvent::MetadataChecked(checked));
     }
 
-    fn topics_hash(&self) -> i64 {
-        hash::of_topics(&self.group.subscribed_topics(), self.context.image)
+    /// Whether the cluster has changed since the subscribed topics were looked at.
+    pub(super) fn metadata_is_old(&self) -> bool {
+        self.group.live.checked.as_ref().map(|checked| checked.at) != Some(self.context.image.offset)
+    }
+
+    fn topics_now(&self) -> CheckedTopics {
+        let names = self.group.subscribed_topics();
+        let before = self.group.live.checked.as_ref().map(|checked| &checked.names);
+        let names = before.filter(|before| ***before == names).cloned().unwrap_or_else(|| Arc::new(names));
+        CheckedTopics { names, at: self.context.image.offset }
+    }
+
+    /// The hash of these topics: the one there is, when they are those that it was made of.
+    fn topics_hash(&self, topics: &CheckedTopics) -> i64 {
+        match &self.group.live.checked {
+            Some(checked) if checked == topics => self.group.metadata_hash(),
+            _ => hash::of_topics(&topics.names, self.context.image),
+        }
     }
 
     /// Whether a member subscribes to a topic.

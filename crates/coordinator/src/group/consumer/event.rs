@@ -1,5 +1,6 @@
 //! What happens to consumer groups: one event for each kind of record, and what only the leader needs to know.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use vltava_core::clock::Moment;
@@ -8,6 +9,15 @@ use vltava_core::id::{Generation, Offset, Timestamp};
 use super::member::{Current, MemberMetadata, ResolvedRegex};
 use crate::assignor::Assignment;
 use crate::group::name::MemberId;
+
+/// The topics whose hash goes with the group epoch, and the offset of the cluster's image in which they were looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedTopics {
+    /// Their names, those among them that do not exist.
+    pub names: Arc<BTreeSet<Arc<str>>>,
+    /// The offset.
+    pub at: Offset,
+}
 
 /// Something that has happened to a consumer group.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,8 +87,8 @@ pub enum ConsumerEvent {
         /// When it must have been heard of next.
         deadline: Moment,
     },
-    /// The subscribed topics were compared with the cluster's image at this offset. Not logged.
-    MetadataChecked(Offset),
+    /// The subscribed topics were compared with the cluster's image. Not logged.
+    MetadataChecked(CheckedTopics),
     /// Regular expressions are being resolved, or must be asked for again at this moment. Not logged.
     RegexesAwaited(Moment),
     /// Regular expressions were resolved and found as they were. Not logged.

@@ -97,7 +97,10 @@ impl ConsumerDraft<'_> {
         let regexes: BTreeSet<Arc<str>> =
             members.iter().filter_map(|member| self.group.members.get(member)?.regex().cloned()).collect();
         for member in &members {
-            self.forget(member);
+            // Nothing that follows asks what it had.
+            self.note(ConsumerEvent::CurrentForgotten(member.clone()));
+            self.note(ConsumerEvent::MemberTargetForgotten(member.clone()));
+            self.happen(ConsumerEvent::MemberForgotten(member.clone()));
             self.cancel_timers(member);
         }
         for regex in regexes {

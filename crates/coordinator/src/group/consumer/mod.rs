@@ -45,7 +45,7 @@ use super::error::GroupError;
 use super::name::{InstanceId, MemberId};
 use crate::assignor::Assignment;
 
-pub use event::ConsumerEvent;
+pub use event::{CheckedTopics, ConsumerEvent};
 pub use member::{Current, MemberMetadata, MemberState, ResolvedRegex};
 pub(super) use offsets::CommitCheck;
 pub(super) use record::{decode, encode, is_consumer_record};
@@ -77,7 +77,8 @@ impl ConsumerState {
     }
 }
 
-/// A group of the consumer protocol, as its coordinator sees it.
+/// A group of the consumer protocol, as its coordinator sees it. What grows with its members is shared with the copy that a
+/// decision works on, until that changes it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerGroup {
     /// The group epoch, and the hash of the subscribed topics.
@@ -86,9 +87,9 @@ pub struct ConsumerGroup {
     stored_target: Option<(Generation, Option<Timestamp>)>,
     /// The log holds metadata of topics as brokers of old wrote it.
     has_topics: bool,
-    members: BTreeMap<MemberId, Arc<MemberMetadata>>,
-    targets: HashMap<MemberId, Arc<Assignment>>,
-    currents: HashMap<MemberId, Arc<Current>>,
+    members: Arc<BTreeMap<MemberId, Arc<MemberMetadata>>>,
+    targets: Arc<HashMap<MemberId, Arc<Assignment>>>,
+    currents: Arc<HashMap<MemberId, Arc<Current>>>,
     regexes: BTreeMap<Arc<str>, ResolvedRegex>,
     derived: Derived,
     live: Live,
@@ -103,7 +104,7 @@ struct Derived {
     topics: BTreeMap<Arc<str>, usize>,
     /// How many members subscribe to a regular expression.
     regexes: BTreeMap<Arc<str>, usize>,
-    instances: HashMap<InstanceId, MemberId>,
+    instances: Arc<HashMap<InstanceId, MemberId>>,
     /// How many members speak the classic protocol.
     classic_members: usize,
 }
@@ -112,9 +113,9 @@ struct Derived {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Live {
     /// When each member must have been heard of.
-    deadlines: HashMap<MemberId, Moment>,
-    /// The image that the subscribed topics were compared with.
-    checked: Option<Offset>,
+    deadlines: Arc<HashMap<MemberId, Moment>>,
+    /// The topics that the group epoch's hash is of, and the image that they were compared with.
+    checked: Option<CheckedTopics>,
     /// Until when the regular expressions count as being resolved.
     regexes_awaited: Option<Moment>,
     regexes_checked: Option<(Timestamp, Offset)>,
@@ -261,10 +262,10 @@ impl ConsumerGroup {
             ConsumerEvent::TargetStored { epoch, at } => self.stored_target = Some((*epoch, *at)),
             ConsumerEvent::TargetForgotten => self.stored_target = None,
             ConsumerEvent::MemberTargetStored { member, target } => {
-                self.targets.insert(member.clone(), target.clone());
+                Arc::make_mut(&mut self.targets).insert(member.clone(), target.clone());
             }
             ConsumerEvent::MemberTargetForgotten(member) => {
-                self.targets.remove(member);
+                Arc::make_mut(&mut self.targets).remove(member);
             }
             ConsumerEvent::CurrentStored { member, current } => {
                 self.put_current(member, Some(Arc::new(current.clone())));
@@ -277,9 +278,9 @@ impl ConsumerGroup {
                 self.regexes.remove(regex);
             }
             ConsumerEvent::Heard { member, deadline } => {
-                self.live.deadlines.insert(member.clone(), *deadline);
+                Arc::make_mut(&mut self.live.deadlines).insert(member.clone(), *deadline);
             }
-            ConsumerEvent::MetadataChecked(offset) => self.live.checked = Some(*offset),
+            ConsumerEvent::MetadataChecked(topics) => self.live.checked = Some(topics.clone()),
             ConsumerEvent::RegexesAwaited(until) => self.live.regexes_awaited = Some(*until),
             ConsumerEvent::RegexesChecked { at, version } => {
                 self.live.regexes_awaited = None;
@@ -303,16 +304,16 @@ impl ConsumerGroup {
             *self.derived.regexes.entry(regex.clone()).or_default() += 1;
         }
         if let Some(instance) = &metadata.instance {
-            self.derived.instances.insert(instance.clone(), member.clone());
+            Arc::make_mut(&mut self.derived.instances).insert(instance.clone(), member.clone());
         }
         self.derived.classic_members += usize::from(metadata.is_classic());
-        self.members.insert(member.clone(), metadata.clone());
+        Arc::make_mut(&mut self.members).insert(member.clone(), metadata.clone());
     }
 
     fn forget_member(&mut self, member: &MemberId) {
         self.count_out(member);
-        self.members.remove(member);
-        self.live.deadlines.remove(member);
+        Arc::make_mut(&mut self.members).remove(member);
+        Arc::make_mut(&mut self.live.deadlines).remove(member);
         self.live.joins_awaited.remove(member);
     }
 
@@ -329,13 +330,14 @@ impl ConsumerGroup {
         if let Some(instance) = &metadata.instance
             && derived.instances.get(instance) == Some(member)
         {
-            derived.instances.remove(instance);
+            Arc::make_mut(&mut derived.instances).remove(instance);
         }
         derived.classic_members -= usize::from(metadata.is_classic());
     }
 
     fn put_current(&mut self, member: &MemberId, current: Option<Arc<Current>>) {
-        let before = self.currents.remove(member);
+        let currents = Arc::make_mut(&mut self.currents);
+        let before = currents.remove(member);
         let owners = Arc::make_mut(&mut self.derived.owners);
         for partition in before.iter().flat_map(|current| current.partitions()) {
             if owners.get(&partition) == Some(member) {
@@ -344,7 +346,7 @@ impl ConsumerGroup {
         }
         if let Some(current) = current {
             owners.extend(current.partitions().map(|partition| (partition, member.clone())));
-            self.currents.insert(member.clone(), current);
+            currents.insert(member.clone(), current);
         }
     }
 }

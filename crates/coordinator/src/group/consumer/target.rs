@@ -22,10 +22,10 @@ impl ConsumerDraft<'_> {
     /// What a member is to have now. A target that is older than the group is computed anew, unless the one there is has
     /// not been there for `consumer.assignment.interval.ms`: then members that come together are served together.
     pub(super) fn update_target(&mut self, member: &MemberId) -> Result<Target, GroupError> {
-        if self.group.target_epoch() < self.group.epoch() && self.may_compute() {
-            self.compute_target()?;
-        }
-        Ok(Target { epoch: self.group.target_epoch(), partitions: self.group.target(member) })
+        let old = self.group.target_epoch() < self.group.epoch();
+        let partitions =
+            if old && self.may_compute() { self.compute_target(member)? } else { self.group.target(member) };
+        Ok(Target { epoch: self.group.target_epoch(), partitions })
     }
 
     fn may_compute(&self) -> bool {
@@ -36,20 +36,27 @@ impl ConsumerDraft<'_> {
         }
     }
 
-    fn compute_target(&mut self) -> Result<(), GroupError> {
+    /// Returns what this member is to have. The group of the draft does not show what others are to have, for nothing that
+    /// follows asks.
+    fn compute_target(&mut self, of: &MemberId) -> Result<Arc<Assignment>, GroupError> {
         let members = self.member_specs();
         let spec = GroupSpec { members: &members, image: self.context.image };
         let assigned = self.assignor().assign(&spec);
         let mut assigned = assigned.map_err(|_| GroupError::AssignmentFailed)?;
+        let mut own = Arc::default();
         for member in members {
             let target = assigned.remove(&member.id).unwrap_or_default();
-            if self.group.targets.get(&member.id) != Some(&target) {
-                self.happen(ConsumerEvent::MemberTargetStored { member: member.id, target });
+            if member.id == *of {
+                own = target.clone();
+            }
+            let is_stored = || !target.is_empty() || self.group.targets.contains_key(&member.id);
+            if target != member.assigned || !is_stored() {
+                self.note(ConsumerEvent::MemberTargetStored { member: member.id, target });
             }
         }
         let (epoch, at) = (self.group.epoch(), Some(self.context.wall));
         self.happen(ConsumerEvent::TargetStored { epoch, at });
-        Ok(())
+        Ok(own)
     }
 
     fn member_specs(&self) -> Vec<MemberSpec> {

@@ -134,7 +134,7 @@ impl GroupCoordinator {
         for (id, group) in &self.consumers {
             let mut draft = ConsumerDraft::new(self, context, id, Cow::Borrowed(group));
             let timeout = draft.session_timeout();
-            for (member, metadata) in &group.members {
+            for (member, metadata) in group.members.iter() {
                 draft.hear(member, timeout);
                 let current = group.current(member);
                 if current.state == MemberState::UnrevokedPartitions {
