@@ -87,7 +87,7 @@ impl Producer {
             .map(|number| {
                 let values: Vec<String> =
                     (0..=random.below(3)).map(|record| format!("{name}/{number}/{record}")).collect();
-                let batch = batch(id, sequence, &values);
+                let batch = batch(id, ProducerEpoch(0), sequence, &values);
                 sequence += batch.header.records_count;
                 (batch, values)
             })
@@ -254,10 +254,10 @@ fn broken(error: impl std::fmt::Display) -> Ended {
 }
 
 /// A batch of these values, by an idempotent producer or, without an id, by a plain one.
-pub fn batch(id: ProducerId, sequence: i32, values: &[String]) -> Batch {
+pub fn batch(id: ProducerId, epoch: ProducerEpoch, sequence: i32, values: &[String]) -> Batch {
     let mut builder = BatchBuilder::new(Compression::None);
     if id != ProducerId::NONE {
-        builder = builder.producer(id, ProducerEpoch(0), Sequence(sequence));
+        builder = builder.producer(id, epoch, Sequence(sequence));
     }
     for value in values {
         builder.append(Timestamp(1_700_000_000_000), None, Some(value.as_bytes()), &[]);

@@ -151,6 +151,9 @@ struct Totals {
     fenced: usize,
     shares: usize,
     compacted: usize,
+    unclean: usize,
+    lost: usize,
+    moved: usize,
 }
 
 impl Totals {
@@ -171,6 +174,9 @@ impl Totals {
         self.fenced += other.fenced;
         self.shares += other.shares;
         self.compacted += other.compacted;
+        self.unclean += other.unclean;
+        self.lost += other.lost;
+        self.moved += other.moved;
     }
 }
 
@@ -197,6 +203,9 @@ fn sail(seed: u64) -> Totals {
         fenced: outcome.fenced,
         shares: outcome.shares.0,
         compacted: outcome.compacted,
+        unclean: outcome.losses.0,
+        lost: outcome.losses.1,
+        moved: outcome.migrations,
     }
 }
 
@@ -226,6 +235,7 @@ fn three_replicas_keep_every_promise_whatever_fails() {
             "{totals:?}"
         );
         assert!(totals.fenced > 0 && totals.shares > 500 && totals.compacted > 0, "{totals:?}");
+        assert!(totals.unclean > 0 && totals.lost > 0 && totals.moved > 100, "{totals:?}");
     }
 }
 
@@ -259,6 +269,7 @@ fn rules_that_are_broken_on_purpose_are_found_broken() {
         Breach::Coordinator(Carelessness::ForgetsTimers),
         Breach::Coordinator(Carelessness::LosesRecords),
         Breach::MarkersOnce,
+        Breach::UncleanElections,
     ] {
         let found = (0..200).find_map(|seed| Some((seed, trio::simulate(seed, Some(breach)).broken?)));
         println!("{breach:?} is found by {found:?}");

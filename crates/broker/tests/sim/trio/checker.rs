@@ -31,11 +31,22 @@ pub struct Checker {
 
 #[derive(Default)]
 struct Seen {
-    /// What any leader's high watermark has passed.
+    /// What any leader's high watermark has passed, and is not lost.
     committed: Vec<Entry>,
+    /// What was committed, and lost when somebody led who lacked it, as far as nobody has brought it back.
+    lost: Vec<Entry>,
+    losses: Vec<Loss>,
     /// Who leads in each epoch.
     leaders: BTreeMap<LeaderEpoch, BrokerId>,
     replicas: BTreeMap<BrokerId, Replica>,
+}
+
+/// A leader who may lack what is committed has begun: whatever was written in earlier epochs from `floor` on is lost, for it
+/// did not have that.
+#[derive(Clone, Copy)]
+struct Loss {
+    epoch: LeaderEpoch,
+    floor: Offset,
 }
 
 /// A replica of a life of its node.
@@ -63,6 +74,7 @@ impl Checker {
         id: TopicIdPartition,
         controller: &Image,
         truth: &Replicas,
+        unclean: &[LeaderEpoch],
         lives: &[&Life],
     ) -> Result<(), String> {
         let seen = self.partitions.entry(id).or_default();
@@ -77,15 +89,26 @@ impl Checker {
         if truth.leader != BrokerId::NONE && !truth.isr.contains(&truth.leader) {
             return Err(format!("leader {} is not among those in sync: {:?}", truth.leader, truth.isr));
         }
-        seen.check_leaders(&live)?;
+        seen.check_leaders(&live, unclean)?;
         seen.check_replicas(&live)?;
         live.iter().try_for_each(|leader| seen.check_in_sync(leader, &live, controller, truth))
     }
 
-    /// Everything below `end` is committed.
+    /// Everything below `end` is committed, or was and is lost.
     pub fn is_committed(&self, id: TopicIdPartition, end: Offset) -> bool {
-        let committed = self.partitions.get(&id).and_then(|seen| seen.committed.last());
-        committed.is_some_and(|last| last.end >= end)
+        let Some(seen) = self.partitions.get(&id) else { return false };
+        seen.committed.last().into_iter().chain(&seen.lost).any(|entry| entry.end >= end)
+    }
+
+    /// What was committed at this offset is lost.
+    pub fn is_lost(&self, id: TopicIdPartition, offset: Offset) -> bool {
+        let covers = |entry: &Entry| entry.base <= offset && offset < entry.end;
+        self.partitions.get(&id).is_some_and(|seen| seen.lost.iter().any(covers))
+    }
+
+    /// How often somebody has led a partition who may have lacked something, and how many batches are lost.
+    pub fn losses(&self, id: TopicIdPartition) -> (usize, usize) {
+        self.partitions.get(&id).map_or((0, 0), |seen| (seen.losses.len(), seen.lost.len()))
     }
 
     /// How many batches are committed.
@@ -96,8 +119,9 @@ impl Checker {
 
 impl Seen {
     /// One leader an epoch; what it commits is what was committed, and goes on from there. Who has led in its epoch may lead no
-    /// longer, because its disk has failed since: what it had committed by then counts.
-    fn check_leaders(&mut self, live: &[Live<'_>]) -> Result<(), String> {
+    /// longer, because its disk has failed since: what it had committed by then counts. What somebody commits whose successor
+    /// has not waited for it is lost.
+    fn check_leaders(&mut self, live: &[Live<'_>], unclean: &[LeaderEpoch]) -> Result<(), String> {
         for leader in live {
             let (id, epoch) = (leader.id, leader.marks.epoch);
             if !leader.marks.leading && self.leaders.get(&epoch) != Some(&id) {
@@ -107,27 +131,54 @@ impl Seen {
             if first != id {
                 return Err(format!("{first} and {id} both lead in epoch {epoch}"));
             }
+            let begun = unclean.iter().rfind(|begun| **begun <= epoch).copied();
+            if let Some(begun) = begun.filter(|begun| *begun > last_loss(&self.losses)) {
+                self.lose(id, begun);
+            }
             let Some(replica) = self.replicas.get_mut(&id) else { continue };
             replica.match_with(&self.committed);
             let below = replica.below(leader.marks.high);
+            if epoch < last_loss(&self.losses) {
+                let dead = replica.entries.get(replica.matched..below).unwrap_or_default();
+                let new = dead.iter().filter(|entry| !self.lost.contains(entry));
+                let new: Vec<_> = new.copied().collect();
+                self.lost.extend(new);
+                continue;
+            }
             let known = below.min(self.committed.len());
             if replica.matched < known {
                 return Err(format!(
                     "leader {id} of epoch {epoch} commits other records than were committed"
                 ));
             }
-            self.committed.extend_from_slice(&replica.entries[known..below]);
+            let new = &replica.entries[known..below];
+            self.committed.extend_from_slice(new);
+            self.lost.retain(|lost| !new.contains(lost));
         }
         Ok(())
     }
 
-    /// Below its high watermark every replica holds what is committed.
+    /// `leader` has begun without having been known to have everything, in this epoch: what it lacks is lost.
+    fn lose(&mut self, leader: BrokerId, epoch: LeaderEpoch) {
+        let Some(replica) = self.replicas.get_mut(&leader) else { return };
+        replica.match_with(&self.committed);
+        let kept = replica.matched;
+        self.lost.extend(self.committed.drain(kept..));
+        self.replicas.values_mut().for_each(|replica| replica.matched = replica.matched.min(kept));
+        let floor = self.committed.last().map_or(Offset::ZERO, |last| last.end);
+        self.losses.push(Loss { epoch, floor });
+    }
+
+    /// Below its high watermark every replica holds what is committed; one that has not heard of a loss, as far as that.
     fn check_replicas(&mut self, live: &[Live<'_>]) -> Result<(), String> {
         for replica in live {
             let Some(seen) = self.replicas.get_mut(&replica.id) else { continue };
             seen.match_with(&self.committed);
-            if seen.matched < seen.below(replica.marks.high) {
-                let (id, high) = (replica.id, replica.marks.high);
+            let newest = seen.entries.last().map_or(LeaderEpoch::NONE, |entry| entry.epoch);
+            let unheard = self.losses.iter().filter(|loss| loss.epoch > newest).map(|loss| loss.floor);
+            let high = unheard.chain([replica.marks.high]).min().unwrap_or_default();
+            if seen.matched < seen.below(high) {
+                let id = replica.id;
                 return Err(format!("{id} differs from what is committed below its high watermark {high}"));
             }
         }
@@ -142,7 +193,7 @@ impl Seen {
         controller: &Image,
         truth: &Replicas,
     ) -> Result<(), String> {
-        if !leader.marks.leading {
+        if !leader.marks.leading || leader.marks.epoch < last_loss(&self.losses) {
             return Ok(());
         }
         let Some(mine) = self.replicas.get(&leader.id) else { return Ok(()) };
@@ -216,6 +267,11 @@ impl Replica {
     fn below(&self, offset: Offset) -> usize {
         self.entries.partition_point(|entry| entry.end <= offset)
     }
+}
+
+/// The newest epoch that has begun with a loss.
+fn last_loss(losses: &[Loss]) -> LeaderEpoch {
+    losses.last().map_or(LeaderEpoch::NONE, |loss| loss.epoch)
 }
 
 fn read(partition: &Partition, from: Offset, end: Offset) -> Result<Vec<Entry>, String> {

@@ -1,17 +1,17 @@
 //! Producers that send until everything is acknowledged, and a consumer that reads what is committed as it comes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use vltava_core::error::ErrorCode;
-use vltava_core::id::{LeaderEpoch, Offset, ProducerId, TopicIdPartition};
+use vltava_core::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicIdPartition};
 use vltava_core::record::Batch;
 use vltava_core::replicated::{Isolation, Origin, PlaceError, PlaceTerms, Placed, ReadTerms, ReplicatedLog};
 use vltava_core::testing::Random;
-use vltava_replication::partition::load;
+use vltava_replication::partition::{EpochEnd, load};
 
 use super::network::Place;
 use super::node::Life;
@@ -48,31 +48,48 @@ pub struct Promises {
 }
 
 impl Promises {
-    /// Compares the records that are there with what was promised.
-    pub fn judge(&self, found: &[(Offset, String)]) -> Result<(), String> {
+    /// Compares the records that are there with what was promised, where what was committed at some offsets may be lost.
+    pub fn judge(
+        &self,
+        found: &[(Offset, String)],
+        may_lose: bool,
+        is_lost: impl Fn(Offset) -> bool,
+    ) -> Result<(), String> {
         let there: BTreeMap<Offset, &String> = found.iter().map(|(offset, value)| (*offset, value)).collect();
         let told = self.acknowledged.iter().map(|(offset, value)| ("acknowledged", offset, value));
         for (how, offset, value) in
             told.chain(self.read.iter().map(|(offset, value)| ("read", offset, value)))
         {
-            if there.get(offset) != Some(&value) {
+            if there.get(offset) != Some(&value) && !is_lost(*offset) {
                 return Err(format!("{value} was {how} at {offset}, where {:?} is now", there.get(offset)));
             }
         }
+        let lost = self.lost(is_lost);
         for (name, (values, exactly_once)) in &self.sent {
             let prefix = format!("{name}/");
             let mut theirs: Vec<&String> =
                 found.iter().map(|(_, value)| value).filter(|value| value.starts_with(&prefix)).collect();
-            if !exactly_once {
-                // One that sends again without an id leaves duplicates, but the first ones are in order.
-                let mut seen = std::collections::BTreeSet::new();
+            if !exactly_once || may_lose {
+                // One that sends again without an id, or with a new epoch after a loss, leaves duplicates, but the first
+                // ones are in order.
+                let mut seen = BTreeSet::new();
                 theirs.retain(|value| seen.insert(*value));
             }
-            if theirs != values.iter().collect::<Vec<_>>() {
-                return Err(format!("{name} sent {values:?}, and {theirs:?} is there"));
+            let kept: BTreeSet<&String> = theirs.iter().copied().collect();
+            let expected: Vec<&String> =
+                values.iter().filter(|value| kept.contains(value) || !lost.contains(value)).collect();
+            let is_ordered = *exactly_once || !may_lose;
+            if (is_ordered && theirs != expected) || kept != expected.iter().copied().collect() {
+                return Err(format!("{name} sent {values:?}, lost {lost:?}, and {theirs:?} is there"));
             }
         }
         Ok(())
+    }
+
+    /// The values that were acknowledged at offsets where something is lost.
+    fn lost(&self, is_lost: impl Fn(Offset) -> bool) -> BTreeSet<&String> {
+        let lost = self.acknowledged.iter().filter(|(offset, _)| is_lost(*offset));
+        lost.map(|(_, value)| value).collect()
     }
 }
 
@@ -93,41 +110,42 @@ pub fn start(world: &Arc<World>, random: &mut Random) -> Vec<JoinHandle<()>> {
 
 struct Producer {
     world: Arc<World>,
+    id: ProducerId,
+    /// Its epoch, which rises when what it had sent before is lost, and the sequence that comes next in it.
+    epoch: ProducerEpoch,
+    sequence: i32,
     name: String,
-    batches: Vec<(Batch, Vec<String>)>,
+    batches: Vec<Vec<String>>,
     random: Random,
 }
 
 impl Producer {
     fn new(world: &Arc<World>, id: ProducerId, name: String, mut random: Random) -> Producer {
-        let mut sequence = 0;
-        let batches: Vec<_> = (0..BATCHES)
-            .map(|number| {
-                let values: Vec<String> =
-                    (0..=random.below(3)).map(|record| format!("{name}/{number}/{record}")).collect();
-                let batch = batch(id, sequence, &values);
-                sequence += batch.header.records_count;
-                (batch, values)
-            })
+        let batches: Vec<Vec<String>> = (0..BATCHES)
+            .map(|number| (0..=random.below(3)).map(|record| format!("{name}/{number}/{record}")).collect())
             .collect();
-        let values = batches.iter().flat_map(|(_, values)| values.clone()).collect();
-        world.promises.lock().sent.insert(name.clone(), (values, id != ProducerId::NONE));
-        Producer { world: world.clone(), name, batches, random }
+        world.promises.lock().sent.insert(name.clone(), (batches.concat(), id != ProducerId::NONE));
+        Producer { world: world.clone(), id, epoch: ProducerEpoch(0), sequence: 0, name, batches, random }
     }
 
     async fn run(mut self) {
-        for (number, (batch, values)) in std::mem::take(&mut self.batches).into_iter().enumerate() {
+        for (number, values) in std::mem::take(&mut self.batches).into_iter().enumerate() {
             sleep(Duration::from_micros(self.random.bits() % 250_000)).await;
             loop {
                 if self.world.is_over() {
                     return;
                 }
+                let batch = batch(self.id, self.epoch, self.sequence, &values);
                 match self.send(&batch).await {
                     Some(Ok(base)) => {
                         self.world.note(&self.name, &format!("has {number} acknowledged at {base}"));
+                        self.sequence += batch.header.records_count;
                         let records = (0..).zip(values).map(|(at, value)| (base.plus(at), value));
                         self.world.promises.lock().acknowledged.extend(records);
                         break;
+                    }
+                    Some(Err(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER)) if self.has_lost() => {
+                        self.begin_anew();
                     }
                     Some(Err(code)) if !EXPECTED.contains(&code) => {
                         return self.world.is_broken(format!("{} {number} is refused: {code}", self.name));
@@ -142,6 +160,21 @@ impl Producer {
                 sleep(Duration::from_micros(10_000 + self.random.bits() % 60_000)).await;
             }
         }
+    }
+
+    /// Something that it was told is there is lost.
+    fn has_lost(&self) -> bool {
+        let world = &self.world;
+        let prefix = format!("{}/", self.name);
+        let promises = world.promises.lock();
+        let lost = promises.lost(|offset| world.is_lost(world.orders, offset));
+        lost.iter().any(|value| value.starts_with(&prefix))
+    }
+
+    /// Goes on in an epoch of its own, as a producer does whose sequence is refused.
+    fn begin_anew(&mut self) {
+        (self.epoch, self.sequence) = (ProducerEpoch(self.epoch.0 + 1), 0);
+        self.world.note(&self.name, &format!("goes on in epoch {}", self.epoch));
     }
 
     async fn send(&mut self, batch: &Batch) -> Option<Result<Offset, ErrorCode>> {
@@ -216,46 +249,73 @@ pub async fn commit(
     None
 }
 
-/// Reads from the beginning on, until every producer's last record was seen.
+/// Reads from the beginning on, until every producer's last record was seen, or is known to be lost. As consumers do (KIP-320)
+/// it asks where the epoch of its last record has ended, and goes back to there.
 async fn read_everything(world: Arc<World>, mut random: Random) {
-    let mut next = Offset(0);
+    let mut position = Position { next: Offset(0), epoch: LeaderEpoch::NONE };
     loop {
-        let wanted: usize = {
+        let wanted = {
             let promises = world.promises.lock();
-            let seen: std::collections::BTreeSet<&String> = promises.read.values().collect();
-            promises
-                .sent
-                .values()
-                .filter(|(values, _)| values.iter().any(|value| !seen.contains(value)))
-                .count()
+            let seen: BTreeSet<&String> = promises.read.values().collect();
+            let lost = promises.lost(|offset| world.is_lost(world.orders, offset));
+            let is_settled = |value: &String| seen.contains(value) || lost.contains(value);
+            promises.sent.values().any(|(values, _)| !values.iter().all(is_settled))
         };
-        if wanted == 0 || world.is_over() {
+        if !wanted || world.is_over() {
             return;
         }
         let to = whom(&world, &mut random);
-        let answer = async { Some(consume(&world, to, next)) };
+        let answer = async { Some(consume(&world, to, position)) };
         let read = world.network.call(Place::Client, Place::Node(to), answer).await;
-        if let Ok(Ok(bytes)) = read {
-            match records(&bytes) {
-                Ok(found) => next = take(&world, next, found),
+        match read {
+            Ok(Ok(Consumed::Records(bytes, epoch))) => match records(&bytes) {
+                Ok(found) if found.is_empty() => {}
+                Ok(found) => position = Position { next: take(&world, position.next, found), epoch },
                 Err(error) => return world.is_broken(format!("a consumer reads garbage: {error}")),
+            },
+            Ok(Ok(Consumed::Truncated(end))) if world.options.unclean => {
+                world.note("consumer", &format!("goes back from {} to {}", position.next, end.end));
+                position = Position { next: end.end, epoch: end.epoch };
             }
+            // Who was replaced and has not heard of it may lack what another one has committed.
+            Ok(Ok(Consumed::Truncated(_)) | Err(_)) | Err(_) => {}
         }
         sleep(Duration::from_micros(10_000 + random.bits() % 40_000)).await;
     }
 }
 
-fn consume(world: &World, at: usize, from: Offset) -> Result<Vec<u8>, ErrorCode> {
+/// Where a consumer goes on, and the epoch of its last record.
+#[derive(Clone, Copy)]
+struct Position {
+    next: Offset,
+    epoch: LeaderEpoch,
+}
+
+/// What a consumer is given.
+enum Consumed {
+    /// Batches, and the epoch of the last one.
+    Records(Vec<u8>, LeaderEpoch),
+    /// The log has parted from what it has read.
+    Truncated(EpochEnd),
+}
+
+fn consume(world: &World, at: usize, from: Position) -> Result<Consumed, ErrorCode> {
     let life = world.life(at).ok_or(ErrorCode::NOT_LEADER_OR_FOLLOWER)?;
     let partition = life.partition(world.orders).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
     let (isolation, current_epoch) = (Isolation::Uncommitted, LeaderEpoch::NONE);
+    let end = partition.epoch_end(from.epoch, current_epoch).map_err(|error| error.code())?;
+    if let Some(end) = end.filter(|end| end.end < from.next || end.epoch < from.epoch) {
+        return Ok(Consumed::Truncated(EpochEnd { end: end.end.min(from.next), ..end }));
+    }
     let terms = ReadTerms { isolation, bytes: 2000, whole_first_batch: true, current_epoch };
-    let read = partition.read(from, terms).map_err(|error| error.code())?;
+    let read = partition.read(from.next, terms).map_err(|error| error.code())?;
     world.check();
     let bytes = load(read.data).map_err(|error| error.code())?;
     // The last batch may be cut.
-    let whole = Batch::split(bytes.clone()).map_while(Result::ok).map(|batch| batch.size()).sum();
-    Ok(bytes[..whole].to_vec())
+    let whole: Vec<Batch> = Batch::split(bytes.clone()).map_while(Result::ok).collect();
+    let size = whole.iter().map(Batch::size).sum();
+    let epoch = whole.last().map_or(from.epoch, |batch| batch.header.partition_leader_epoch);
+    Ok(Consumed::Records(bytes[..size].to_vec(), epoch))
 }
 
 fn take(world: &World, next: Offset, found: Vec<(Offset, String)>) -> Offset {

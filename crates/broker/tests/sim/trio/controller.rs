@@ -9,14 +9,15 @@ use vltava_coordinator::cluster::{Answer, Cluster, ClusterOptions, Command, Even
 use vltava_coordinator::transaction::TRANSACTION_VERSION;
 use vltava_core::clock::Moment;
 use vltava_core::id::{
-    BrokerEpoch, BrokerId, DirectoryId, Offset, PartitionIndex, Timestamp, TopicIdPartition, Uuid,
+    BrokerEpoch, BrokerId, DirectoryId, LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicIdPartition,
+    Uuid,
 };
 use vltava_core::image::{Image, Partition};
 use vltava_core::machine::{Context, Place, Reply, StateMachine};
 use vltava_core::testing::Random;
 use vltava_replication::partition::{IsrProposal, IsrVerdict};
 
-use super::{Options, SHARES, TOPICS};
+use super::{Breach, ORDERS, Options, SHARES, TOPICS};
 
 /// A broker that was not heard of for so long is fenced.
 const SESSION: Duration = Duration::from_millis(1000);
@@ -28,13 +29,18 @@ pub struct Controller {
     next: Offset,
     random: Random,
     heard: BTreeMap<BrokerId, Moment>,
+    /// The epochs that began with a leader who may lack what is committed.
+    unclean: BTreeMap<TopicIdPartition, Vec<LeaderEpoch>>,
+    /// An election that should not have been.
+    illegal: Option<String>,
 }
 
 impl Controller {
     /// Three brokers, and the topics with a replica on each.
     pub fn new(random: Random, options: &Options) -> Controller {
         let cluster = Cluster::new(ClusterOptions::new(BrokerId(1), CLUSTER));
-        let mut controller = Controller { cluster, next: Offset(1), random, heard: BTreeMap::new() };
+        let (heard, unclean) = (BTreeMap::new(), BTreeMap::new());
+        let mut controller = Controller { cluster, next: Offset(1), random, heard, unclean, illegal: None };
         let image = Image::default();
         let first = controller.cluster.loaded(&context(&image, Moment::default(), 0)).events;
         controller.write(&first);
@@ -48,7 +54,7 @@ impl Controller {
             assignments: (0..*partitions)
                 .map(|index| (PartitionIndex(index), vec![BrokerId(1), BrokerId(2), BrokerId(3)]))
                 .collect(),
-            configs: vec![("min.insync.replicas".to_owned(), Some(options.min_insync.to_string()))],
+            configs: configs(name, options),
             ..NewTopic::named(name)
         });
         let request = CreateTopics { topics: topics.collect(), validate_only: false };
@@ -86,11 +92,43 @@ impl Controller {
     }
 
     fn write(&mut self, events: &[Event]) {
+        let mut left_out = Vec::new();
         for event in events {
+            let lacking = self.leader_who_may_lack(event);
             self.cluster
                 .apply(event, Place { offset: self.next, timestamp: Timestamp(0), transaction: None });
             self.next = self.next.next();
+            if let Some((id, complete)) = lacking {
+                let topic = self.image().topics.by_id(id.topic).unwrap();
+                let epoch = topic.partition(id.partition).unwrap().leader_epoch;
+                self.unclean.entry(id).or_default().push(epoch);
+                left_out.extend(complete.into_iter().map(|broker| (id, epoch, broker)));
+            }
         }
+        let could_lead = |(_, _, broker): &&(_, _, BrokerId)| self.image().active_broker(*broker).is_some();
+        if let Some((id, epoch, broker)) = left_out.iter().find(could_lead) {
+            self.illegal = Some(format!("{broker} has everything and does not lead {id:?} in epoch {epoch}"));
+        }
+    }
+
+    /// The partition that this event gives a leader who was not known to have everything, and those who were.
+    fn leader_who_may_lack(&self, event: &Event) -> Option<(TopicIdPartition, Vec<BrokerId>)> {
+        let Event::PartitionChanged(change) = event else { return None };
+        let leader = change.leader.filter(|leader| *leader != BrokerId::NONE)?;
+        let partition = self.image().topics.by_id(change.topic)?.partition(change.index)?;
+        let complete = [&partition.isr[..], &partition.eligible, &partition.last_known_eligible].concat();
+        let id = TopicIdPartition { topic: change.topic, partition: change.index };
+        (!complete.contains(&leader)).then_some((id, complete))
+    }
+
+    /// The epochs of a partition that began with a leader who may lack what is committed.
+    pub fn unclean(&self, id: TopicIdPartition) -> &[LeaderEpoch] {
+        self.unclean.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// An election that should not have been.
+    pub fn illegal(&self) -> Option<String> {
+        self.illegal.clone()
     }
 
     /// A process has started.
@@ -172,6 +210,17 @@ impl Controller {
             })
             .collect()
     }
+}
+
+/// Records may get lost where that is allowed, and nowhere else.
+fn configs(topic: &str, options: &Options) -> Vec<(String, Option<String>)> {
+    let allowed = options.unclean || options.breach == Some(Breach::UncleanElections);
+    let unclean = allowed && topic == ORDERS;
+    let config = |key: &str, value: String| (key.to_owned(), Some(value));
+    vec![
+        config("min.insync.replicas", options.min_insync.to_string()),
+        config("unclean.leader.election.enable", unclean.to_string()),
+    ]
 }
 
 fn context(image: &Image, now: Moment, entropy: u128) -> Context<'_> {

@@ -3,8 +3,8 @@
 //!
 //! The nodes are made of the real parts: partitions on the segment store on seeded disks, the fetchers, the keeper of the
 //! in-sync replicas, the runtime with the coordinators of groups and of transactions, and the controller's state machine.
-//! Between them lies the seam `Peers`. Producers write, a consumer reads, members of a classic group and of one of the consumer
-//! protocol join and commit, tills write transactions, while nodes are killed, lose their power and are cut off: at any time,
+//! Between them lies the seam `Peers`. Producers write, a consumer reads, members of a classic group, of one of the consumer
+//! protocol and of one that changes between the two join and commit, tills write transactions, while nodes are killed, lose their power and are cut off: at any time,
 //! and just when a coordinator is asked or markers are being written. After every step [`checker`] asks for the invariants
 //! that `replication::partition` writes down; in the end, once everything is healed, everybody has to get done, no question
 //! may stay without an answer, the replicas are compared byte by byte, and the coordinators with what their logs say, also
@@ -114,6 +114,8 @@ pub struct Options {
     pub min_insync: usize,
     /// The level of `transaction.version`.
     pub transaction_version: i16,
+    /// `unclean.leader.election.enable` of the topic of records: what is committed there may get lost, and is then known to be.
+    pub unclean: bool,
     /// A rule that everybody breaks.
     pub breach: Option<Breach>,
 }
@@ -131,6 +133,8 @@ pub enum Breach {
     NoVerification,
     /// A reader of committed records is not told what was aborted.
     ReadsAborted,
+    /// Whoever lives is elected, though nothing may get lost.
+    UncleanElections,
 }
 
 /// What a simulation came to.
@@ -149,6 +153,10 @@ pub struct Outcome {
     pub fenced: usize,
     /// How often a member of the consumer protocol was given partitions, and was fenced.
     pub shares: (usize, usize),
+    /// How often somebody has led who may have lacked something, and how many committed batches are lost.
+    pub losses: (usize, usize),
+    /// How often members of the rarer protocol were given something in a group of both.
+    pub migrations: usize,
     /// Bytes that compaction has removed in the end.
     pub compacted: usize,
     /// Leader epochs of all partitions.
@@ -229,11 +237,13 @@ pub fn simulate(seed: u64, breach: Option<Breach>) -> Outcome {
     runtime.block_on(async {
         let mut random = Random::new(seed);
         let transaction_version = i16::try_from([2, 2, 1, 0][random.below(4)]).unwrap();
-        let options = Options { min_insync: 1 + random.below(2), transaction_version, breach };
+        let (min_insync, unclean) = (1 + random.below(2), random.once_in(4) && breach.is_none());
+        let options = Options { min_insync, transaction_version, unclean, breach };
         let world = World::new(options, &mut random);
         let (faults, compacted) = world.clone().run(&mut random).await;
         let partitions = world.controller.lock().partitions();
         let committed = |id| world.checker.lock().committed(id);
+        let losses = world.checker.lock().losses(world.orders);
         let (shares, ledger) = (world.beliefs.lock(), world.ledger.lock());
         let outcome = Outcome {
             trace: world.trace.text(),
@@ -243,7 +253,15 @@ pub fn simulate(seed: u64, breach: Option<Breach>) -> Outcome {
             transactions: ledger.counts(),
             fenced: ledger.fenced,
             shares: (shares.given, shares.fenced),
+            migrations: shares
+                .given_by
+                .values()
+                .copied()
+                .min()
+                .filter(|_| shares.given_by.len() > 1)
+                .unwrap_or(0),
             compacted,
+            losses,
             truncations: world.checker.lock().truncations,
             refusals: world.promises.lock().refusals,
             generations: world.memberships.lock().generations(),
@@ -485,15 +503,29 @@ impl World {
             return;
         }
         let truth = self.truth();
+        let illegal = self.controller.lock().illegal();
+        if let Some(illegal) = illegal {
+            return self.is_broken(illegal);
+        }
         let lives: Vec<_> = self.lives.lock().iter().flatten().cloned().collect();
         let lives: Vec<&Life> = lives.iter().map(|life| &**life).collect();
         for (id, replicas) in &truth.partitions {
-            let checked = self.checker.lock().check(*id, &truth.image, replicas, &lives);
+            let unclean = self.controller.lock().unclean(*id).to_vec();
+            if !(unclean.is_empty() || self.options.unclean && *id == self.orders) {
+                self.is_broken(format!("{} is led by who may lack something", self.name(*id)));
+                return;
+            }
+            let checked = self.checker.lock().check(*id, &truth.image, replicas, &unclean, &lives);
             if let Err(broken) = checked {
                 self.is_broken(format!("{}: {broken}", self.name(*id)));
                 return;
             }
         }
+    }
+
+    /// Whether what was committed at an offset is lost, which is allowed to happen.
+    pub fn is_lost(&self, id: TopicIdPartition, offset: Offset) -> bool {
+        self.checker.lock().is_lost(id, offset)
     }
 
     /// Whether everything below `end` is committed.
@@ -538,7 +570,8 @@ impl World {
                 return Err(format!("the replicas of {} differ", self.name(id)));
             }
             if id == self.orders {
-                self.promises.lock().judge(&records(&bytes[0])?)?;
+                let is_lost = |offset| self.is_lost(id, offset);
+                self.promises.lock().judge(&records(&bytes[0])?, self.options.unclean, is_lost)?;
             }
             if self.payments.contains(&id) {
                 let found = tills::committed(&bytes[0]);

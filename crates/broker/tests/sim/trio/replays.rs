@@ -34,7 +34,7 @@ pub async fn judge(world: &Arc<World>) -> Result<usize, String> {
         let committed = committed_of(world, new_groups, tills::group(till))?;
         world.ledger.lock().check_offset(till, committed.get(&PartitionIndex(0)).copied())?;
     }
-    for group in [members::GROUP, consumers::GROUP] {
+    for group in [members::GROUP, consumers::SHARERS, consumers::MOVERS] {
         let fetch =
             FetchOffsets { group: group.into(), member_epoch: Generation(-1), ..FetchOffsets::default() };
         compare(world, world.groups, GroupCommand::FetchOffsets(fetch), new_groups).await?;
@@ -46,8 +46,8 @@ pub async fn judge(world: &Arc<World>) -> Result<usize, String> {
             }
         }
     }
-    compare(world, world.groups, GroupCommand::DescribeConsumerGroup(consumers::GROUP.into()), new_groups)
-        .await?;
+    let describe = GroupCommand::DescribeConsumerGroup(consumers::SHARERS.into());
+    compare(world, world.groups, describe, new_groups).await?;
     let removed = compact_and_compare(world, world.transactions, new_transactions)?;
     Ok(removed + compact_and_compare(world, world.groups, new_groups)?)
 }
