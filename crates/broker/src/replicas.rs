@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 use vltava_connect::schema::registry::SCHEMAS_TOPIC;
+use vltava_coordinator::cluster::Command;
 use vltava_coordinator::group::GroupCommand;
 use vltava_coordinator::group::command::DeletedTopic;
 use vltava_core::config::{BrokerConfig, BrokerLayers, ConfigValue, Properties, TopicConfig};
@@ -51,8 +52,9 @@ fn apply(node: &Arc<Node>, image: Arc<Image>) {
     let delta = ImageDelta::between(&before.image, &image);
     node.metrics.cluster.changed(&delta, node.id);
     let layers = node.layers(&image);
-    if delta.configs.iter().any(|resource| resource.kind == ConfigKind::Broker) {
-        adapt(node, &layers);
+    let reset = delta.configs.iter().any(|resource| resource.kind == ConfigKind::Broker);
+    if reset || delta.brokers.contains(&node.id) {
+        adapt(node, &layers, &image);
     }
     let changed: HashSet<TopicId> = delta.partitions.iter().map(|partition| partition.topic.id).collect();
     for topic in image.topics.iter().filter(|topic| !changed.contains(&topic.id)) {
@@ -70,11 +72,34 @@ fn apply(node: &Arc<Node>, image: Arc<Image>) {
 }
 
 /// Applies what can be changed on a running broker and is no default of topics.
-fn adapt(node: &Node, layers: &BrokerLayers) {
+fn adapt(node: &Arc<Node>, layers: &BrokerLayers, image: &Image) {
     match BrokerConfig::resolve(layers.clone()) {
-        Ok(config) => node.connections.limit(ConnectionLimits::from(&config.network)),
+        Ok(config) => {
+            node.connections.limit(ConnectionLimits::from(&config.network));
+            cordon(node, cordoned(node, &config), image);
+        }
         Err(problem) => error!(%problem, "the dynamic settings cannot be used; the old ones stay"),
     }
+}
+
+/// The log directories that take no new replicas, as the settings have it.
+fn cordoned(node: &Node, config: &BrokerConfig) -> Vec<DirectoryId> {
+    let directories = node.stores.main().directories().into_iter();
+    let cordoned = directories.filter(|known| config.is_cordoned(&known.path.display().to_string()));
+    cordoned.map(|known| known.id).collect()
+}
+
+/// Keeps new replicas out of directories, and tells the controller where it does not know.
+fn cordon(node: &Arc<Node>, cordoned: Vec<DirectoryId>, image: &Image) {
+    let Some(own) = image.brokers.get(&node.id).filter(|own| own.cordoned != cordoned) else { return };
+    node.stores.main().cordon(cordoned.clone());
+    let (node, epoch) = (node.clone(), own.epoch);
+    tokio::runtime::Handle::current().spawn(async move {
+        let command = Command::CordonDirectories { broker: node.id, epoch, cordoned };
+        if let Err(code) = node.ask_controller(command).await {
+            warn!(%code, "the controller does not know that cordoned.log.dirs has changed; restart this broker");
+        }
+    });
 }
 
 /// Whether a change of settings concerns a topic.

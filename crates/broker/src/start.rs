@@ -447,6 +447,7 @@ async fn register(node: &Node, listening: &[Listening]) -> Result<(), StartError
         rack: node.config.identity.rack.clone(),
         features: supported_features(),
         directories: node.stores.main().directories().iter().map(|directory| directory.id).collect(),
+        // The settings say which, dynamic ones included, once the image has them.
         cordoned: Vec::new(),
         previous_epoch: node.stores.previous_broker_epoch(),
     };

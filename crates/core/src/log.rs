@@ -332,6 +332,12 @@ pub trait LogStore: Send + Sync + fmt::Debug {
     /// [`LogError::Io`].
     fn remove(&self, id: &LogId) -> Result<(), LogError>;
 
+    /// Keeps new logs out of these directories, and of no others, where the directory is not named ([`LogStore::open`]).
+    /// Stores of one directory need not care.
+    fn cordon(&self, directories: Vec<DirectoryId>) {
+        drop(directories);
+    }
+
     /// The directories with their health, in the order of `log.dirs`.
     fn directories(&self) -> Vec<Directory>;
 

@@ -29,13 +29,17 @@ pub(crate) async fn handle(call: Call<DescribeLogDirsRequest>) -> DescribeLogDir
 fn answer(call: &Call<DescribeLogDirsRequest>) -> DescribeLogDirsResponse {
     let asked = asked(&call.request);
     let lags = lags(call);
+    let image = call.node.view.load().image.clone();
+    let cordoned = image.brokers.get(&call.node.id).map_or(&[][..], |broker| &broker.cordoned);
     let results = call.node.stores.all().flat_map(|store| {
         let logs = logs_by_directory(&**store, asked.as_ref());
         let lags = &lags;
         // A backend that no topic uses is not worth a line.
         let shown = Arc::ptr_eq(store, call.node.stores.main()) || !logs.is_empty();
         let directories = if shown { store.directories() } else { Vec::new() };
-        directories.into_iter().map(move |directory| describe(&directory, &logs, lags))
+        directories
+            .into_iter()
+            .map(move |directory| describe(&directory, &logs, lags, cordoned.contains(&directory.id)))
     });
     DescribeLogDirsResponse { throttle_time_ms: 0, error_code: 0, results: results.collect() }
 }
@@ -84,6 +88,7 @@ fn describe(
     directory: &Directory,
     logs: &HashMap<DirectoryId, Vec<StoredLog>>,
     lags: &HashMap<TopicPartition, i64>,
+    is_cordoned: bool,
 ) -> DescribeLogDirsResult {
     let log_dir = WireStr::from(directory.path.display().to_string());
     if directory.failure.is_some() {
@@ -116,6 +121,6 @@ fn describe(
             .collect(),
         total_bytes: bytes(directory.total_bytes),
         usable_bytes: bytes(directory.usable_bytes),
-        is_cordoned: false,
+        is_cordoned,
     }
 }

@@ -11,9 +11,10 @@ use vltava_core::error::ErrorCode;
 use vltava_core::id::BrokerId;
 use vltava_protocol::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use vltava_protocol::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use vltava_protocol::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use vltava_protocol::messages::{
     CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeLogDirsRequest,
-    InitProducerIdRequest,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest,
 };
 use vltava_protocol::produce_response::PartitionProduceResponse;
 use vltava_storage::files::{DiskFault, SeededDisk};
@@ -241,5 +242,44 @@ async fn what_is_not_in_memory_is_fetched_as_well() {
     let (broker, mut client) = restart(&disk, broker, &[FIRST]).await;
     disk.fail(DiskFault::Cold, Path::new(FIRST));
     assert_eq!(client.fetch("t", 299, 0).await.values, values[299..]);
+    broker.shutdown().await;
+}
+
+/// Sets `cordoned.log.dirs`, and waits until it is seen.
+async fn cordon(client: &mut Client, value: &str, directories: &[&str]) {
+    let config = AlterableConfig {
+        name: "cordoned.log.dirs".into(),
+        config_operation: 0,
+        value: Some(value.to_owned().into()),
+    };
+    let broker = AlterConfigsResource { resource_type: 4, resource_name: "1".into(), configs: vec![config] };
+    let request = IncrementalAlterConfigsRequest { resources: vec![broker], validate_only: false };
+    let answer = client.ask(&request, 1).await;
+    assert_eq!(answer.responses[0].error_code, 0, "{answer:?}");
+    loop {
+        let response = client.ask(&DescribeLogDirsRequest { topics: None }, 5).await;
+        let cordoned = response.results.iter().filter(|result| result.is_cordoned);
+        if cordoned.map(|result| &*result.log_dir).eq(directories.iter().copied()) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_replicas_stay_out_of_cordoned_directories() {
+    let disk = SeededDisk::new(5);
+    let (broker, mut client) = start(&disk, &[FIRST, SECOND]).await;
+    for (open, cordoned) in [(FIRST, SECOND), (SECOND, FIRST)] {
+        cordon(&mut client, cordoned, &[cordoned]).await;
+        let topics = ["a", "b", "c"].map(|name| format!("{name}{}", open.replace('/', ".")));
+        for topic in &topics {
+            assert_eq!(client.create_topic(topic, 1).await, ErrorCode::NONE);
+        }
+        let found = log_directories(&mut client).await;
+        assert!(topics.iter().all(|topic| found[open].1.contains(topic)), "{found:?}");
+    }
+    cordon(&mut client, "*", &[FIRST, SECOND]).await;
+    assert_eq!(client.create_topic("nowhere", 1).await, ErrorCode::INVALID_REPLICATION_FACTOR);
     broker.shutdown().await;
 }

@@ -236,6 +236,24 @@ impl Cluster {
         (events, Ok(()))
     }
 
+    /// Decides which directories of a broker take no new replicas. Before 4.3-IV0 no record can say so.
+    pub(super) fn cordon_directories(
+        &self,
+        broker: BrokerId,
+        epoch: BrokerEpoch,
+        cordoned: Vec<DirectoryId>,
+    ) -> (Vec<Event>, Result<(), BrokerError>) {
+        if let Err(error) = self.check_broker_epoch(broker, epoch) {
+            return (Vec::new(), Err(error));
+        }
+        let known = self.image.brokers.get(&broker).is_some_and(|broker| broker.cordoned == cordoned);
+        if known || MetadataVersion::of(&self.image) < MetadataVersion::CORDONED_DIRECTORIES {
+            return (Vec::new(), Ok(()));
+        }
+        let change = BrokerChange { cordoned: Some(cordoned), ..BrokerChange::of(broker, epoch) };
+        (vec![Event::BrokerChanged(change)], Ok(()))
+    }
+
     /// Decides to forget a broker.
     pub(super) fn unregister_broker(&self, broker: BrokerId) -> (Vec<Event>, Result<(), BrokerError>) {
         let Some(registered) = self.image.brokers.get(&broker) else {

@@ -32,6 +32,15 @@ pub enum Command {
         /// What it is to be.
         state: BrokerState,
     },
+    /// A broker takes new replicas in other directories than before (KIP-1066).
+    CordonDirectories {
+        /// Which.
+        broker: BrokerId,
+        /// The epoch of its registration.
+        epoch: BrokerEpoch,
+        /// Those that take none.
+        cordoned: Vec<DirectoryId>,
+    },
     /// A broker is to be forgotten.
     UnregisterBroker(BrokerId),
     /// A controller makes itself known.
@@ -86,6 +95,8 @@ pub enum Answer {
     RegisterBroker(Result<BrokerEpoch, BrokerError>),
     /// Whether it is now.
     MoveBroker(Result<(), BrokerError>),
+    /// Whether it does now.
+    CordonDirectories(Result<(), BrokerError>),
     /// Whether it was forgotten.
     UnregisterBroker(Result<(), BrokerError>),
     /// Whether it is known now.

@@ -167,6 +167,9 @@ impl Cluster {
             Command::MoveBroker { broker, epoch, state } => {
                 as_answer(self.move_broker(broker, epoch, state), Answer::MoveBroker)
             }
+            Command::CordonDirectories { broker, epoch, cordoned } => {
+                as_answer(self.cordon_directories(broker, epoch, cordoned), Answer::CordonDirectories)
+            }
             Command::UnregisterBroker(broker) => {
                 as_answer(self.unregister_broker(broker), Answer::UnregisterBroker)
             }

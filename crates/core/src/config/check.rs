@@ -186,4 +186,4 @@ fn check_cordoned(config: &BrokerConfig) -> Result<(), ConfigError> {
 }
 
 /// Stands for every log directory.
-const ALL_DIRECTORIES: &str = "*";
+pub(super) const ALL_DIRECTORIES: &str = "*";

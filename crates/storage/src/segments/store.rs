@@ -34,6 +34,7 @@ pub struct SegmentStore {
     recovery_bytes_max: u64,
     broker_epoch: Mutex<BrokerEpoch>,
     closed: RwLock<bool>,
+    cordoned: Mutex<Vec<DirectoryId>>,
 }
 
 /// A configured directory: one that works, or did when it was opened, or one that never did.
@@ -107,6 +108,7 @@ impl SegmentStore {
             recovery_bytes_max: options.recovery_bytes_max,
             broker_epoch: Mutex::new(BrokerEpoch(-1)),
             closed: RwLock::new(false),
+            cordoned: Mutex::default(),
         };
         for place in &store.directories {
             if let Place::Failed { path, failure } = place {
@@ -276,7 +278,11 @@ impl SegmentStore {
         let count = |directory: &Arc<LogDirectory>| {
             logs.values().filter(|known| Arc::ptr_eq(&known.directory, directory)).count()
         };
-        let online: Vec<_> = self.loaded().filter(|directory| !directory.is_offline()).collect();
+        let cordoned = self.cordoned.lock();
+        let online = self.loaded().filter(|directory| !directory.is_offline());
+        let (closed, open): (Vec<_>, Vec<_>) = online.partition(|directory| cordoned.contains(&directory.id));
+        // Where all are cordoned, nothing new is placed on this broker, except what its own work needs.
+        let online = if open.is_empty() { closed } else { open };
         match online.as_slice() {
             [only] => Ok(only),
             several => several
@@ -441,6 +447,10 @@ impl LogStore for SegmentStore {
         known.directory.discard(renamed, true, self.shared.clock.wall().plus(delay_ms));
         logs.remove(&id.partition);
         Ok(())
+    }
+
+    fn cordon(&self, directories: Vec<DirectoryId>) {
+        *self.cordoned.lock() = directories;
     }
 
     fn directories(&self) -> Vec<Directory> {

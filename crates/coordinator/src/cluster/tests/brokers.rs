@@ -131,6 +131,21 @@ fn cordoned_brokers_get_no_replicas() {
     pair.ask(Command::CreateTopics(CreateTopics { topics, validate_only: false }));
     let topic = pair.leader.image().topics.by_name("t").unwrap();
     assert!(topic.partitions.iter().all(|partition| partition.replicas == [BrokerId(1)]));
+
+    let epoch = pair.leader.image().brokers[&BrokerId(2)].epoch;
+    let cordon = |cordoned| Command::CordonDirectories { broker: BrokerId(2), epoch, cordoned };
+    assert_eq!(pair.ask(cordon(Vec::new())), Answer::CordonDirectories(Ok(())));
+    assert_eq!(pair.decide(cordon(Vec::new())).0, [], "it is known");
+    let topics = vec![NewTopic { partitions: 6, ..NewTopic::named("u") }];
+    pair.ask(Command::CreateTopics(CreateTopics { topics, validate_only: false }));
+    let topic = pair.leader.image().topics.by_name("u").unwrap();
+    assert!(topic.partitions.iter().any(|partition| partition.replicas == [BrokerId(2)]));
+    let stale = Command::CordonDirectories {
+        broker: BrokerId(2),
+        epoch: BrokerEpoch(epoch.0 + 1),
+        cordoned: Vec::new(),
+    };
+    assert!(matches!(pair.ask(stale), Answer::CordonDirectories(Err(BrokerError::StaleEpoch { .. }))));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::{
     TopicDefaults, TransactionSettings,
 };
 use crate::config::broker::broker_keys;
-use crate::config::check::check_node;
+use crate::config::check::{ALL_DIRECTORIES, check_node};
 use crate::config::error::ConfigError;
 use crate::config::layers::BrokerLayers;
 use crate::config::listener::{
@@ -17,6 +17,13 @@ use crate::config::values::ConfigValues;
 use crate::id::BrokerId;
 
 impl BrokerConfig {
+    /// Whether a log directory takes no new replicas (`cordoned.log.dirs`).
+    #[must_use]
+    pub fn is_cordoned(&self, directory: &str) -> bool {
+        let cordoned = self.values.list("cordoned.log.dirs").unwrap_or_default();
+        cordoned.iter().any(|listed| listed == ALL_DIRECTORIES || listed == directory)
+    }
+
     /// Reads and checks the settings of a node.
     ///
     /// # Errors
