@@ -6,14 +6,16 @@ mod json;
 mod plain;
 mod registry;
 
+#[cfg(feature = "object-store")]
+pub(crate) use self::registry::AvroSchema;
 #[cfg(feature = "http")]
 pub use self::registry::registries;
 pub use self::registry::{Registries, registry_plugins};
 
 use self::each::{Each, Format};
 use self::json::JsonFormat;
-#[cfg(feature = "object-store")]
-pub(crate) use self::json::json_line;
+#[cfg(any(feature = "http", feature = "object-store"))]
+pub(crate) use self::json::{json_line, of_json};
 use self::plain::{Boolean, ByteArray, Encoding, Number, Text};
 use crate::convert::{Converter, HeaderConverter};
 use crate::error::ConnectError;

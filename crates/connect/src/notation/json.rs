@@ -72,6 +72,19 @@ impl Json {
         }
     }
 
+    /// The part that a JSON pointer leads to (RFC 6901); the empty one is the whole.
+    #[must_use]
+    pub fn pointer(&self, pointer: &str) -> Option<&Self> {
+        let mut steps = pointer.split('/');
+        if !steps.next()?.is_empty() {
+            return None;
+        }
+        steps.try_fold(self, |json, step| match json {
+            Self::Array(list) => list.get(step.parse::<usize>().ok()?),
+            _ => json.get(&step.replace("~1", "/").replace("~0", "~")),
+        })
+    }
+
     /// The text, if it is one.
     #[must_use]
     pub fn text(&self) -> Option<&ByteString> {
@@ -93,6 +106,12 @@ impl Json {
 }
 
 impl Number {
+    /// As it is written.
+    #[must_use]
+    pub fn digits(&self) -> &ByteString {
+        &self.0
+    }
+
     /// Whether it is written without a fraction and without an exponent.
     #[must_use]
     pub fn is_integral(&self) -> bool {

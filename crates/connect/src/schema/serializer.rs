@@ -561,6 +561,8 @@ pub struct Deserialized {
     pub schema: Arc<dyn Schema>,
     /// What the record calls that schema.
     pub id: SchemaId,
+    /// What was read: what names the type within the schema, when the format has that, and the payload.
+    pub bytes: Bytes,
 }
 
 /// Reads records with schemas.
@@ -603,10 +605,10 @@ impl Deserializer {
             None => self.fetch(id, subject).await?,
         };
         let value = match &self.reader {
-            Reader::Writer => schema.decode(&*schema, bytes)?,
-            Reader::Schema(reader) => reader.decode(&*schema, bytes)?,
+            Reader::Writer => schema.decode(&*schema, bytes.clone())?,
+            Reader::Schema(reader) => reader.decode(&*schema, bytes.clone())?,
         };
-        Ok(Deserialized { value, schema, id })
+        Ok(Deserialized { value, schema, id, bytes })
     }
 
     async fn fetch(&self, id: SchemaId, subject: Option<&str>) -> Result<Arc<dyn Schema>, SerdeError> {

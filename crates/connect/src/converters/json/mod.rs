@@ -38,12 +38,18 @@ pub(super) struct Style {
 }
 
 /// Data as JSON without its schema, decimals as numbers.
-#[cfg(feature = "object-store")]
+#[cfg(any(feature = "http", feature = "object-store"))]
 pub(crate) fn json_line(datum: &Datum) -> Result<String, ConnectError> {
     let mut text = String::new();
     let style = Style { numeric_decimals: true, replace_null_with_default: true };
     write::value(&mut text, datum.schema.as_deref(), &datum.value, &style)?;
     Ok(text)
+}
+
+/// JSON as data without a schema.
+#[cfg(any(feature = "http", feature = "object-store"))]
+pub(crate) fn of_json(json: &Json) -> Value {
+    read::schemaless(json)
 }
 
 /// The settings.

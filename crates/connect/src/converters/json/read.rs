@@ -55,7 +55,8 @@ pub(super) fn value(
     }
 }
 
-fn schemaless(json: &Json) -> Value {
+/// Data without a schema.
+pub(super) fn schemaless(json: &Json) -> Value {
     match json {
         Json::Null => Value::Null,
         Json::Boolean(value) => Value::Boolean(*value),

@@ -1,10 +1,15 @@
 //! Converters with a schema registry: schemas of the data model become schemas of a format and back.
 //!
-//! Mappings are those of the common converters: what a format has no word for is kept in properties whose names begin with
-//! `connect.`, so that data comes back as it went.
+//! [`RegistryConverter`] owns what all formats share: which schema is registered or looked up, what is remembered, whose
+//! fault an error is. A [`Mapping`] says how schemas and data are those of a format, as the common converters do it, so that
+//! what they wrote is read and they read what is written here.
 
-mod from_avro;
-mod to_avro;
+mod avro;
+mod json;
+mod protobuf;
+
+#[cfg(feature = "object-store")]
+pub(crate) use self::avro::AvroSchema;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,7 +22,6 @@ use crate::convert::{CONVERTER_TYPE, Converter, Decoding, Encoding};
 use crate::error::ConnectError;
 use crate::plugins::{Factory, Implementation, Plugin};
 use crate::record::{ConnectSchema, Datum, Type};
-use crate::schema::avro::AvroFormat;
 #[cfg(feature = "http")]
 use crate::schema::remote::{HttpSettings, RemoteRegistry};
 use crate::schema::serializer::{
@@ -25,6 +29,7 @@ use crate::schema::serializer::{
     SerializerSettings,
 };
 use crate::schema::wire::{Part, SchemaId};
+use crate::schema::{Schema, SchemaFormat};
 use crate::settings::{Config, Importance, Kind, Setting, Settings, Values};
 use crate::value::Value;
 
@@ -57,108 +62,166 @@ pub fn registries(
 /// The converters that need a registry.
 #[must_use]
 pub fn registry_plugins(registries: &Registries) -> Vec<Plugin> {
+    vec![
+        row(registries, "io.confluent.connect.avro.AvroConverter", [], |_| Ok(avro::Avro)),
+        row(registries, "io.confluent.connect.json.JsonSchemaConverter", json::settings(), json::Json::new),
+        row(
+            registries,
+            "io.confluent.connect.protobuf.ProtobufConverter",
+            protobuf::settings(),
+            protobuf::Protobuf::new,
+        ),
+    ]
+}
+
+fn row<M: Mapping>(
+    registries: &Registries,
+    class: &'static str,
+    own: impl IntoIterator<Item = Setting>,
+    mapping: fn(&Values) -> Result<M, ConnectError>,
+) -> Plugin {
     let registries = Arc::clone(registries);
+    let settings: Settings = settings().iter().cloned().chain(own).collect();
     let make = move |values: &Values| -> Result<Box<dyn Converter>, ConnectError> {
         let registry = registries(values.raw())?;
-        Ok(Box::new(AvroConverter::new(registry, values.raw())?))
+        Ok(Box::new(RegistryConverter::new(registry, mapping(values)?, values.raw())?))
     };
-    let factory = Factory::<dyn Converter>::new(settings(), make);
-    vec![Plugin {
-        class: "io.confluent.connect.avro.AvroConverter",
-        version: env!("CARGO_PKG_VERSION"),
-        implementation: Implementation::Converter(factory),
-    }]
+    let implementation = Implementation::Converter(Factory::<dyn Converter>::new(settings, make));
+    Plugin { class, version: env!("CARGO_PKG_VERSION"), implementation }
+}
+
+/// A flag that is off unless it is set.
+fn flag(name: &str, doc: &str) -> Setting {
+    Setting::new(name, Kind::Boolean, "false", doc).importance(Importance::Low)
 }
 
 fn settings() -> Settings {
     let url = "The addresses of the registry. Without one, it is the registry of the same process, if there is one.";
     let strategy =
         "How subjects are named: TopicNameStrategy, RecordNameStrategy or TopicRecordNameStrategy.";
-    let flag = |name: &str, default: &str, doc: &str| Setting::new(name, Kind::Boolean, default, doc);
+    let on = |name: &str, doc: &str| Setting::new(name, Kind::Boolean, "true", doc);
     Settings::from([
         Setting::optional("schema.registry.url", Kind::List, url).importance(Importance::High),
-        flag("auto.register.schemas", "true", "Whether schemas are registered when they are first used."),
-        flag(
-            "use.latest.version",
-            "false",
-            "Whether the latest version of the subject is used, not the given one.",
-        ),
+        on("auto.register.schemas", "Whether schemas are registered when they are first used."),
+        flag("use.latest.version", "Whether the latest version of the subject is used, not the given one."),
         Setting::new(
             "use.schema.id",
             Kind::Int,
             "-1",
             "The id of the schema to use; -1 is the given schema.",
         ),
-        flag(
-            "latest.compatibility.strict",
-            "true",
-            "Whether the latest version must read what the given one writes.",
-        ),
-        flag(
-            "id.compatibility.strict",
-            "true",
-            "Whether the schema of an id must read what the given one writes.",
-        ),
-        flag("normalize.schemas", "false", "Whether texts that differ without a meaning are one schema."),
+        on("latest.compatibility.strict", "Whether the latest version must read what the given one writes."),
+        on("id.compatibility.strict", "Whether the schema of an id must read what the given one writes."),
+        flag("normalize.schemas", "Whether texts that differ without a meaning are one schema."),
         Setting::new("key.subject.name.strategy", Kind::Class, "TopicNameStrategy", strategy),
         Setting::new("value.subject.name.strategy", Kind::Class, "TopicNameStrategy", strategy),
     ])
 }
 
-/// Data as Avro.
-struct AvroConverter {
-    part: Part,
-    formats: Formats,
-    serializer: Serializer,
-    deserializer: Deserializer,
-    written: Mutex<Vec<(Arc<ConnectSchema>, Arc<Written>)>>,
-    read: Mutex<HashMap<SchemaId, Arc<from_avro::Found>>>,
+/// How schemas and data of the data model are those of a format.
+trait Mapping: std::fmt::Debug + Send + Sync + 'static {
+    /// The format.
+    fn format(&self) -> Arc<dyn SchemaFormat>;
+
+    /// What is said when data of a topic cannot be written.
+    fn encoding_failed(&self, topic: &str) -> String;
+
+    /// What is said when bytes of a topic cannot be read.
+    fn decoding_failed(&self, topic: &str) -> String;
+
+    /// What a schema becomes.
+    fn written(&self, schema: &ConnectSchema) -> Result<Written, ConnectError>;
+
+    /// Data of a schema, as the format has it.
+    fn write(&self, schema: &ConnectSchema, value: &Value) -> Result<Value, ConnectError>;
+
+    /// The part of the bytes that says which type of a schema they are; nothing in formats with one type.
+    fn selector(&self, bytes: &Bytes) -> Bytes;
+
+    /// What a schema of the format, or the type of it that the selector means, becomes.
+    fn found(&self, schema: &dyn Schema, selector: &Bytes) -> Result<Found, ConnectError>;
+
+    /// Data of the format, as a schema has it.
+    fn read(&self, schema: &ConnectSchema, value: Value) -> Result<Value, ConnectError>;
 }
 
-impl std::fmt::Debug for AvroConverter {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("AvroConverter").field("part", &self.part).finish_non_exhaustive()
-    }
-}
-
-/// What a schema became.
+/// What a schema became in a format.
 struct Written {
-    schema: Arc<RecordSchema>,
+    text: String,
+    /// The type that is meant, when the text has several.
+    type_name: Option<String>,
     /// Data needs no change.
     is_plain: bool,
 }
 
-impl AvroConverter {
-    fn new(registry: Arc<dyn RegistryClient>, config: &Config) -> Result<Self, ConnectError> {
+/// What a schema of a format became.
+struct Found {
+    schema: Arc<ConnectSchema>,
+    /// Data needs no change.
+    is_plain: bool,
+}
+
+/// How deep schemas of a format nest.
+const NESTING_MAX: usize = 100;
+
+/// Data in a format, with schemas from a registry.
+struct RegistryConverter<M> {
+    mapping: M,
+    part: Part,
+    formats: Formats,
+    serializer: Serializer,
+    deserializer: Deserializer,
+    outgoing: Mutex<Vec<(Arc<ConnectSchema>, Arc<Outgoing>)>>,
+    incoming: Mutex<HashMap<(SchemaId, Bytes), Arc<Found>>>,
+}
+
+impl<M: Mapping> std::fmt::Debug for RegistryConverter<M> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("RegistryConverter");
+        shown.field("mapping", &self.mapping).field("part", &self.part).finish_non_exhaustive()
+    }
+}
+
+/// What records of a schema are written with.
+struct Outgoing {
+    schema: Arc<RecordSchema>,
+    type_name: Option<String>,
+    is_plain: bool,
+}
+
+impl<M: Mapping> RegistryConverter<M> {
+    fn new(registry: Arc<dyn RegistryClient>, mapping: M, config: &Config) -> Result<Self, ConnectError> {
         let is_key = config.get(CONVERTER_TYPE).is_some_and(|of| of == "key");
         let part = if is_key { Part::Key } else { Part::Value };
         let given = config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         let settings = SerializerSettings::of_client(part, &given);
         let settings = settings.map_err(|error| ConnectError::config(error.to_string()))?;
-        let formats = Formats::new([Arc::new(AvroFormat) as Arc<dyn crate::schema::SchemaFormat>]);
+        let formats = Formats::new([mapping.format()]);
         Ok(Self {
+            mapping,
             part,
             serializer: Serializer::new(Arc::clone(&registry), formats.clone(), settings),
             deserializer: Deserializer::new(registry, formats.clone(), Reader::Writer),
             formats,
-            written: Mutex::default(),
-            read: Mutex::default(),
+            outgoing: Mutex::default(),
+            incoming: Mutex::default(),
         })
     }
 
-    fn written(&self, schema: &Arc<ConnectSchema>) -> Result<Arc<Written>, ConnectError> {
-        let same = |(known, _): &&(Arc<ConnectSchema>, Arc<Written>)| Arc::ptr_eq(known, schema);
-        let equal = |(known, _): &&(Arc<ConnectSchema>, Arc<Written>)| known == schema;
-        let mut known = self.written.lock();
+    fn outgoing(&self, schema: &Arc<ConnectSchema>) -> Result<Arc<Outgoing>, ConnectError> {
+        let same = |(known, _): &&(Arc<ConnectSchema>, Arc<Outgoing>)| Arc::ptr_eq(known, schema);
+        let equal = |(known, _): &&(Arc<ConnectSchema>, Arc<Outgoing>)| known == schema;
+        let mut known = self.outgoing.lock();
         if let Some((_, found)) = known.iter().find(same).or_else(|| known.iter().find(equal)) {
             return Ok(Arc::clone(found));
         }
-        let source =
-            SchemaSource { format: "AVRO".to_owned(), text: to_avro::text(schema)?, references: Vec::new() };
-        let parsed = RecordSchema::new(&self.formats, source, &[]);
-        let parsed = parsed
-            .map_err(|error| ConnectError::data("The schema cannot be written as Avro").because(error))?;
-        let new = Arc::new(Written { schema: parsed, is_plain: to_avro::is_plain(schema) });
+        let format = self.mapping.format().name();
+        let Written { text, type_name, is_plain } = self.mapping.written(schema)?;
+        let source = SchemaSource { format: format.to_owned(), text, references: Vec::new() };
+        let refuse =
+            |error| ConnectError::data(format!("The schema cannot be written as {format}")).because(error);
+        let parsed = RecordSchema::new(&self.formats, source, &[]).map_err(refuse)?;
+        let new = Arc::new(Outgoing { schema: parsed, type_name, is_plain });
         if known.len() >= REMEMBERED_MAX {
             known.remove(0);
         }
@@ -175,17 +238,18 @@ impl AvroConverter {
             Some(schema) => Arc::clone(schema),
             None => inferred(value)?,
         };
-        let written = self.written(&schema)?;
+        let outgoing = self.outgoing(&schema)?;
         let changed;
-        let value = if written.is_plain {
+        let value = if outgoing.is_plain {
             value
         } else {
-            changed = to_avro::value(&schema, value);
+            changed = self.mapping.write(&schema, value)?;
             &changed
         };
-        let serialized = self.serializer.serialize(item.topic, &written.schema, None, value).await;
-        let message = || format!("Failed to serialize Avro data from topic {} :", item.topic);
-        let serialized = serialized.map_err(|error| failed(message(), error))?;
+        let type_name = outgoing.type_name.as_deref();
+        let serialized = self.serializer.serialize(item.topic, &outgoing.schema, type_name, value).await;
+        let serialized =
+            serialized.map_err(|error| failed(self.mapping.encoding_failed(item.topic), error))?;
         if let Some((name, bytes)) = serialized.header {
             item.headers.retain(|(known, _)| known != name);
             item.headers.push((name.into(), Some(bytes)));
@@ -200,24 +264,23 @@ impl AvroConverter {
             item.headers.iter().rev().find(|(known, _)| known == name).and_then(|(_, value)| value.clone());
         let subject = format!("{}-{}", item.topic, self.part.word());
         let read = self.deserializer.deserialize(Some(&subject), header, bytes.clone()).await;
-        let message = || format!("Failed to deserialize data for topic {} to Avro: ", item.topic);
-        let read = read.map_err(|error| failed(message(), error))?;
-        let known = self.read.lock().get(&read.id).cloned();
+        let read = read.map_err(|error| failed(self.mapping.decoding_failed(item.topic), error))?;
+        let key = (read.id, self.mapping.selector(&read.bytes));
+        let known = self.incoming.lock().get(&key).cloned();
         let found = match known {
             Some(found) => found,
             None => {
-                let text =
-                    read.schema.render("resolved").map_err(|error| ConnectError::data(error.to_string()))?;
-                let found = Arc::new(from_avro::schema(text)?);
-                let mut known = self.read.lock();
+                let found = Arc::new(self.mapping.found(&*read.schema, &key.1)?);
+                let mut known = self.incoming.lock();
                 if known.len() >= REMEMBERED_MAX {
                     known.clear();
                 }
-                known.insert(read.id, Arc::clone(&found));
+                // The selector is a slice of a record, which need not stay for it.
+                known.insert((key.0, Bytes::copy_from_slice(&key.1)), Arc::clone(&found));
                 found
             }
         };
-        let value = if found.is_plain { read.value } else { from_avro::value(&found.schema, read.value) };
+        let value = if found.is_plain { read.value } else { self.mapping.read(&found.schema, read.value)? };
         Ok(Datum { schema: Some(Arc::clone(&found.schema)), value })
     }
 }
@@ -236,7 +299,7 @@ fn inferred(value: &Value) -> Result<Arc<ConnectSchema>, ConnectError> {
         Value::Bytes(_) => Type::Bytes,
         _ => {
             return Err(ConnectError::data(
-                "Lists, maps and structs without a schema cannot be written as Avro",
+                "Lists, maps and structs without a schema cannot be written with a registry",
             ));
         }
     }))
@@ -250,7 +313,7 @@ fn failed(message: String, error: SerdeError) -> ConnectError {
 }
 
 #[async_trait]
-impl Converter for AvroConverter {
+impl<M: Mapping> Converter for RegistryConverter<M> {
     async fn encode(&self, items: &mut [Encoding<'_>]) -> Vec<Result<Option<Bytes>, ConnectError>> {
         let mut results = Vec::with_capacity(items.len());
         for item in items {
@@ -269,4 +332,4 @@ impl Converter for AvroConverter {
 }
 
 #[cfg(test)]
-mod tests;
+mod testing;

@@ -144,6 +144,18 @@ impl JsonSchema {
     }
 }
 
+/// The canonical text of a JSON Schema, and what it refers to.
+pub(crate) fn texts(schema: &dyn Schema) -> Option<(&str, &[Referenced])> {
+    let schema: &dyn Any = schema;
+    let schema = schema.downcast_ref::<JsonSchema>()?;
+    Some((&schema.canonical, &schema.references))
+}
+
+/// A value as JSON.
+pub(crate) fn written(value: &Value) -> Result<Bytes, DataError> {
+    Ok(data::write(value)?.0)
+}
+
 impl Schema for JsonSchema {
     fn canonical(&self) -> &str {
         &self.canonical

@@ -76,7 +76,7 @@ fn selector(place: &[usize]) -> Bytes {
     out.freeze()
 }
 
-fn read_selector(bytes: &mut Bytes) -> Result<Vec<usize>, DataError> {
+pub(super) fn read_selector(bytes: &mut Bytes) -> Result<Vec<usize>, DataError> {
     let count = selector_number(bytes)?;
     if count == 0 {
         return Ok(vec![0]);

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use prost_reflect::FileDescriptor;
 use prost_reflect::prost_types::FileDescriptorProto;
+use prost_reflect::{FileDescriptor, MessageDescriptor};
 
 use super::{
     CompatibilityPolicy, DataError, Direction, Encoded, EntityTags, Incompatibility, ParseError, RenderError,
@@ -109,6 +109,21 @@ impl ProtobufSchema {
         let types = types::Types::new(&file);
         Ok(ProtobufSchema { written, file, options, types, canonical })
     }
+
+    /// The message that a selector means.
+    pub(crate) fn message(&self, mut selector: Bytes) -> Option<MessageDescriptor> {
+        let place = codec::read_selector(&mut selector).ok()?;
+        let (first, rest) = place.split_first()?;
+        let root = self.file.messages().nth(*first)?;
+        rest.iter().try_fold(root, |message, index| message.child_messages().nth(*index))
+    }
+}
+
+/// The part of `bytes` that says which message of a schema they are; nothing when they do not say it.
+pub(crate) fn selector(bytes: &Bytes) -> Bytes {
+    let mut rest = bytes.clone();
+    let read = codec::read_selector(&mut rest);
+    bytes.slice(..if read.is_ok() { bytes.len() - rest.len() } else { 0 })
 }
 
 impl Schema for ProtobufSchema {

@@ -6,21 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::to_avro::{ENUM, MAP_ENTRY};
+use super::super::{Found, NESTING_MAX};
+use super::write::{ENUM, MAP_ENTRY};
 use crate::error::ConnectError;
 use crate::notation::json::Json;
 use crate::record::{ConnectSchema, DATE, DECIMAL, Field, TIME, TIMESTAMP, Type};
 use crate::value::Value;
-
-/// How deep schemas nest.
-const NESTING_MAX: usize = 100;
-
-/// What a schema became.
-pub(super) struct Found {
-    pub(super) schema: Arc<ConnectSchema>,
-    /// Data needs no change.
-    pub(super) is_plain: bool,
-}
 
 /// Reads the text of Avro's schema, with all that it refers to.
 pub(super) fn schema(text: String) -> Result<Found, ConnectError> {

@@ -1,130 +1,18 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 #[cfg(feature = "http")]
-use super::registries;
-use super::{Registries, registry_plugins};
-use crate::convert::{CONVERTER_TYPE, Converter, Decoding, Encoding};
-use crate::error::{ConnectError, ErrorKind};
-use crate::plugins::Plugins;
-use crate::record::{ConnectSchema, DATE, DECIMAL, Datum, Field, TIME, TIMESTAMP, Type};
-use crate::schema::serializer::{Registered, RegistryClient, RegistryError, SchemaSource};
-use crate::schema::wire::Guid;
+use super::super::registries;
+use super::super::testing::{Memory, converter, decode, encode, logical, of, structure};
+use crate::error::ErrorKind;
+use crate::record::{ConnectSchema, DATE, DECIMAL, Datum, TIME, TIMESTAMP, Type};
+use crate::schema::serializer::{RegistryClient, SchemaSource};
+#[cfg(feature = "http")]
 use crate::settings::Config;
 use crate::value::Value;
 
-/// Subjects and schemas; the place of one, from 1, is its id.
-#[derive(Default)]
-struct Memory(Mutex<Vec<(String, SchemaSource)>>);
-
-impl Memory {
-    fn at(&self, place: Option<usize>) -> Result<Registered, RegistryError> {
-        let missing = || RegistryError { code: Some(40403), message: "Schema not found".to_owned() };
-        let place = place.ok_or_else(missing)?;
-        let known = self.0.lock();
-        let (_, source) = known.get(place).ok_or_else(missing)?;
-        let (format, text) = (source.format.clone(), source.text.clone());
-        Ok(Registered {
-            id: place as i32 + 1,
-            guid: Some(Guid([place as u8; 16])),
-            format,
-            text,
-            referenced: Vec::new(),
-        })
-    }
-
-    fn place(&self, is_meant: impl Fn(&(String, SchemaSource)) -> bool) -> Option<usize> {
-        self.0.lock().iter().rposition(is_meant)
-    }
-}
-
-#[async_trait]
-impl RegistryClient for Memory {
-    async fn register(
-        &self,
-        subject: &str,
-        schema: &SchemaSource,
-        _: bool,
-    ) -> Result<Registered, RegistryError> {
-        let new = (subject.to_owned(), schema.clone());
-        if self.place(|known| *known == new).is_none() {
-            self.0.lock().push(new.clone());
-        }
-        self.at(self.place(|known| *known == new))
-    }
-
-    async fn lookup(
-        &self,
-        subject: &str,
-        schema: &SchemaSource,
-        _: bool,
-    ) -> Result<Registered, RegistryError> {
-        self.at(self.place(|known| known.0 == subject && known.1 == *schema))
-    }
-
-    async fn by_id(&self, id: i32, _: Option<&str>) -> Result<Registered, RegistryError> {
-        self.at(usize::try_from(id - 1).ok())
-    }
-
-    async fn by_guid(&self, guid: Guid) -> Result<Registered, RegistryError> {
-        self.at(Some(guid.0[0].into()))
-    }
-
-    async fn latest(&self, subject: &str) -> Result<Registered, RegistryError> {
-        self.at(self.place(|known| known.0 == subject))
-    }
-
-    async fn latest_with(
-        &self,
-        subject: &str,
-        _: &BTreeMap<String, String>,
-    ) -> Result<Registered, RegistryError> {
-        self.latest(subject).await
-    }
-}
-
-fn converter(memory: &Arc<Memory>, settings: &[(&str, &str)]) -> Box<dyn Converter> {
-    let memory = Arc::clone(memory);
-    let registries: Registries = Arc::new(move |_: &Config| {
-        let client: Arc<dyn RegistryClient> = memory.clone();
-        Ok(client)
-    });
-    let mut plugins = Plugins::default();
-    registry_plugins(&registries).into_iter().for_each(|row| plugins.add(row));
-    let factory = plugins.converter("AvroConverter").expect("the converter");
-    let mut config = Config::from([(CONVERTER_TYPE.to_owned(), "value".to_owned())]);
-    config.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-    factory.make(&factory.settings().values(&config).expect("settings")).expect("settings fit")
-}
-
-async fn encode(converter: &dyn Converter, datum: &Datum) -> Result<Option<Bytes>, ConnectError> {
-    let mut headers = Vec::new();
-    converter.encode(&mut [Encoding { topic: "t", headers: &mut headers, datum }]).await.remove(0)
-}
-
-async fn decode(converter: &dyn Converter, bytes: Option<&Bytes>) -> Result<Datum, ConnectError> {
-    converter.decode(&[Decoding { topic: "t", headers: &[], bytes }]).await.remove(0)
-}
-
-fn of(kind: Type) -> ConnectSchema {
-    ConnectSchema::new(kind)
-}
-
-fn logical(kind: Type, name: &'static str) -> ConnectSchema {
-    let mut schema = of(kind).named(name);
-    schema.version = Some(1);
-    schema
-}
-
-fn structure(name: &'static str, fields: Vec<(&'static str, ConnectSchema)>) -> ConnectSchema {
-    let field =
-        |(name, schema): (&'static str, ConnectSchema)| Field { name: name.into(), schema: schema.into() };
-    of(Type::Struct(fields.into_iter().map(field).collect())).named(name)
-}
+const CLASS: &str = "AvroConverter";
 
 #[tokio::test]
 async fn schemas_and_data_come_back_as_they_went() {
@@ -195,7 +83,7 @@ async fn schemas_and_data_come_back_as_they_went() {
         ),
     ];
     let memory = Arc::new(Memory::default());
-    let converter = converter(&memory, &[]);
+    let converter = converter(CLASS, &memory, &[]);
     for (schema, value, expected) in cases {
         let datum = Datum { schema: Some(schema.into()), value };
         for _ in ["new", "remembered"] {
@@ -241,6 +129,7 @@ fn the_registry_is_the_one_of_the_address_or_of_the_process() {
 async fn foreign_schemas_are_read() {
     let memory = Arc::new(Memory::default());
     let writer = converter(
+        CLASS,
         &memory,
         &[
             ("auto.register.schemas", "false"),
@@ -267,7 +156,7 @@ async fn foreign_schemas_are_read() {
 #[tokio::test]
 async fn what_cannot_be_converted_is_an_error_of_the_record() {
     let memory = Arc::new(Memory::default());
-    let converter = converter(&memory, &[]);
+    let converter = converter(CLASS, &memory, &[]);
     let list = Datum::schemaless(Value::Array(Vec::new()));
     let wrong = Datum { schema: Some(ConnectSchema::of(Type::Int32)), value: Value::String("a".into()) };
     let name = structure("no name", Vec::new());
@@ -284,12 +173,11 @@ async fn what_cannot_be_converted_is_an_error_of_the_record() {
     let recursive =
         r#"{"type":"record","name":"R","fields":[{"name":"next","type":["null","R"],"default":null}]}"#;
     assert!(
-        super::from_avro::schema(recursive.to_owned())
+        super::read::schema(recursive.to_owned())
             .is_err_and(|error| error.message.contains("contains itself"))
     );
     let union = r#"["int","string"]"#;
     assert!(
-        super::from_avro::schema(union.to_owned())
-            .is_err_and(|error| error.message.contains("several types"))
+        super::read::schema(union.to_owned()).is_err_and(|error| error.message.contains("several types"))
     );
 }
