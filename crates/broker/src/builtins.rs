@@ -7,7 +7,7 @@ use vltava_connect::converters::Registries;
 use vltava_connect::plugins::Plugins;
 use vltava_connect::{converters, transforms};
 
-/// The plugins of Connect; connectors of files touch the allowed ones only, and converters find their registry in these.
+/// The plugins of Connect; connectors touch what is allowed only, and converters find their registry in these.
 #[must_use]
 pub fn plugins(allowed: Allowed, registries: &Registries) -> Plugins {
     let mut plugins = Plugins::default();

@@ -20,7 +20,7 @@ use vltava_connect::plugins::{Plugin, Plugins};
 use vltava_connect::schema::serializer::RegistryClient;
 use vltava_connect::settings::Config;
 use vltava_connect::topics::kafka::KafkaTopics;
-use vltava_connect::worker::{Worker, WorkerError, WorkerSettings};
+use vltava_connect::worker::{Providers, Worker, WorkerError, WorkerSettings};
 use vltava_core::config::{BrokerConfig, HttpListener};
 
 use crate::broker::StartError;
@@ -36,7 +36,9 @@ const PREFIX: &str = "vltava.connect.";
 /// How long a worker rests before it tries again to start.
 const START_PAUSE: Duration = Duration::from_secs(1);
 /// The setting that says which folders connectors of files may touch.
-const ALLOWED: &str = "allowed.folders";
+const FOLDERS: &str = "allowed.folders";
+/// The setting that says which addresses connectors may ask and write to.
+const URLS: &str = "allowed.urls";
 /// Where Connect listens unless told otherwise.
 const LISTENERS: &str = "http://127.0.0.1:8083";
 
@@ -88,6 +90,15 @@ impl ConnectService {
         node: Weak<Node>,
         stop: CancellationToken,
     ) {
+        let resolved = Providers::new(&config).and_then(|providers| providers.resolve(&config));
+        let config = match resolved {
+            Ok(config) => config,
+            Err(error) => {
+                error!(%error, "Connect cannot start");
+                *self.state.lock() = format!("Worker cannot start: {error}");
+                return;
+            }
+        };
         let id = worker_id(&config, &listening);
         let in_process = move || Some(Arc::new(InProcess(node.upgrade()?)) as Arc<dyn RegistryClient>);
         self.start(config, id, &registries(in_process), stop).await;
@@ -143,16 +154,15 @@ async fn start(config: &Config, worker_id: &str, plugins: Arc<Plugins>) -> Resul
     Worker::start(settings, plugins, Arc::new(topics), SystemClock::new()).await
 }
 
-/// The folders that connectors of files may touch: what [`ALLOWED`] lists; `*` is every place, and without it there is none.
+/// What connectors may touch: what [`FOLDERS`] and [`URLS`] list; `*` is everything, and without one there is nothing.
 fn allowed(config: &Config) -> Allowed {
-    match config.get(ALLOWED).map(|list| list.trim()) {
-        Some("*") => Allowed::everything(),
-        list => {
-            let folders =
-                list.unwrap_or_default().split(',').map(str::trim).filter(|folder| !folder.is_empty());
-            Allowed::folders(folders.map(PathBuf::from))
-        }
-    }
+    let listed = |key: &str| {
+        let list = config.get(key).map_or("", |list| list.trim());
+        let entries = list.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        (list != "*").then(|| entries.map(str::to_owned).collect::<Vec<_>>())
+    };
+    let folders = listed(FOLDERS).map(|folders| folders.into_iter().map(PathBuf::from).collect());
+    Allowed::new(folders, listed(URLS))
 }
 
 fn with_defaults(mut config: Config) -> Config {
@@ -193,7 +203,11 @@ pub async fn run(config: Config, connectors: Vec<Config>, levels: LogLevels) -> 
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Threads)?;
     let mut config = with_defaults(config);
     // Whoever runs a worker alone has it do what Kafka Connect does.
-    config.entry(ALLOWED.to_owned()).or_insert_with(|| "*".to_owned());
+    for key in [FOLDERS, URLS] {
+        config.entry(key.to_owned()).or_insert_with(|| "*".to_owned());
+    }
+    let resolved = Providers::new(&config).and_then(|providers| providers.resolve(&config));
+    let config = resolved.map_err(|error| StartError::Failed(error.message))?;
     // Before anything is tried: what is wrong with the settings does not pass.
     WorkerSettings::new(&config, "").map_err(|error| StartError::Failed(error.message))?;
     let listeners = config.get("listeners").map_or(LISTENERS, String::as_str);

@@ -47,13 +47,18 @@ pub(crate) const EXCEPTIONS: &[Exception] = &[
     },
     Exception {
         path: "crates/connect/src/connectors/",
-        calls: &["std::fs"],
-        why: "connectors read and write the files of others",
+        calls: &["std::fs", "Instant::now"],
+        why: "connectors read and write the files of others, and wait on tokio's clock",
     },
     Exception {
         path: "crates/connect/src/worker/",
         calls: &["Instant::now"],
         why: "tasks wait on tokio's clock, which their tests hold",
+    },
+    Exception {
+        path: "crates/connect/src/worker/providers.rs",
+        calls: &["std::fs"],
+        why: "it reads the files that settings point to",
     },
     Exception {
         path: "crates/core/src/log.rs",

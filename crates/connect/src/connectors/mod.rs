@@ -4,6 +4,8 @@ mod allowed;
 
 mod datagen;
 mod file;
+#[cfg(feature = "http")]
+mod http;
 #[cfg(feature = "object-store")]
 mod objects;
 
@@ -13,12 +15,14 @@ pub use self::allowed::Allowed;
 use crate::connector::{SinkConnector, SourceConnector};
 use crate::plugins::{Implementation, Plugin};
 
-/// All of them; those that touch files touch the allowed ones only.
+/// All of them; those that touch files or ask addresses touch the allowed ones only.
 #[must_use]
 pub fn plugins(allowed: &Arc<Allowed>) -> Vec<Plugin> {
     let row = |class, implementation| Plugin { class, version: env!("CARGO_PKG_VERSION"), implementation };
     let source = |source: Arc<dyn SourceConnector>| Implementation::Source(source);
     let sink = |sink: Arc<dyn SinkConnector>| Implementation::Sink(sink);
+    #[cfg(feature = "object-store")]
+    let stores = objects::Stores::new(allowed);
     vec![
         row(
             "org.apache.kafka.connect.file.FileStreamSourceConnector",
@@ -28,11 +32,23 @@ pub fn plugins(allowed: &Arc<Allowed>) -> Vec<Plugin> {
             "org.apache.kafka.connect.file.FileStreamSinkConnector",
             sink(Arc::new(file::FileSink::new(Arc::clone(allowed)))),
         ),
+        #[cfg(feature = "http")]
+        row(
+            "vltava.connect.http.HttpSourceConnector",
+            source(Arc::new(http::HttpSource::new(Arc::clone(allowed)))),
+        ),
+        #[cfg(feature = "http")]
+        row(
+            "vltava.connect.http.HttpSinkConnector",
+            sink(Arc::new(http::HttpSink::new(Arc::clone(allowed)))),
+        ),
         #[cfg(feature = "object-store")]
         row(
-            "vltava.connect.objects.ObjectSinkConnector",
-            sink(Arc::new(objects::ObjectSink::new(Arc::clone(allowed)))),
+            "vltava.connect.objects.ObjectSourceConnector",
+            source(Arc::new(objects::ObjectSource::new(Arc::clone(&stores)))),
         ),
+        #[cfg(feature = "object-store")]
+        row("vltava.connect.objects.ObjectSinkConnector", sink(Arc::new(objects::ObjectSink::new(stores)))),
         row("io.confluent.kafka.connect.datagen.DatagenConnector", source(Arc::new(datagen::Datagen))),
     ]
 }

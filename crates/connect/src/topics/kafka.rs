@@ -272,7 +272,41 @@ fn milliseconds(settings: &Config, name: &str) -> Result<Option<Duration>, Topic
     Ok(number(settings, name)?.map(Duration::from_millis))
 }
 
+/// Settings of producers that have an effect.
+const OF_PRODUCERS: [&str; 9] = [
+    "batch.size",
+    "linger.ms",
+    "delivery.timeout.ms",
+    "transaction.timeout.ms",
+    "max.request.size",
+    "buffer.memory",
+    "max.block.ms",
+    "compression.type",
+    "acks",
+];
+/// Settings of consumers that have an effect.
+const OF_CONSUMERS: [&str; 10] = [
+    "max.poll.records",
+    "fetch.min.bytes",
+    "fetch.max.bytes",
+    "max.partition.fetch.bytes",
+    "fetch.max.wait.ms",
+    "max.poll.interval.ms",
+    "session.timeout.ms",
+    "heartbeat.interval.ms",
+    "auto.offset.reset",
+    "isolation.level",
+];
+
+/// Says which settings of a client have no effect.
+fn warn_of_others(client: &str, settings: &Config, known: &[&str]) {
+    for name in settings.keys().filter(|name| !known.contains(&name.as_str())) {
+        tracing::warn!(client, setting = name, "the setting of a client has no effect");
+    }
+}
+
 fn produce_with(mut builder: ProducerBuilder, settings: &Config) -> Result<ProducerBuilder, TopicsError> {
+    warn_of_others("producer", settings, &OF_PRODUCERS);
     if let Some(bytes) = number(settings, "batch.size")? {
         builder = builder.batch_size(bytes);
     }
@@ -312,6 +346,7 @@ fn produce_with(mut builder: ProducerBuilder, settings: &Config) -> Result<Produ
 }
 
 fn consume_with(mut builder: ConsumerBuilder, settings: &Config) -> Result<ConsumerBuilder, TopicsError> {
+    warn_of_others("consumer", settings, &OF_CONSUMERS);
     if let Some(records) = number(settings, "max.poll.records")? {
         builder = builder.max_poll_records(records);
     }

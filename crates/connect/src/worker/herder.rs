@@ -253,7 +253,7 @@ impl Herder {
             let plugin = shared.plugin(&config).map_err(refused)?;
             let missing = || ConnectError::config("the plugin is no connector");
             let connector = plugin.implementation.connector().ok_or_else(missing)?;
-            let values = connector.settings().values(&config)?;
+            let values = connector.settings().values(&shared.settings.providers.resolve(&config)?)?;
             let (most, enforced) = tasks_max(&config)?;
             loop {
                 let tasks = connector.task_configs(&values, most).await?;
@@ -264,7 +264,10 @@ impl Herder {
                         tasks.len()
                     )));
                 }
-                let tasks = tasks.into_iter().map(|task| whole_config(plugin, &config, task)).collect();
+                let tasks = tasks.into_iter().map(|task| {
+                    whole_config(plugin, &config, shared.settings.providers.unresolved(&config, task))
+                });
+                let tasks = tasks.collect();
                 // Nobody plans for a worker that is gone.
                 let _ = planned.send(Event::Planned { name: name.clone(), life, tasks }).await;
                 connector.changed(&values).await?;
@@ -536,7 +539,8 @@ impl<T> Drop for AbortOnDrop<T> {
 }
 
 /// Makes a task and lives it.
-async fn live(shared: Arc<Shared>, shell: TaskShell) -> Result<(), ConnectError> {
+async fn live(shared: Arc<Shared>, mut shell: TaskShell) -> Result<(), ConnectError> {
+    shell.config = shared.settings.providers.resolve(&shell.config)?;
     let config = shell.config.clone();
     let tolerance = Tolerance::new(&shell)?;
     let pipeline = Pipeline::new(&shared.plugins, &shared.settings, &config, tolerance)?;

@@ -12,7 +12,9 @@ mod failure;
 mod herder;
 pub mod meters;
 mod offsets;
+mod overrides;
 mod pipeline;
+mod providers;
 mod settings;
 mod sink_task;
 mod source_task;
@@ -32,6 +34,8 @@ use vltava_core::clock::Clock;
 pub use self::error::WorkerError;
 use self::herder::{Command, Herder};
 use self::meters::WorkerMeters;
+pub use self::overrides::Overrides;
+pub use self::providers::Providers;
 pub use self::settings::{WorkerSettings, declared};
 pub use self::tables::Target;
 use self::tables::{ConfigState, OffsetState, StatusState, Table};
@@ -222,7 +226,7 @@ impl Worker {
     /// # Errors
     /// When they name no connector.
     pub async fn validate(&self, config: &Config) -> Result<Validation, WorkerError> {
-        validate::validate(&self.shared.plugins, &self.shared.settings.config, config).await
+        validate::validate(&self.shared.plugins, &self.shared.settings, config).await
     }
 
     /// Creates a connector.

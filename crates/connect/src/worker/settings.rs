@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::overrides::Overrides;
+use super::providers::Providers;
 use crate::error::ConnectError;
 use crate::settings::{Config, Kind, Setting, Settings, Values};
 use crate::topics::NewTopic;
@@ -29,6 +31,10 @@ pub struct WorkerSettings {
     pub topic_tracking_reset: bool,
     /// Whether sources write exactly once (`exactly.once.source.support=enabled`).
     pub exactly_once: bool,
+    /// Where settings of connectors may stand.
+    pub providers: Providers,
+    /// Which settings of clients connectors may set.
+    pub overrides: Overrides,
     /// The topic of offsets.
     pub offsets: NewTopic,
     /// The topic of settings.
@@ -114,6 +120,8 @@ impl WorkerSettings {
             topic_tracking: values.boolean("topic.tracking.enable")?,
             topic_tracking_reset: values.boolean("topic.tracking.allow.reset")?,
             exactly_once: values.string("exactly.once.source.support")? == "enabled",
+            providers: Providers::new(config)?,
+            overrides: Overrides::new(config)?,
             offsets: topic(&values, "offset.storage")?,
             configs: topic(&values, "config.storage")?,
             statuses: topic(&values, "status.storage")?,

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::common;
 use super::error::WorkerError;
+use super::settings::WorkerSettings;
 use crate::plugins::{Implementation, Plugin, Plugins};
 use crate::settings::{Config, FieldError, SettingView};
 
@@ -58,16 +59,19 @@ pub fn plugin<'a>(plugins: &'a Plugins, config: &Config) -> Result<&'a Plugin, W
     })
 }
 
-/// Validates settings, with the worker's as defaults.
+/// Validates settings, with the worker's as defaults. What stands for a value is validated as that value, and shown as it is.
 ///
 /// # Errors
 /// When they name no connector.
 pub async fn validate(
     plugins: &Plugins,
-    worker: &Config,
-    config: &Config,
+    settings: &WorkerSettings,
+    given: &Config,
 ) -> Result<Validation, WorkerError> {
-    let plugin = plugin(plugins, config)?;
+    let worker = &settings.config;
+    let config =
+        &settings.providers.resolve(given).map_err(|error| WorkerError::BadRequest(error.message))?;
+    let plugin = plugin(plugins, given)?;
     let mut common = common::enriched(plugin, plugins, config);
     common::with_defaults(&mut common, plugins, worker, config);
     let own = plugin.implementation.settings();
@@ -75,6 +79,7 @@ pub async fn validate(
     configs
         .extend(own.validate(config).into_iter().filter(|view| common.get(&view.definition.name).is_none()));
     let mut further = across(plugin, plugins, worker, config);
+    further.extend(settings.overrides.refused(config));
     if let (Some(connector), Ok(values)) = (plugin.implementation.connector(), own.parse(config)) {
         further.extend(connector.validate(&values).await);
         further.extend(exactly_once(plugin, &values, config, worker));
@@ -86,6 +91,17 @@ pub async fn validate(
     for group in configs.iter().filter_map(|view| view.definition.group.as_ref()) {
         if !groups.contains(group) {
             groups.push(group.clone());
+        }
+    }
+    for view in &mut configs {
+        let text = given.get(&view.definition.name).filter(|text| settings.providers.stands_for(text));
+        if let Some(text) = text {
+            view.value.value = Some(text.clone());
+            // Messages repeat values.
+            view.value
+                .errors
+                .iter_mut()
+                .for_each(|error| *error = format!("{}: {text} is refused", view.definition.name));
         }
     }
     let error_count = configs.iter().map(|view| view.value.errors.len()).sum();

@@ -105,7 +105,8 @@ async fn started(harness: &dyn SourceHarness, offsets: &Arc<StoredOffsets>) -> B
             configs.len()
         );
     }
-    let config = connector.task_configs(&values, 1).await.expect("configs of tasks").remove(0);
+    let mut config = harness.config();
+    config.extend(connector.task_configs(&values, 1).await.expect("configs of tasks").remove(0));
     let values = connector.settings().parse(&config).unwrap_or_else(|errors| panic!("a task: {errors:?}"));
     let offsets: Arc<dyn OffsetReader> = offsets.clone();
     let context = SourceContext { connector: "suite".to_owned(), task: 0, offsets, transaction: None };
@@ -191,7 +192,8 @@ fn partition(partition: i32) -> TopicPartition {
     TopicPartition { topic: ByteString::from_static("suite"), partition }
 }
 
-fn record(of: i32, offset: i64) -> Record {
+/// A record of a partition of the topic `suite`.
+pub fn record(of: i32, offset: i64) -> Record {
     let topic = ByteString::from_static("suite");
     let timestamp_type = TimestampType::CreateTime;
     Record {
@@ -227,8 +229,9 @@ async fn run(harness: &dyn SinkHarness, committed: &mut TopicOffsets, to: i64, c
     let errors = connector.validate(&values).await;
     assert!(errors.is_empty(), "the settings: {errors:?}");
     let configs = connector.task_configs(&values, 2).await.expect("configs of tasks");
-    let config = configs.first().expect("a task");
-    let values = settings.parse(config).unwrap_or_else(|errors| panic!("a task: {errors:?}"));
+    let mut config = harness.config();
+    config.extend(configs.first().expect("a task").clone());
+    let values = settings.parse(&config).unwrap_or_else(|errors| panic!("a task: {errors:?}"));
     let context = SinkContext::new("suite", 0, false);
     let mut task = connector.task(&values, context.clone()).expect("a task");
     task.start().await.expect("a start");
