@@ -255,41 +255,101 @@ async fn records_pass_through_the_broker_and_connectors_obey() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn made_up_records_become_avro_in_the_registry_and_lines_in_a_file() {
+async fn made_up_records_have_schemas_in_the_registry_and_become_lines_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
+    let secrets = folder.path().join("secrets.properties");
+    std::fs::write(&secrets, format!("folder={}\n", folder.path().display())).unwrap();
     let broker = with_connect(&Seen::default(), "disabled")
         .set("vltava.connect.allowed.folders", folder.path().to_str().unwrap())
+        .set("vltava.connect.config.providers", "secret")
+        .set("vltava.connect.config.providers.secret.class", "FileConfigProvider")
+        .set("vltava.connect.connector.client.config.override.policy", "None")
         .set("vltava.registry.listeners", "http://127.0.0.1:0")
         .start()
         .await
         .unwrap();
     let api = Api::of(&broker);
     api.until("/health", |status, _| status == 200).await;
-    let avro = "io.confluent.connect.avro.AvroConverter";
+    let registry = Client(broker.registry_address().unwrap());
+    let url = format!("http://{}", broker.registry_address().unwrap());
+    for converter in ["avro.AvroConverter", "protobuf.ProtobufConverter", "json.JsonSchemaConverter"] {
+        let topic = converter.split('.').next().unwrap();
+        let class = format!("io.confluent.connect.{converter}");
+        // One asks the registry in its process, the other one over HTTP.
+        let source = json!({ "connector.class": "Datagen", "kafka.topic": topic, "quickstart": "users",
+            "max.interval": "0", "iterations": "20", "value.converter": class });
+        let file = format!("${{secret:{}:folder}}/{topic}.txt", secrets.display());
+        let sink = json!({ "connector.class": "FileStreamSink", "topics": topic, "file": file,
+            "value.converter": class, "value.converter.schema.registry.url": url });
+        for (name, config) in [("from", source), ("to", sink)] {
+            let name = format!("{name}-{topic}");
+            let made = api.ask("PUT", &format!("/connectors/{name}/config"), config).await;
+            assert_eq!(made.0, 201, "{}", made.1);
+            api.runs(&name).await;
+        }
+        let end = Instant::now() + Duration::from_secs(60);
+        let lines = loop {
+            let text =
+                std::fs::read_to_string(folder.path().join(format!("{topic}.txt"))).unwrap_or_default();
+            if text.lines().count() >= 20 {
+                break text;
+            }
+            assert!(Instant::now() < end, "only {text} of {converter}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let is_user = |line: &str| line.starts_with("Struct{") && line.contains("userid=User_");
+        assert!(lines.lines().all(is_user), "{lines}");
+        // What stands elsewhere is shown nowhere.
+        let (_, tasks) = api.ask("GET", &format!("/connectors/to-{topic}/tasks"), Value::Null).await;
+        assert_eq!(tasks[0]["config"]["file"], file);
+    }
+    let subjects = registry.exchange("GET", "/subjects", "", "").await.2;
+    assert_eq!(subjects, r#"["avro-value","json-value","protobuf-value"]"#);
+    let refused = json!({ "connector.class": "FileStreamSink", "topics": "t", "file": "${secret:/none:x}" });
+    let answer = api.ask("PUT", "/connectors/refused/config", refused).await;
+    assert!(
+        answer.0 == 400 && answer.1["message"].as_str().unwrap().contains("has no value"),
+        "{}",
+        answer.1
+    );
+    let refused = json!({ "connector.class": "FileStreamSink", "topics": "t", "file": folder.path().join("x"),
+        "consumer.override.max.poll.records": "1" });
+    let answer = api.ask("PUT", "/connectors/refused/config", refused).await;
+    assert!(
+        answer.0 == 400 && answer.1["message"].as_str().unwrap().contains("'None' policy"),
+        "{}",
+        answer.1
+    );
+    broker.shutdown().await;
+}
+
+/// The walk of the README.
+#[cfg(feature = "parquet")]
+#[tokio::test(flavor = "multi_thread")]
+async fn made_up_records_become_files_of_parquet() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = with_connect(&Seen::default(), "disabled")
+        .set("vltava.connect.allowed.folders", folder.path().to_str().unwrap())
+        .start()
+        .await
+        .unwrap();
+    let api = Api::of(&broker);
+    api.until("/health", |status, _| status == 200).await;
     let source = json!({ "connector.class": "Datagen", "kafka.topic": "people", "quickstart": "users",
-        "max.interval": "0", "iterations": "20", "value.converter": avro });
-    let file = folder.path().join("people.txt");
-    let sink = json!({ "connector.class": "FileStreamSink", "topics": "people", "file": file, "value.converter": avro });
-    for (name, config) in [("from", source), ("to", sink)] {
+        "max.interval": "0", "iterations": "20", "value.converter": "AvroConverter" });
+    let sink = json!({ "connector.class": "ObjectSink", "topics": "people", "format": "parquet", "flush.size": "10",
+        "store.url": format!("file://{}", folder.path().display()), "value.converter": "AvroConverter" });
+    for (name, config) in [("people", source), ("files", sink)] {
         let made = api.ask("PUT", &format!("/connectors/{name}/config"), config).await;
         assert_eq!(made.0, 201, "{}", made.1);
         api.runs(name).await;
     }
     let end = Instant::now() + Duration::from_secs(60);
-    let lines = loop {
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        if text.lines().count() >= 20 {
-            break text;
-        }
-        assert!(Instant::now() < end, "only {text}");
+    let file = folder.path().join("topics/people/partition=0/people+0+0000000000.parquet");
+    while !std::fs::read(&file).is_ok_and(|bytes| bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1")) {
+        assert!(Instant::now() < end, "{} is not there", file.display());
         tokio::time::sleep(Duration::from_millis(20)).await;
-    };
-    assert!(
-        lines.lines().all(|line| line.starts_with("Struct{") && line.contains("userid=User_")),
-        "{lines}"
-    );
-    let registry = Client(broker.registry_address().unwrap());
-    assert_eq!(registry.exchange("GET", "/subjects", "", "").await.2, r#"["people-value"]"#);
+    }
     broker.shutdown().await;
 }
 
