@@ -20,12 +20,14 @@ use vltava_connect::plugins::{Plugin, Plugins};
 use vltava_connect::schema::serializer::RegistryClient;
 use vltava_connect::settings::Config;
 use vltava_connect::topics::kafka::KafkaTopics;
-use vltava_connect::worker::{Providers, Worker, WorkerError, WorkerSettings};
+use vltava_connect::worker::group::PeerRequest;
+use vltava_connect::worker::{Providers, Surroundings, Worker, WorkerError, WorkerSettings, part};
 use vltava_core::config::{BrokerConfig, HttpListener};
 
 use crate::broker::StartError;
 use crate::builtins;
 use crate::clock::SystemClock;
+use crate::http::connect::HttpPeers;
 use crate::http::{HttpServer, Role};
 use crate::log_levels::LogLevels;
 use crate::node::Node;
@@ -151,7 +153,9 @@ impl ConnectService {
 async fn start(config: &Config, worker_id: &str, plugins: Arc<Plugins>) -> Result<Worker, ConnectError> {
     let settings = WorkerSettings::new(config, worker_id)?;
     let topics = KafkaTopics::connect(config).await?;
-    Worker::start(settings, plugins, Arc::new(topics), SystemClock::new()).await
+    let membership = Arc::new(topics.membership(settings.member.times.clone()).await?);
+    let (topics, peers, clock) = (Arc::new(topics), Arc::new(HttpPeers::new()), SystemClock::new());
+    Worker::start(settings, Surroundings { plugins, topics, membership, peers, clock }).await
 }
 
 /// What connectors may touch: what [`FOLDERS`] and [`URLS`] list; `*` is everything, and without one there is nothing.
@@ -188,10 +192,20 @@ pub(crate) fn embedded(node: &BrokerConfig, broker: SocketAddr) -> Option<Config
 
 /// How others name a worker: where its API is.
 fn worker_id(config: &Config, listening: &[SocketAddr]) -> String {
+    let (host, port) = advertised(config, listening);
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// The host and the port where others reach the API of a worker: as it is told, or where it listens.
+pub(crate) fn advertised(config: &Config, listening: &[SocketAddr]) -> (String, String) {
     let bound = listening.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8083)));
-    let host = config.get("rest.advertised.host.name").cloned().unwrap_or_else(|| bound.ip().to_string());
+    let listens = || match bound.ip() {
+        every if every.is_unspecified() => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        one => one.to_string(),
+    };
+    let host = config.get("rest.advertised.host.name").cloned().unwrap_or_else(listens);
     let port = config.get("rest.advertised.port").cloned().unwrap_or_else(|| bound.port().to_string());
-    format!("{host}:{port}")
+    (host, port)
 }
 
 /// Runs a worker against any cluster until SIGTERM or SIGINT. `connectors` are created, or changed to what they say.
@@ -213,8 +227,9 @@ pub async fn run(config: Config, connectors: Vec<Config>, levels: LogLevels) -> 
     let listeners = config.get("listeners").map_or(LISTENERS, String::as_str);
     let listeners = listeners.split(',').map(|entry| HttpListener::parse("listeners", entry.trim(), true));
     let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
-    let http = HttpServer::bind(Role::Connect, &listeners).await?;
+    let mut http = HttpServer::bind(Role::Connect, &listeners).await?;
     let id = worker_id(&config, &http.addresses());
+    http.admit(&advertised(&config, &http.addresses()).0);
     let (service, stop) = (ConnectService::new(Some(levels), Vec::new()), CancellationToken::new());
     let served = tokio::spawn(http.serve_connect(service.clone(), stop.clone(), TaskTracker::new()));
     let starting = async {
@@ -238,10 +253,24 @@ async fn create(service: &ConnectService, connectors: Vec<Config>) {
     let Ok(worker) = service.worker() else { return };
     for config in connectors {
         let name = config.get("name").cloned().unwrap_or_default();
-        let put: Result<_, WorkerError> = worker.put_config(&name, config).await;
+        let put = match worker.put_config(&name, config.clone()).await {
+            Err(WorkerError::Elsewhere(Some(leader))) => ask_leader(worker, &leader, &name, &config).await,
+            put => put.map(drop),
+        };
         if let Err(refused) = put {
             error!(connector = name, %refused, "a connector cannot be created");
         }
+    }
+}
+
+async fn ask_leader(worker: &Worker, leader: &str, name: &str, config: &Config) -> Result<(), WorkerError> {
+    let body = serde_json::to_vec(config).map_err(|error| WorkerError::Failed(error.to_string()))?;
+    let path = format!("/connectors/{}/config", part(name));
+    let request = PeerRequest { method: "PUT".to_owned(), path, headers: Vec::new(), body: body.into() };
+    let reply = worker.ask(leader, request).await?;
+    match reply.status {
+        200..300 => Ok(()),
+        _ => Err(WorkerError::Failed(String::from_utf8_lossy(&reply.body).into_owned())),
     }
 }
 

@@ -134,8 +134,11 @@ async fn bring_up(
     let address = listeners.iter().map(Listener::listening).find(|listener| !listener.controller);
     let embedded = address.and_then(|listener| connect::embedded(&node.config, listener.address));
     let connect_listeners = if embedded.is_some() { &*node.config.http.connect } else { &[] };
-    let connect = HttpServer::bind(Role::Connect, connect_listeners).await?;
+    let mut connect = HttpServer::bind(Role::Connect, connect_listeners).await?;
     let connect_addresses = connect.addresses();
+    if let Some(config) = &embedded {
+        connect.admit(&connect::advertised(config, &connect_addresses).0);
+    }
     let (http_addresses, registry_addresses) = (http.addresses(), registry.addresses());
     let listening: Vec<Listening> = listeners.iter().map(Listener::listening).collect();
     // Before anything that may take long, so that whoever watches over the node is told that it starts.

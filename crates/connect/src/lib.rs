@@ -21,6 +21,7 @@ pub mod notation;
 mod schema_check;
 pub mod transforms;
 
+pub mod membership;
 #[cfg(feature = "http")]
 pub mod tls;
 pub mod topics;

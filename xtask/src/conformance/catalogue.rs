@@ -218,6 +218,16 @@ pub const SUITES: &[Suite] = &[
         )
     },
     Suite {
+        share: Share::Connect,
+        starts_connect: true,
+        ..suite(
+            "connect-distributed",
+            "workers of one group, ours and Kafka Connect's: shares, requests passed on, kills, a thousand tasks moved",
+            Program::Python("connect_distributed.py"),
+            300,
+        )
+    },
+    Suite {
         controls_server: true,
         ..suite(
             "job",

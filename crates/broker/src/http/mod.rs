@@ -133,6 +133,11 @@ impl HttpServer {
         Ok(server)
     }
 
+    /// Lets requests name a host too.
+    pub(crate) fn admit(&mut self, host: &str) {
+        self.hosts.insert(host.to_ascii_lowercase());
+    }
+
     /// Where it listens.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()

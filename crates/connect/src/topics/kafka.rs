@@ -3,6 +3,8 @@
 //! Producers and calls of administration share connections; each consumer has its own, since a broker answers the requests of
 //! a connection in order, and a long poll would hold up whatever stands behind it.
 
+mod membership;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;

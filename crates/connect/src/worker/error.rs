@@ -21,6 +21,14 @@ pub enum WorkerError {
     /// It could not be done.
     #[error("{0}")]
     Failed(String),
+    /// It could not be done yet.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Another worker is to be asked, at this address.
+    #[error(
+        "Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway."
+    )]
+    Elsewhere(Option<String>),
 }
 
 impl WorkerError {
@@ -30,8 +38,9 @@ impl WorkerError {
             WorkerError::BadRequest(_) => 400,
             WorkerError::Forbidden(_) => 403,
             WorkerError::NotFound(_) => 404,
-            WorkerError::Conflict(_) => 409,
+            WorkerError::Conflict(_) | WorkerError::Elsewhere(_) => 409,
             WorkerError::Failed(_) => 500,
+            WorkerError::Unavailable(_) => 503,
         }
     }
 }

@@ -1,12 +1,13 @@
-//! Makes what runs into what should run.
+//! Makes what runs into what should run on this worker.
 //!
-//! The herder is one loop: the tables change, or something that runs says how it is, and each time what is and what should
-//! be are compared by connector. It never waits for a connector or a task: whatever takes time runs apart, and a task that
+//! The herder is one loop: the tables or the work of this worker change, or something that runs says how it is, and each
+//! time what is and what should be are compared by connector. It never waits for a connector or a task: whatever takes time runs apart, and a task that
 //! takes another's place waits for its end itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::failure::{DeadLetters, Tolerance};
+use super::group::{Piece, Work};
 use super::pipeline::Pipeline;
 use super::sink_task::SinkTask;
 use super::source_task::{Delivery, SourceTask, StoredOffsets};
@@ -27,6 +29,8 @@ use crate::settings::{Config, Kind, Setting, Settings};
 
 /// Events that wait for the herder.
 const EVENTS_MAX: usize = 1024;
+/// How long states may take to be queued.
+const PUBLISH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the herder is asked for.
 #[derive(Debug)]
@@ -49,6 +53,13 @@ pub enum Command {
         /// When they have.
         done: oneshot::Sender<()>,
     },
+    /// From now on this is the work of the worker; says when what is not has ended.
+    Own {
+        /// The work.
+        own: Own,
+        /// When the rest has ended.
+        done: oneshot::Sender<()>,
+    },
     /// Ends everything.
     Shutdown {
         /// When it has ended.
@@ -56,10 +67,24 @@ pub enum Command {
     },
 }
 
+/// The work of a worker.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// What it is.
+    pub work: Work,
+    /// The round of the group that says so.
+    pub generation: i32,
+    /// Whether the worker leads.
+    pub leads: bool,
+    /// What nobody runs, as far as the leader knows.
+    pub waiting: Work,
+    /// How long what is to end may take; `None` is the usual time.
+    pub patience: Option<Duration>,
+}
+
 /// What happens to connectors and tasks.
 #[derive(Debug)]
 enum Event {
-    Planned { name: String, life: u64, tasks: Vec<Config> },
     ConnectorFailed { name: String, life: u64, trace: String },
     TaskEnded { name: String, task: usize, life: u64, outcome: Result<(), String> },
 }
@@ -75,6 +100,9 @@ pub struct Herder {
     /// Tasks that were told to stop, until they have.
     ending: BTreeMap<(String, usize), JoinHandle<()>>,
     lives: u64,
+    own: Own,
+    /// How many requests to restart were heard.
+    restarts: u64,
 }
 
 #[derive(Debug)]
@@ -98,6 +126,7 @@ impl RunningConnector {
 struct RunningTask {
     config: Config,
     life: u64,
+    plan: u64,
     orders: watch::Sender<Order>,
     job: JoinHandle<()>,
     failed: bool,
@@ -105,6 +134,7 @@ struct RunningTask {
 
 impl Herder {
     pub fn new(shared: Arc<Shared>, commands: mpsc::Receiver<Command>) -> Self {
+        let restarts = shared.configs.read().restarts_asked();
         Self {
             shared,
             commands,
@@ -114,12 +144,14 @@ impl Herder {
             tasks: BTreeMap::new(),
             ending: BTreeMap::new(),
             lives: 0,
+            own: Own::default(),
+            restarts,
         }
     }
 
     pub async fn run(mut self) {
         let mut changes = self.shared.configs.changes();
-        self.reconcile().await;
+        let mut stated = self.shared.statuses.changes();
         loop {
             tokio::select! {
                 command = self.commands.recv() => match command {
@@ -134,7 +166,11 @@ impl Herder {
                 },
                 Some(event) = self.events.1.recv() => self.hear(event).await,
                 Some(notice) = self.notices.1.recv() => self.note(notice).await,
-                Ok(()) = changes.changed() => self.reconcile().await,
+                Ok(()) = changes.changed() => {
+                    self.reconcile().await;
+                    self.restart_asked().await;
+                }
+                Ok(()) = stated.changed(), if self.own.leads => self.forget_ghosts().await,
             }
         }
     }
@@ -145,6 +181,7 @@ impl Herder {
                 self.restart(&name, connector, &tasks).await;
                 let _ = done.send(());
             }
+            Command::Own { own, done } => self.take(own, done).await,
             Command::Rest { name, done } => {
                 self.reconcile_one(&name).await;
                 let ending = self.ending.extract_if(.., |(of, _), _| *of == name);
@@ -161,14 +198,99 @@ impl Herder {
         }
     }
 
+    /// Ends what is not the worker's any more, which is unassigned once it has ended, and starts what is.
+    async fn take(&mut self, own: Own, done: oneshot::Sender<()>) {
+        let patience = own.patience.unwrap_or(self.shared.settings.task_shutdown_timeout);
+        self.own = own;
+        let mut left = Vec::new();
+        let gone = |name: &String| !self.own.work.contains(&Piece::Connector(name.clone()));
+        for (name, mut running) in self.connectors.extract_if(.., |name, _| gone(name)) {
+            running.end();
+            left.push(Piece::Connector(name));
+        }
+        let tasks = self.tasks.keys().cloned().map(|(name, task)| Piece::Task(name, task));
+        for piece in tasks.filter(|piece| !self.own.work.contains(piece)).collect::<Vec<_>>() {
+            if let Piece::Task(name, task) = &piece {
+                self.end_task(name, *task, patience);
+            }
+            left.push(piece);
+        }
+        // Also what was told to end before, since it is planned no more.
+        let owns = |name: &String, task: &usize| self.own.work.contains(&Piece::Task(name.clone(), *task));
+        let ending: Vec<_> = self.ending.extract_if(.., |(name, task), _| !owns(name, task)).collect();
+        let records = {
+            let configs = self.shared.configs.read();
+            let there = left.iter().filter(|piece| configs.connector(piece.connector()).is_some());
+            let unassigned = self.status(State::Unassigned, None, None);
+            there.map(|piece| (status_key(piece), unassigned.clone())).collect()
+        };
+        let (shared, posting) = (self.shared.clone(), self.shared.settings.task_shutdown_timeout);
+        tokio::spawn(async move {
+            for (_, job) in ending {
+                // It has ended, or was made to.
+                let _ = job.await;
+            }
+            // Others see who has the work next, one way or the other.
+            let _ = timeout(posting, async { shared.statuses.post(records).await.await }).await;
+            let _ = done.send(());
+        });
+        self.say_waiting().await;
+        self.reconcile().await;
+        if self.own.leads {
+            self.forget_ghosts().await;
+        }
+    }
+
+    /// As the leader, shows that nobody runs what a lost worker ran.
+    async fn say_waiting(&mut self) {
+        let records = {
+            let statuses = self.shared.statuses.read();
+            let record = |piece: &Piece| {
+                let known = match piece {
+                    Piece::Connector(name) => statuses.connector(name),
+                    Piece::Task(name, task) => statuses.task(name, *task),
+                };
+                let known = known.filter(|known| known.state != State::Unassigned)?.clone();
+                let generation = i64::from(self.own.generation);
+                let unassigned = Status { state: State::Unassigned, trace: None, generation, ..known };
+                Some((status_key(piece), unassigned.record()))
+            };
+            std::mem::take(&mut self.own.waiting).iter().filter_map(record).collect()
+        };
+        self.publish(records).await;
+    }
+
+    /// Restarts what this worker runs of connectors that all were asked to restart.
+    async fn restart_asked(&mut self) {
+        let asked: Vec<_> = {
+            let configs = self.shared.configs.read();
+            let new = configs.restarts().filter(|(_, restart)| restart.number > self.restarts);
+            new.map(|(name, restart)| (name.to_owned(), restart)).collect()
+        };
+        for (name, restart) in asked {
+            self.restarts = self.restarts.max(restart.number);
+            let (connector, tasks) = {
+                let statuses = self.shared.statuses.read();
+                let meant = |status: &Status| !restart.only_failed || status.state == State::Failed;
+                let running = |task: &usize| self.tasks.contains_key(&(name.clone(), *task));
+                let tasks =
+                    statuses.tasks(&name).filter(|(_, status)| restart.include_tasks && meant(status));
+                let tasks: Vec<usize> = tasks.map(|(task, _)| task).filter(running).collect();
+                (statuses.connector(&name).is_some_and(meant), tasks)
+            };
+            self.restart(&name, connector, &tasks).await;
+        }
+    }
+
     async fn restart(&mut self, name: &str, connector: bool, tasks: &[usize]) {
         let mut restarted = Vec::new();
         if connector && let Some(mut running) = self.connectors.remove(name) {
             running.end();
             restarted.push((format!("status-connector-{name}"), self.status(State::Restarting, None, None)));
         }
+        let patience = self.shared.settings.task_shutdown_timeout;
         for task in tasks {
-            self.end_task(name, *task);
+            self.end_task(name, *task, patience);
             restarted
                 .push((format!("status-task-{name}-{task}"), self.status(State::Restarting, None, None)));
         }
@@ -186,14 +308,24 @@ impl Herder {
     }
 
     async fn reconcile_one(&mut self, name: &str) {
-        let (config, target, tasks) = {
+        let (config, target) = {
             let configs = self.shared.configs.read();
-            (configs.connector(name).cloned(), configs.target(name), configs.tasks(name).to_vec())
+            (configs.connector(name).cloned(), configs.target(name))
         };
         let Some(config) = config else { return self.forget(name).await };
-        let tasks = if target == Target::Stopped { Vec::new() } else { tasks };
-        self.reconcile_connector(name, &config, target).await;
-        self.reconcile_tasks(name, target, &tasks).await;
+        if self.own.work.contains(&Piece::Connector(name.to_owned())) {
+            self.reconcile_connector(name, &config, target).await;
+        }
+        self.reconcile_tasks(name).await;
+    }
+
+    fn owns(&self, name: &str, task: usize) -> bool {
+        self.own.work.contains(&Piece::Task(name.to_owned(), task))
+    }
+
+    /// Whether it is for this worker to say that something is no more: it had it, or it leads.
+    fn may_forget(&self, status: &Status) -> bool {
+        self.own.leads || status.worker_id == self.shared.settings.worker_id
     }
 
     async fn forget(&mut self, name: &str) {
@@ -201,13 +333,28 @@ impl Herder {
             running.end();
             info!(connector = name, "deleted");
         }
-        let mut gone = self.end_tasks(name, 0);
-        if self.shared.statuses.read().connector(name).is_some() {
+        let mut gone = self.end_tasks(name);
+        if self.shared.statuses.read().connector(name).is_some_and(|status| self.may_forget(status)) {
             gone.push((format!("status-connector-{name}"), None));
+        }
+        if !self.own.leads {
+            return self.publish(gone).await;
         }
         let topics: Vec<String> = self.shared.statuses.read().topics(name).map(str::to_owned).collect();
         gone.extend(topics.iter().map(|topic| tables::tracked(topic, name, None)));
         self.publish(gone).await;
+    }
+
+    /// As the leader, removes states that somebody wrote of connectors that were deleted meanwhile.
+    async fn forget_ghosts(&mut self) {
+        let ghosts: BTreeSet<String> = {
+            let (statuses, configs) = (self.shared.statuses.read(), self.shared.configs.read());
+            let gone = |name: &&str| configs.connector(name).is_none();
+            statuses.names().filter(gone).map(str::to_owned).collect()
+        };
+        for name in ghosts {
+            self.forget(&name).await;
+        }
     }
 
     async fn reconcile_connector(&mut self, name: &str, config: &Config, target: Target) {
@@ -248,7 +395,7 @@ impl Herder {
     /// Plans the connector's tasks, and again whenever it says that they have changed.
     fn start_connector(&self, name: &str, life: u64, config: &Config) -> JoinHandle<()> {
         let (shared, config, name) = (self.shared.clone(), config.clone(), name.to_owned());
-        let (events, planned, failed) = (self.events.0.clone(), self.events.0.clone(), name.clone());
+        let (events, failed) = (self.events.0.clone(), name.clone());
         let work = async move {
             let plugin = shared.plugin(&config).map_err(refused)?;
             let missing = || ConnectError::config("the plugin is no connector");
@@ -268,8 +415,7 @@ impl Herder {
                     whole_config(plugin, &config, shared.settings.providers.unresolved(&config, task))
                 });
                 let tasks = tasks.collect();
-                // Nobody plans for a worker that is gone.
-                let _ = planned.send(Event::Planned { name: name.clone(), life, tasks }).await;
+                shared.submit(&name, tasks).await;
                 connector.changed(&values).await?;
             }
         };
@@ -280,42 +426,56 @@ impl Herder {
         })
     }
 
-    async fn reconcile_tasks(&mut self, name: &str, target: Target, tasks: &[Config]) {
-        let gone = self.end_tasks(name, tasks.len());
-        self.publish(gone).await;
+    async fn reconcile_tasks(&mut self, name: &str) {
+        let gone = self.end_tasks(name);
+        let (target, tasks) = {
+            let configs = self.shared.configs.read();
+            let owned = configs.planned(name).iter().enumerate().filter(|(task, _)| self.owns(name, *task));
+            let owned: Vec<_> = owned.map(|(task, config)| (task, config.clone())).collect();
+            (configs.target(name), owned)
+        };
         let order = if target == Target::Paused { Order::Pause } else { Order::Run };
-        for (task, config) in tasks.iter().enumerate() {
+        // Producers of all tasks before a plan are fenced, also of those that are planned as they were.
+        let (plan, transacts) = (self.shared.configs.read().plans(name), self.shared.settings.exactly_once);
+        for (task, config) in tasks {
             let key = (name.to_owned(), task);
             match self.tasks.get(&key) {
-                Some(running) if running.config == *config => {
+                Some(running) if running.config == config && (running.plan == plan || !transacts) => {
                     running.orders.send_if_modified(|known| std::mem::replace(known, order) != order);
                 }
                 _ => {
-                    self.end_task(name, task);
-                    let running = self.start_task(name, task, config.clone(), order);
+                    self.end_task(name, task, self.shared.settings.task_shutdown_timeout);
+                    let running = self.start_task(name, task, config, order);
                     self.tasks.insert(key, running);
                 }
             }
         }
+        self.publish(gone).await;
     }
 
-    /// Tells tasks from a number on to stop; the records that they are gone.
-    fn end_tasks(&mut self, name: &str, from: usize) -> Vec<(String, Option<bytes::Bytes>)> {
-        let running = self.tasks.keys().filter(|(of, task)| of == name && *task >= from);
+    /// Tells tasks that are not planned any more to stop; the records that they are gone.
+    fn end_tasks(&mut self, name: &str) -> Vec<(String, Option<bytes::Bytes>)> {
+        let shown: Vec<usize> = {
+            let statuses = self.shared.statuses.read();
+            let mine = statuses.tasks(name).filter(|(_, status)| self.may_forget(status));
+            mine.map(|(task, _)| task).collect()
+        };
+        // After the states: what has a state was planned before.
+        let count = self.shared.configs.read().planned(name).len();
+        let running = self.tasks.keys().filter(|(of, task)| of == name && *task >= count);
+        let patience = self.shared.settings.task_shutdown_timeout;
         for (_, task) in running.cloned().collect::<Vec<_>>() {
-            self.end_task(name, task);
+            self.end_task(name, task, patience);
         }
-        let statuses = self.shared.statuses.read();
-        let shown = statuses.tasks(name).filter(|(task, _)| *task >= from);
-        shown.map(|(task, _)| (format!("status-task-{name}-{task}"), None)).collect()
+        let gone = shown.into_iter().filter(|task| *task >= count);
+        gone.map(|task| (format!("status-task-{name}-{task}"), None)).collect()
     }
 
-    fn end_task(&mut self, name: &str, task: usize) {
+    fn end_task(&mut self, name: &str, task: usize, patience: Duration) {
         let key = (name.to_owned(), task);
         let Some(running) = self.tasks.remove(&key) else { return };
         self.shared.meters.end(name, task);
         running.orders.send_replace(Order::Stop);
-        let patience = self.shared.settings.task_shutdown_timeout;
         let before = self.ending.remove(&key);
         let ending = tokio::spawn(async move {
             let mut job = running.job;
@@ -336,8 +496,9 @@ impl Herder {
         let life = self.lives;
         let (orders, ordered) = watch::channel(order);
         let shared = self.shared.clone();
+        let plan = shared.configs.read().plans(name);
         let shell = TaskShell::new(
-            (name, task, life),
+            (name, task, life, plan),
             config.clone(),
             shared.topics.clone(),
             shared.offsets.clone(),
@@ -357,19 +518,11 @@ impl Herder {
             // Nobody listens at a worker that is gone.
             let _ = events.send(Event::TaskEnded { name, task, life, outcome }).await;
         });
-        RunningTask { config, life, orders, job, failed: false }
+        RunningTask { config, life, plan, orders, job, failed: false }
     }
 
     async fn hear(&mut self, event: Event) {
         match event {
-            Event::Planned { name, life, tasks } => {
-                let running = self.connectors.get(&name);
-                let current =
-                    running.is_some_and(|running| running.life == life && running.target != Target::Stopped);
-                if current && self.shared.configs.read().tasks(&name) != tasks {
-                    self.plan(name, tasks).await;
-                }
-            }
             Event::ConnectorFailed { name, life, trace } => {
                 let Some(running) = self.connectors.get_mut(&name) else { return };
                 if running.life == life {
@@ -387,34 +540,6 @@ impl Herder {
                 self.publish_task(&name, task, State::Failed, Some(trace)).await;
             }
         }
-    }
-
-    /// Writes the settings of tasks. Producers of tasks that are no more are fenced before; those of tasks that are
-    /// started again are fenced by their successors.
-    async fn plan(&self, name: String, tasks: Vec<Config>) {
-        let mut records = tables::plan(&name, &tasks);
-        let config = self.connectors.get(&name).map(|running| &running.config);
-        let source = config.and_then(|config| self.shared.plugin(config).ok());
-        let transacts = self.shared.settings.exactly_once
-            && source.is_some_and(|plugin| matches!(plugin.implementation, Implementation::Source(_)));
-        let mut fenced = 0..0;
-        if transacts {
-            fenced = tasks.len()..self.shared.configs.read().fencing(&name).unwrap_or(0);
-            records.push(tables::fencing(&name, tasks.len()));
-        }
-        let shared = self.shared.clone();
-        tokio::spawn(async move {
-            for task in fenced {
-                let id = transactional_id(&shared.settings.group, &name, task);
-                match shared.topics.producer(Some(&id), &Config::new()).await {
-                    Ok(producer) => producer.close(shared.settings.offset_flush_timeout).await,
-                    Err(error) => warn!(connector = name, task, %error, "a producer cannot be fenced"),
-                }
-            }
-            if let Err(error) = shared.configs.write(records).await {
-                error!(connector = name, %error, "the settings of tasks cannot be written");
-            }
-        });
     }
 
     async fn note(&mut self, notice: Notice) {
@@ -443,13 +568,15 @@ impl Herder {
 
     fn status(&self, state: State, trace: Option<String>, version: Option<String>) -> Option<bytes::Bytes> {
         let worker_id = self.shared.settings.worker_id.clone();
-        Status { state, trace, worker_id, generation: 1, version }.record()
+        let generation = i64::from(self.own.generation);
+        Status { state, trace, worker_id, generation, version }.record()
     }
 
-    /// Queues records of states, in order; what is read back is what is shown.
+    /// Queues records of states, in order; what is read back is what is shown. A cluster that takes none holds nothing up.
     async fn publish(&self, records: Vec<(String, Option<bytes::Bytes>)>) {
-        if !records.is_empty() {
-            drop(self.shared.statuses.post(records).await);
+        if !records.is_empty() && timeout(PUBLISH_PATIENCE, self.shared.statuses.post(records)).await.is_err()
+        {
+            warn!("states cannot be written");
         }
     }
 
@@ -460,8 +587,9 @@ impl Herder {
             left.push(format!("status-connector-{name}"));
         }
         left.extend(self.tasks.keys().map(|(name, task)| format!("status-task-{name}-{task}")));
+        let patience = self.shared.settings.task_shutdown_timeout;
         for (name, task) in self.tasks.keys().cloned().collect::<Vec<_>>() {
-            self.end_task(&name, task);
+            self.end_task(&name, task, patience);
         }
         for (_, job) in std::mem::take(&mut self.ending) {
             // It has ended, or was made to.
@@ -475,8 +603,15 @@ impl Herder {
     }
 }
 
+fn status_key(piece: &Piece) -> String {
+    match piece {
+        Piece::Connector(name) => format!("status-connector-{name}"),
+        Piece::Task(name, task) => format!("status-task-{name}-{task}"),
+    }
+}
+
 /// The id of a source task's transactions: one for each task, so that a task fences whoever had it before.
-fn transactional_id(group: &str, connector: &str, task: usize) -> String {
+pub fn transactional_id(group: &str, connector: &str, task: usize) -> String {
     format!("{group}-{connector}-{task}")
 }
 
@@ -557,8 +692,12 @@ async fn live(shared: Arc<Shared>, mut shell: TaskShell) -> Result<(), ConnectEr
             let context = SourceContext { connector, task, offsets: Arc::new(stored), transaction };
             let id = transactional_id(&shared.settings.group, &shell.connector, shell.task);
             let id = (!matches!(delivery, Delivery::AtLeastOnce)).then_some(id.as_str());
+            if id.is_some() {
+                shared.fence_before(&shell.connector).await.map_err(refused)?;
+            }
             let producer = shared.topics.producer(id, &shell.client("producer")).await?;
             if id.is_some() {
+                shared.check_plan(&shell.connector, shell.plan).await?;
                 // The predecessor is fenced now: what it stored last is what counts.
                 shared.offsets.catch_up(&*shared.topics).await?;
             }
@@ -588,7 +727,7 @@ fn delivery(shared: &Shared, config: &Config) -> Result<Delivery, ConnectError> 
             let declared =
                 Settings::from([Setting::optional("transaction.boundary.interval.ms", Kind::Long, "")]);
             let given = declared.values(config)?.optional_number("transaction.boundary.interval.ms")?;
-            let given = given.map(|number| std::time::Duration::from_millis(number.unsigned_abs()));
+            let given = given.map(|number| Duration::from_millis(number.unsigned_abs()));
             Delivery::EachInterval(given.unwrap_or(shared.settings.offset_flush_interval))
         }
         Some("connector") => Delivery::ByConnector(TransactionContext::default()),

@@ -2,14 +2,17 @@
 //!
 //! Requests only write to the tables; the herder reads them back and makes what runs into what should run. So a worker that
 //! comes up again, or takes over the topics of another, goes on where they are, and a request answered is a request kept.
+//! What of it a worker runs is decided in its [`group`], which may be of one.
 //! Connectors and tasks run apart from each other: one that fails, panics or hangs touches no other.
 
 pub mod common;
+pub mod group;
 pub mod tables;
 
 mod error;
 mod failure;
 mod herder;
+mod leading;
 pub mod meters;
 mod offsets;
 mod overrides;
@@ -27,12 +30,15 @@ mod tests;
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use vltava_core::clock::Clock;
 
 pub use self::error::WorkerError;
+use self::group::member::Member;
+use self::group::{PeerReply, PeerRequest, Peers, Piece, View};
 use self::herder::{Command, Herder};
+pub use self::leading::part;
 use self::meters::WorkerMeters;
 pub use self::overrides::Overrides;
 pub use self::providers::Providers;
@@ -42,9 +48,10 @@ use self::tables::{ConfigState, OffsetState, StatusState, Table};
 pub use self::validate::Validation;
 pub use self::view::{ConnectorInfo, ConnectorStatus, PluginView, StateView, TaskId, TaskInfo, TaskStatus};
 use crate::error::ConnectError;
+use crate::membership::Membership;
 use crate::plugins::{Implementation, Plugin, Plugins};
 use crate::settings::{Config, DefinitionView};
-use crate::topics::Topics;
+use crate::topics::{Producer, Topics};
 
 /// Commands that wait for the herder.
 const COMMANDS_MAX: usize = 64;
@@ -54,9 +61,30 @@ const COMMANDS_MAX: usize = 64;
 pub struct Worker {
     shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
-    herder: Mutex<Option<JoinHandle<()>>>,
-    /// One change of what should be at a time.
-    changes: Mutex<()>,
+    running: Mutex<Option<Running>>,
+}
+
+/// What goes on in a worker, and how it is told to leave its group.
+#[derive(Debug)]
+struct Running {
+    herder: JoinHandle<()>,
+    member: JoinHandle<()>,
+    leave: oneshot::Sender<()>,
+}
+
+/// What a worker works with.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The connectors and all that goes with them.
+    pub plugins: Arc<Plugins>,
+    /// The cluster.
+    pub topics: Arc<dyn Topics>,
+    /// The group.
+    pub membership: Arc<dyn Membership>,
+    /// The other workers.
+    pub peers: Arc<dyn Peers>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// What the parts of a worker share.
@@ -71,6 +99,14 @@ struct Shared {
     clock: Arc<dyn Clock>,
     cluster_id: Option<String>,
     meters: WorkerMeters,
+    peers: Arc<dyn Peers>,
+    view: watch::Receiver<View>,
+    /// One change of what should be at a time.
+    changes: Mutex<()>,
+    /// One round of fencing at a time.
+    fencing: Mutex<()>,
+    /// What a leader writes settings with, where others are fenced.
+    writer: Mutex<Option<Box<dyn Producer>>>,
 }
 
 impl Shared {
@@ -84,35 +120,49 @@ impl Worker {
     ///
     /// # Errors
     /// When the topics cannot be created or read.
-    pub async fn start(
-        settings: WorkerSettings,
-        plugins: Arc<Plugins>,
-        topics: Arc<dyn Topics>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, ConnectError> {
+    pub async fn start(settings: WorkerSettings, given: Surroundings) -> Result<Self, ConnectError> {
+        let Surroundings { plugins, topics, membership, peers, clock } = given;
         let configs = Table::open(&*topics, settings.configs.clone()).await?;
         let statuses = Arc::new(Table::open(&*topics, settings.statuses.clone()).await?);
         let offsets = Arc::new(Table::open(&*topics, settings.offsets.clone()).await?);
         let cluster_id = topics.cluster_id().await?;
-        let settings = Arc::new(settings);
-        let meters = WorkerMeters::default();
-        let shared =
-            Shared { plugins, settings, topics, configs, statuses, offsets, clock, cluster_id, meters };
-        let shared = Arc::new(shared);
+        let (viewed, view) = watch::channel(View { generation: -1, ..View::default() });
+        let shared = Arc::new(Shared {
+            plugins,
+            settings: Arc::new(settings),
+            topics,
+            configs,
+            statuses,
+            offsets,
+            clock,
+            cluster_id,
+            meters: WorkerMeters::default(),
+            peers,
+            view,
+            changes: Mutex::default(),
+            fencing: Mutex::default(),
+            writer: Mutex::default(),
+        });
         let (commands, received) = mpsc::channel(COMMANDS_MAX);
         let herder = tokio::spawn(Herder::new(shared.clone(), received).run());
-        Ok(Self { shared, commands, herder: Mutex::new(Some(herder)), changes: Mutex::default() })
+        let (leave, left) = oneshot::channel();
+        let member = Member::new(shared.clone(), membership, commands.clone(), viewed);
+        let member = tokio::spawn(member.run(left));
+        Ok(Self { shared, commands, running: Mutex::new(Some(Running { herder, member, leave })) })
     }
 
     /// Ends all tasks in peace, within `task.shutdown.graceful.timeout.ms`.
     pub async fn shutdown(&self) {
-        let Some(herder) = self.herder.lock().await.take() else { return };
+        let Some(Running { herder, member, leave }) = self.running.lock().await.take() else { return };
         let (done, ended) = oneshot::channel();
         if self.commands.send(Command::Shutdown { done }).await.is_ok() {
             // A herder that is gone has ended too.
             let _ = ended.await;
         }
         herder.abort();
+        // A member that is gone has left.
+        let _ = leave.send(());
+        let _ = member.await;
         let patience = self.shared.settings.offset_flush_timeout;
         self.shared.configs.close(patience).await;
         self.shared.offsets.close(patience).await;
@@ -239,8 +289,9 @@ impl Worker {
         config: Config,
         target: Target,
     ) -> Result<ConnectorInfo, WorkerError> {
-        let _changing = self.changes.lock().await;
         self.check(&config).await?;
+        self.shared.lead().await?;
+        let _changing = self.shared.changes.lock().await;
         if self.shared.configs.read().connector(name).is_some() {
             return Err(WorkerError::Conflict(format!("Connector {name} already exists")));
         }
@@ -249,7 +300,7 @@ impl Worker {
             records.push(tables::target(name, Some(target)));
         }
         records.push(tables::connector(name, Some(&config)));
-        self.shared.configs.write(records).await?;
+        self.shared.write(records).await?;
         Ok(self.view(name, &config, 0))
     }
 
@@ -258,8 +309,9 @@ impl Worker {
     /// # Errors
     /// All that is wrong with the settings.
     pub async fn put_config(&self, name: &str, config: Config) -> Result<(bool, ConnectorInfo), WorkerError> {
-        let _changing = self.changes.lock().await;
         self.check(&config).await?;
+        self.shared.lead().await?;
+        let _changing = self.shared.changes.lock().await;
         self.replace(name, config).await
     }
 
@@ -272,7 +324,8 @@ impl Worker {
         name: &str,
         patch: Vec<(String, Option<String>)>,
     ) -> Result<ConnectorInfo, WorkerError> {
-        let _changing = self.changes.lock().await;
+        self.shared.lead().await?;
+        let _changing = self.shared.changes.lock().await;
         let mut config =
             self.shared.configs.read().connector(name).cloned().ok_or_else(|| not_found(name))?;
         for (key, value) in patch {
@@ -294,7 +347,7 @@ impl Worker {
             let configs = self.shared.configs.read();
             (configs.connector(name).is_none(), configs.tasks(name).len())
         };
-        self.shared.configs.write(vec![tables::connector(name, Some(&config))]).await?;
+        self.shared.write(vec![tables::connector(name, Some(&config))]).await?;
         Ok((created, self.view(name, &config, tasks)))
     }
 
@@ -303,10 +356,11 @@ impl Worker {
     /// # Errors
     /// See [`Worker::info`].
     pub async fn delete(&self, name: &str) -> Result<(), WorkerError> {
-        let _changing = self.changes.lock().await;
+        self.shared.lead().await?;
+        let _changing = self.shared.changes.lock().await;
         self.info(name)?;
         let records = vec![tables::connector(name, None), tables::target(name, None)];
-        Ok(self.shared.configs.write(records).await?)
+        self.shared.write(records).await
     }
 
     /// Pauses, resumes or stops a connector.
@@ -314,13 +368,20 @@ impl Worker {
     /// # Errors
     /// See [`Worker::info`].
     pub async fn set_target(&self, name: &str, target: Target) -> Result<(), WorkerError> {
-        let _changing = self.changes.lock().await;
+        if target == Target::Stopped {
+            self.shared.lead().await?;
+        }
+        let _changing = self.shared.changes.lock().await;
         if self.shared.configs.read().connector(name).is_none() {
             return Err(WorkerError::NotFound(format!("Unknown connector {name}")));
         }
-        let mut records = if target == Target::Stopped { tables::plan(name, &[]) } else { Vec::new() };
+        if target != Target::Stopped {
+            // Any worker may.
+            return Ok(self.shared.configs.write(vec![tables::target(name, Some(target))]).await?);
+        }
+        let mut records = tables::plan(name, &[]);
         records.push(tables::target(name, Some(target)));
-        Ok(self.shared.configs.write(records).await?)
+        self.shared.write(records).await
     }
 
     /// Restarts a connector alone.
@@ -329,6 +390,7 @@ impl Worker {
     /// See [`Worker::info`].
     pub async fn restart(&self, name: &str) -> Result<(), WorkerError> {
         self.known(name)?;
+        self.shared.own(&Piece::Connector(name.to_owned())).await?;
         self.order_restart(name, true, Vec::new()).await
     }
 
@@ -342,6 +404,7 @@ impl Worker {
         include_tasks: bool,
         only_failed: bool,
     ) -> Result<ConnectorStatus, WorkerError> {
+        self.shared.lead().await?;
         self.known(name)?;
         let mut status = self.status(name)?;
         let meant = |state: &StateView| !only_failed || state.state == tables::State::Failed;
@@ -349,14 +412,13 @@ impl Worker {
         let tasks = status.tasks.iter().filter(|task| include_tasks && meant(&task.state));
         let tasks: Vec<usize> = tasks.map(|task| task.id).collect();
         let record = tables::restart(name, include_tasks, only_failed);
-        self.shared.configs.write(vec![record]).await?;
+        self.shared.write(vec![record]).await?;
         if connector {
             status.connector.state = tables::State::Restarting;
         }
         for task in status.tasks.iter_mut().filter(|task| tasks.contains(&task.id)) {
             task.state.state = tables::State::Restarting;
         }
-        self.order_restart(name, connector, tasks).await?;
         Ok(status)
     }
 
@@ -369,7 +431,49 @@ impl Worker {
         if task >= self.shared.configs.read().tasks(name).len() {
             return Err(WorkerError::NotFound(format!("Unknown task: {name}-{task}")));
         }
+        self.shared.own(&Piece::Task(name.to_owned(), task)).await?;
         self.order_restart(name, false, vec![task]).await
+    }
+
+    /// Plans the tasks of a connector, as another worker asks.
+    ///
+    /// # Errors
+    /// When it does not prove that it is one, or this worker does not lead, or the connector has no such tasks.
+    pub async fn put_tasks(
+        &self,
+        name: &str,
+        header: impl Fn(&str) -> Option<String>,
+        body: &[u8],
+    ) -> Result<(), WorkerError> {
+        self.shared.verify(header, body)?;
+        let wrong = |error| WorkerError::BadRequest(format!("The body is no list of settings: {error}"));
+        let tasks: Vec<Config> = serde_json::from_slice(body).map_err(wrong)?;
+        self.shared.lead().await?;
+        self.shared.plan(name, &tasks).await
+    }
+
+    /// Fences the producers of earlier tasks of a connector, as another worker asks.
+    ///
+    /// # Errors
+    /// When it does not prove that it is one, or this worker does not lead, or the connector is no source.
+    pub async fn fence(
+        &self,
+        name: &str,
+        header: impl Fn(&str) -> Option<String>,
+        body: &[u8],
+    ) -> Result<(), WorkerError> {
+        self.shared.verify(header, body)?;
+        self.shared.lead().await?;
+        self.shared.fence(name).await
+    }
+
+    /// Asks another worker.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn ask(&self, url: &str, request: PeerRequest) -> Result<PeerReply, WorkerError> {
+        let failed = |why| WorkerError::Failed(format!("IO Error trying to forward REST request: {why}"));
+        self.shared.peers.ask(url, request).await.map_err(failed)
     }
 
     fn known(&self, name: &str) -> Result<(), WorkerError> {

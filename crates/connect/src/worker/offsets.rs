@@ -49,6 +49,7 @@ impl Worker {
     /// # Errors
     /// When the connector is not stopped, or the offsets are refused.
     pub async fn alter_offsets(&self, name: &str, request: &Value) -> Result<String, WorkerError> {
+        self.shared.lead().await?;
         let config = self.config(name)?;
         let entries = entries(request)?;
         if entries.is_empty() {
@@ -64,6 +65,7 @@ impl Worker {
     /// # Errors
     /// When the connector is not stopped, or refuses.
     pub async fn reset_offsets(&self, name: &str) -> Result<String, WorkerError> {
+        self.shared.lead().await?;
         let config = self.config(name)?;
         let altered = match &self.shared.plugin(&config)?.implementation {
             Implementation::Source(_) => {
@@ -77,7 +79,7 @@ impl Worker {
                 self.alter(name, &config, all).await?
             }
             Implementation::Sink(sink) => {
-                let _changing = self.changes.lock().await;
+                let _changing = self.shared.changes.lock().await;
                 self.at_rest(name).await?;
                 let group = group(name, &config);
                 let offsets = self.shared.topics.group_offsets(&group).await?;
@@ -96,7 +98,7 @@ impl Worker {
     }
 
     async fn alter(&self, name: &str, config: &Config, entries: Vec<Entry>) -> Result<Altered, WorkerError> {
-        let _changing = self.changes.lock().await;
+        let _changing = self.shared.changes.lock().await;
         self.at_rest(name).await?;
         match &self.shared.plugin(config)?.implementation {
             Implementation::Source(source) => {

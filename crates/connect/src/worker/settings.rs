@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::group::settings::{self, GroupSettings};
 use super::overrides::Overrides;
 use super::providers::Providers;
 use crate::error::ConnectError;
@@ -15,6 +16,8 @@ pub struct WorkerSettings {
     pub config: Config,
     /// The group of workers.
     pub group: String,
+    /// What the worker is told as a member of it.
+    pub member: GroupSettings,
     /// As others and the API name this worker.
     pub worker_id: String,
     /// How often offsets are stored.
@@ -58,7 +61,7 @@ pub fn declared() -> Settings {
         Setting::new(name, Kind::Int, default, "How many partitions the topic is created with.")
             .between(-1, i32::MAX.into())
     };
-    Settings::from([
+    let mut all = Settings::from([
         Setting::required("group.id", Kind::String, "The group of workers.").not_empty(),
         Setting::required("key.converter", Kind::Class, "The converter of keys."),
         Setting::required("value.converter", Kind::Class, "The converter of values."),
@@ -97,7 +100,9 @@ pub fn declared() -> Settings {
             "Whether sources write exactly once.",
         )
         .one_of(["disabled", "preparing", "enabled"]),
-    ])
+    ]);
+    settings::declared().into_iter().for_each(|setting| all.add(setting));
+    all
 }
 
 impl WorkerSettings {
@@ -112,6 +117,7 @@ impl WorkerSettings {
         Ok(Self {
             config: config.clone(),
             group: values.string("group.id")?.to_owned(),
+            member: GroupSettings::new(&values, worker_id)?,
             worker_id: worker_id.to_owned(),
             offset_flush_interval: milliseconds("offset.flush.interval.ms")?,
             offset_flush_timeout: milliseconds("offset.flush.timeout.ms")?,

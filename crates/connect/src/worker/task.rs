@@ -48,6 +48,8 @@ pub struct TaskShell {
     pub task: usize,
     /// Which of the task's lives it is.
     pub life: u64,
+    /// How often the tasks of the connector were planned before it began.
+    pub plan: u64,
     /// The settings of the task.
     pub config: Config,
     /// The cluster.
@@ -73,7 +75,7 @@ impl TaskShell {
     /// What a task is given, apart from what depends on it.
     #[allow(clippy::too_many_arguments, reason = "it is the list of what a task is given")]
     pub fn new(
-        (connector, task, life): (&str, usize, u64),
+        (connector, task, life, plan): (&str, usize, u64, u64),
         config: Config,
         topics: Arc<dyn Topics>,
         offsets: Arc<Table<tables::OffsetState>>,
@@ -87,6 +89,7 @@ impl TaskShell {
             connector,
             task,
             life,
+            plan,
             config,
             topics,
             offsets,

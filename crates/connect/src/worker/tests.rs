@@ -17,7 +17,7 @@ use crate::connector::{
 use crate::error::ErrorKind;
 use crate::record::{Datum, Position, Record, SourceMap};
 use crate::settings::{FieldError, Kind, Setting, Settings, Values};
-use crate::testing::MemoryTopics;
+use crate::testing::{MemoryMembership, MemoryTopics};
 use crate::topics::{TopicsError, TopicsErrorKind};
 use crate::value::Value;
 
@@ -180,6 +180,8 @@ impl Sink for Collecting {
 }
 
 struct Fixture {
+    group: MemoryMembership,
+    peers: Arc<MemoryPeers>,
     topics: MemoryTopics,
     seen: Seen,
     plugins: Arc<Plugins>,
@@ -199,10 +201,15 @@ impl Fixture {
         plugins.add(row("test.CounterConnector", Implementation::Source(Arc::new(Counter))));
         let collector = Arc::new(Collector { seen: seen.clone() });
         plugins.add(row("test.CollectorConnector", Implementation::Sink(collector)));
-        Self { topics: MemoryTopics::default(), seen, plugins: Arc::new(plugins), exactly_once }
+        let (group, peers) = (MemoryMembership::default(), Arc::default());
+        Self { group, peers, topics: MemoryTopics::default(), seen, plugins: Arc::new(plugins), exactly_once }
     }
 
-    async fn worker(&self) -> Worker {
+    async fn worker(&self) -> Arc<Worker> {
+        self.worker_at("here:8083", Arc::new(self.group.another())).await
+    }
+
+    async fn worker_at(&self, id: &str, membership: Arc<MemoryMembership>) -> Arc<Worker> {
         let settings = config([
             ("group.id", "g"),
             ("key.converter", "StringConverter"),
@@ -211,11 +218,45 @@ impl Fixture {
             ("config.storage.topic", "configs"),
             ("status.storage.topic", "statuses"),
             ("offset.flush.interval.ms", "100"),
+            ("scheduled.rebalance.max.delay.ms", "0"),
             ("exactly.once.source.support", self.exactly_once),
         ]);
-        let settings = WorkerSettings::new(&settings, "here:8083").unwrap();
-        let topics = Arc::new(self.topics.clone());
-        Worker::start(settings, self.plugins.clone(), topics, Arc::new(ManualClock::default())).await.unwrap()
+        let surroundings = Surroundings {
+            plugins: self.plugins.clone(),
+            topics: Arc::new(self.topics.clone()),
+            membership,
+            peers: self.peers.clone(),
+            clock: Arc::new(ManualClock::default()),
+        };
+        let settings = WorkerSettings::new(&settings, id).unwrap();
+        let worker = Arc::new(Worker::start(settings, surroundings).await.unwrap());
+        self.peers.0.lock().insert(format!("http://{id}/"), Arc::downgrade(&worker));
+        worker
+    }
+}
+
+/// The workers of a fixture, by their addresses.
+#[derive(Debug, Default)]
+struct MemoryPeers(Mutex<BTreeMap<String, std::sync::Weak<Worker>>>);
+
+#[async_trait]
+impl Peers for MemoryPeers {
+    async fn ask(&self, url: &str, request: PeerRequest) -> Result<PeerReply, String> {
+        let worker = self.0.lock().get(url).and_then(std::sync::Weak::upgrade).ok_or("nobody is there")?;
+        let header = |name: &str| {
+            request.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        };
+        let path: Vec<&str> = request.path.split('/').collect();
+        let outcome = match (&*request.method, &*path) {
+            ("POST", ["", "connectors", name, "tasks"]) => {
+                worker.put_tasks(name, header, &request.body).await
+            }
+            ("PUT", ["", "connectors", name, "fence"]) => worker.fence(name, header, &request.body).await,
+            other => panic!("{other:?}"),
+        };
+        let status = outcome.as_ref().map_or_else(WorkerError::code, |()| 204);
+        let body = outcome.err().map(|error| error.to_string()).unwrap_or_default();
+        Ok(PeerReply { status, location: None, body: body.into() })
     }
 }
 
@@ -465,4 +506,99 @@ async fn topics_of_another_worker_are_taken_over() {
     let worker = fixture.worker().await;
     until("it goes on", || texts(&fixture.topics, "n") == ["3", "4"]).await;
     until("it runs", || is(&worker, "c", State::Running)).await;
+}
+
+/// Where each task of a connector runs, as its status says.
+fn owners(worker: &Worker, name: &str) -> Vec<Option<String>> {
+    let Ok(status) = worker.status(name) else { return Vec::new() };
+    let owner =
+        |task: &TaskStatus| (task.state.state == State::Running).then(|| task.state.worker_id.clone());
+    status.tasks.iter().map(owner).collect()
+}
+
+/// Whether four tasks run, on these workers.
+fn run_on(worker: &Worker, workers: &[&str]) -> bool {
+    let owners = owners(worker, "c");
+    let known: std::collections::BTreeSet<_> = owners.iter().flatten().map(String::as_str).collect();
+    owners.len() == 4 && owners.iter().all(Option::is_some) && known == workers.iter().copied().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_share_work_and_one_leads() {
+    for exactly_once in ["disabled", "enabled"] {
+        let fixture = Fixture::new(exactly_once);
+        let join = |id| fixture.worker_at(id, Arc::new(fixture.group.another()));
+        let first = join("a:1").await;
+        let mut four = source("numbers", "5");
+        four.insert("tasks.max".to_owned(), "4".to_owned());
+        first.create("c", four.clone(), Target::Started).await.unwrap();
+        until("it runs", || run_on(&first, &["a:1"])).await;
+
+        let second = join("b:1").await;
+        until("half of it moves", || run_on(&second, &["a:1", "b:1"])).await;
+        let elsewhere = WorkerError::Elsewhere(Some("http://a:1/".to_owned()));
+        assert_eq!(second.create("d", four.clone(), Target::Started).await.unwrap_err(), elsewhere);
+        let theirs = owners(&first, "c").iter().position(|owner| owner.as_deref() == Some("b:1")).unwrap();
+        let elsewhere = WorkerError::Elsewhere(Some("http://b:1/".to_owned()));
+        assert_eq!(first.restart_task("c", theirs).await.unwrap_err(), elsewhere);
+        second.restart_task("c", theirs).await.unwrap();
+        until("it runs again", || run_on(&first, &["a:1", "b:1"])).await;
+        first.restart_all("c", true, false).await.unwrap();
+        until("all run again", || run_on(&first, &["a:1", "b:1"])).await;
+
+        first.shutdown().await;
+        until("the other has all", || run_on(&second, &["b:1"])).await;
+        until("it leads", || second.shared.view.borrow().leads).await;
+        four.insert("to".to_owned(), "7".to_owned());
+        second.put_config("c", four.clone()).await.unwrap();
+        let all = 4 * 7;
+        until("each number of each part", || texts(&fixture.topics, "numbers").len() >= all).await;
+        if exactly_once == "enabled" {
+            assert_eq!(texts(&fixture.topics, "numbers").len(), all, "once");
+            until("its producers are known", || second.shared.configs.read().fencing("c") == Some(4)).await;
+        }
+        second.shutdown().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_cut_off_stops_before_others_start_its_work() {
+    let fixture = Fixture::new("disabled");
+    let (way, other) = (Arc::new(fixture.group.another()), Arc::new(fixture.group.another()));
+    let first = fixture.worker_at("a:1", way.clone()).await;
+    let mut four = source("numbers", "5");
+    four.insert("tasks.max".to_owned(), "4".to_owned());
+    first.create("c", four, Target::Started).await.unwrap();
+    until("it runs", || run_on(&first, &["a:1"])).await;
+    let second = fixture.worker_at("b:1", other).await;
+    until("half of it moves", || run_on(&second, &["a:1", "b:1"])).await;
+    let start = tokio::time::Instant::now();
+    way.cut();
+    until("it has stopped", || owners(&second, "c").iter().flatten().all(|owner| owner == "b:1")).await;
+    assert!(start.elapsed() < Duration::from_secs(10), "within the session");
+    assert_eq!(
+        first.create("d", source("x", "1"), Target::Started).await.unwrap_err(),
+        WorkerError::Elsewhere(None)
+    );
+    fixture.group.expire(0);
+    until("the other has all", || run_on(&second, &["b:1"])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_workers_plan_tasks_for_others() {
+    let fixture = Fixture::new("disabled");
+    let worker = fixture.worker().await;
+    worker.create("c", source("numbers", "1"), Target::Started).await.unwrap();
+    until("there is a key", || worker.shared.configs.read().session_key().is_some()).await;
+    let refused = worker.put_tasks("c", |_| None, b"[]").await.unwrap_err();
+    assert_eq!((refused.code(), &*refused.to_string()), (400, "Internal request missing required signature"));
+    let forged =
+        |name: &str| Some(if name.ends_with("Algorithm") { "HmacSHA256" } else { "AAAA" }.to_owned());
+    assert_eq!(worker.put_tasks("c", forged, b"[]").await.unwrap_err().code(), 403);
+    assert_eq!(worker.fence("c", forged, b"").await.unwrap_err().code(), 403);
+    let key = worker.shared.configs.read().session_key().cloned().unwrap();
+    let headers = key.sign(group::signature::Algorithm::HmacSha256, b"");
+    let signed = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    worker.fence("c", signed, b"").await.unwrap();
+    assert_eq!(worker.fence("nope", signed, b"").await.unwrap_err().code(), 404);
 }

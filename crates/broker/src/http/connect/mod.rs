@@ -2,8 +2,13 @@
 //!
 //! It translates paths and bodies into what a [`Worker`] is asked, and answers back, in the words and codes that clients know.
 //! A body that is no request is a 400 here, where Kafka Connect has a 500.
+//!
+//! What only the leader of the group does, or only the worker that runs a task, is asked of that one, and answered with its
+//! answer. `forward` tells how often a request may still be passed on: without it twice, with `true` once, and then it is a
+//! conflict, since whoever is asked has moved.
 
 mod loggers;
+mod peers;
 mod reply;
 mod requests;
 
@@ -14,11 +19,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::header::{CONTENT_TYPE, HOST};
-use axum::http::{HeaderMap, Method, Response};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, Method, Response, request};
 use serde_json::{Map, Value, json};
-use vltava_connect::worker::{Target, Worker, WorkerError};
+use vltava_connect::worker::group::PeerRequest;
+use vltava_connect::worker::group::signature::{ALGORITHM, SIGNATURE};
+use vltava_connect::worker::{Target, Worker, WorkerError, part};
 
+pub(crate) use self::peers::HttpPeers;
 use self::reply::Reply;
 use self::requests::{Create, settings};
 use super::host;
@@ -68,13 +76,17 @@ async fn answer(
     }
     let too_large = |_| Reply::error(413, "The body is too large, or broke off");
     let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(too_large)?;
-    let method = if head.method == Method::HEAD { Method::GET } else { head.method };
+    let method = if head.method == Method::HEAD { Method::GET } else { head.method.clone() };
     let call = Call::new(method, head.uri.path(), head.uri.query().unwrap_or_default(), body);
     let call =
         call.map_err(|_| Reply::error(400, "The path or its parameters are not percent-encoded UTF-8"))?;
     let named = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let base = format!("http://{named}{prefix}");
-    Asked { service, call, base }.dispatch().await
+    let asked = Asked { service, call, base, headers: &head.headers };
+    match asked.dispatch().await {
+        Err(Reply { elsewhere: Some(url), .. }) => asked.forward(&head, &url).await,
+        answered => answered,
+    }
 }
 
 /// Whether a body of this type is taken. A page in a browser can send the simple types of forms without asking, and those
@@ -99,6 +111,7 @@ struct Asked<'a> {
     service: &'a ConnectService,
     call: Call,
     base: String,
+    headers: &'a HeaderMap,
 }
 
 impl Asked<'_> {
@@ -139,9 +152,15 @@ impl Asked<'_> {
             ["connectors", name, "resume"] if put => return self.target(name, Target::Started).await,
             ["connectors", name, "stop"] if put => return self.target(name, Target::Stopped).await,
             ["connectors", name, "tasks"] if get => return Ok(Reply::json(&self.worker()?.tasks(name)?)),
-            ["connectors", _, "tasks"] if post => return Err(unsigned()),
+            ["connectors", name, "tasks"] if post => {
+                self.worker()?.put_tasks(name, |name| self.header(name), &self.call.body).await?;
+                return Ok(Reply::nothing());
+            }
             ["connectors", _, "tasks"] => GET_POST,
-            ["connectors", _, "fence"] if put => return Err(unsigned()),
+            ["connectors", name, "fence"] if put => {
+                self.worker()?.fence(name, |name| self.header(name), &self.call.body).await?;
+                return Ok(Reply::nothing());
+            }
             ["connectors", name, "tasks", task, "status"] if get => {
                 return Ok(Reply::json(&self.worker()?.task_status(name, number(task)?)?));
             }
@@ -189,6 +208,41 @@ impl Asked<'_> {
         } else {
             Err(Reply::not_allowed(allowed))
         }
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        Some(self.headers.get(name)?.to_str().ok()?.to_owned())
+    }
+
+    /// Asks another worker the same.
+    async fn forward(&self, head: &request::Parts, url: &str) -> Answered {
+        let again = match self.call.parameter("forward") {
+            None => true,
+            Some("true") => false,
+            Some(_) => {
+                let message =
+                    "Cannot complete request because of a conflicting operation (e.g. worker rebalance)";
+                return Err(Reply::error(409, message));
+            }
+        };
+        let others = head.uri.query().unwrap_or_default().split('&');
+        let others = others.filter(|pair| !pair.is_empty() && !pair.starts_with("forward="));
+        let query: String = others.map(|pair| format!("&{pair}")).collect();
+        let passed = [AUTHORIZATION.as_str(), SIGNATURE, ALGORITHM];
+        let headers = passed.into_iter().filter_map(|name| Some((name.to_owned(), self.header(name)?)));
+        let request = PeerRequest {
+            method: self.call.method.to_string(),
+            path: format!("{}?forward={again}{query}", head.uri.path()),
+            headers: headers.collect(),
+            body: self.call.body.clone(),
+        };
+        let reply = self.worker()?.ask(url, request).await?;
+        Ok(Reply {
+            status: reply.status,
+            body: reply.body.to_vec(),
+            location: reply.location,
+            ..Reply::default()
+        })
     }
 
     /// The worker, once it has started.
@@ -244,7 +298,7 @@ impl Asked<'_> {
         let request = Create::of(&self.body()?)?;
         let (name, config) = (request.name.clone(), request.config()?);
         let info = self.worker()?.create(&name, config, request.target).await?;
-        Ok(Reply::created(&info, format!("{}/connectors/{}", self.base, encoded(&name))))
+        Ok(Reply::created(&info, format!("{}/connectors/{}", self.base, part(&name))))
     }
 
     async fn put_config(&self, name: &str) -> Answered {
@@ -253,7 +307,7 @@ impl Asked<'_> {
         if !created {
             return Ok(Reply::json(&info));
         }
-        Ok(Reply::created(&info, format!("{}/connectors/{}", self.base, encoded(name))))
+        Ok(Reply::created(&info, format!("{}/connectors/{}", self.base, part(name))))
     }
 
     async fn patch_config(&self, name: &str) -> Answered {
@@ -308,25 +362,16 @@ impl Asked<'_> {
     }
 }
 
-/// Requests of other workers carry a signature.
-fn unsigned() -> Reply {
-    Reply::error(400, "Internal request missing required signature")
-}
-
 fn number(text: &str) -> Result<usize, Reply> {
     text.parse().map_err(|_| Reply::error(404, "HTTP 404 Not Found"))
 }
 
-/// A name as a part of a path.
-fn encoded(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    name.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
-}
-
 impl From<WorkerError> for Reply {
     fn from(error: WorkerError) -> Reply {
-        Reply::error(error.code(), &error.to_string())
+        let mut reply = Reply::error(error.code(), &error.to_string());
+        if let WorkerError::Elsewhere(url) = error {
+            reply.elsewhere = url;
+        }
+        reply
     }
 }

@@ -13,6 +13,8 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
     pub(super) location: Option<String>,
     pub(super) allow: Option<&'static str>,
+    /// The address of the worker that is to be asked instead.
+    pub(super) elsewhere: Option<String>,
 }
 
 impl Reply {

@@ -1,13 +1,17 @@
 //! The table of `config.storage.topic`: connectors, their tasks, and what state they should be in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::super::group::signature::SessionKey;
+use super::super::group::{Piece, Work};
 use super::{TableState, json as bytes};
 use crate::settings::Config;
 
+/// The key of the record with the key for requests between workers.
+const SESSION_KEY: &str = "session-key";
 /// The most tasks of a connector; a larger number in a record is not believed.
 const TASKS_MAX: u64 = 100_000;
 
@@ -38,6 +42,17 @@ impl Target {
     }
 }
 
+/// That all workers are asked to restart what they run of a connector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// How many were asked for before, of any connector.
+    pub number: u64,
+    /// Whether its tasks too.
+    pub include_tasks: bool,
+    /// Whether only what has failed.
+    pub only_failed: bool,
+}
+
 /// Connectors and their tasks.
 #[derive(Debug, Default)]
 pub struct ConfigState {
@@ -49,6 +64,13 @@ pub struct ConfigState {
     tasks: BTreeMap<String, Vec<Config>>,
     pending: BTreeMap<String, BTreeMap<usize, Config>>,
     fencing: BTreeMap<String, usize>,
+    /// Connectors whose tasks were planned after producers of tasks were fenced.
+    unfenced: BTreeSet<String>,
+    /// How often the tasks of each were planned.
+    plans: BTreeMap<String, u64>,
+    session_key: Option<SessionKey>,
+    restarts: BTreeMap<String, Restart>,
+    restarts_asked: u64,
 }
 
 impl ConfigState {
@@ -77,9 +99,48 @@ impl ConfigState {
         self.tasks.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// The settings of the tasks that should be there: none of a connector that is stopped.
+    pub fn planned(&self, name: &str) -> &[Config] {
+        if self.target(name) == Target::Stopped { &[] } else { self.tasks(name) }
+    }
+
     /// How many tasks of a source may still have producers that are not fenced.
     pub fn fencing(&self, name: &str) -> Option<usize> {
         self.fencing.get(name).copied()
+    }
+
+    /// Whether producers of earlier tasks may write that have to be fenced before its tasks start.
+    pub fn is_unfenced(&self, name: &str) -> bool {
+        self.unfenced.contains(name)
+    }
+
+    /// How often the tasks of a connector were planned.
+    pub fn plans(&self, name: &str) -> u64 {
+        self.plans.get(name).copied().unwrap_or(0)
+    }
+
+    /// Everything that should run.
+    pub fn work(&self) -> Work {
+        let tasks = |name: &String| {
+            (0..self.planned(name).len()).map(|task| Piece::Task(name.clone(), task)).collect::<Vec<_>>()
+        };
+        let connector = |name: &String| std::iter::once(Piece::Connector(name.clone())).chain(tasks(name));
+        self.connectors.keys().flat_map(connector).collect()
+    }
+
+    /// The key for requests between workers.
+    pub fn session_key(&self) -> Option<&SessionKey> {
+        self.session_key.as_ref()
+    }
+
+    /// The newest requests to restart, and their connectors.
+    pub fn restarts(&self) -> impl Iterator<Item = (&str, Restart)> {
+        self.restarts.iter().map(|(name, restart)| (name.as_str(), *restart))
+    }
+
+    /// How many restarts were asked for.
+    pub fn restarts_asked(&self) -> u64 {
+        self.restarts_asked
     }
 
     fn commit(&mut self, name: &str, count: usize) {
@@ -87,6 +148,8 @@ impl ConfigState {
         let planned: Option<Vec<Config>> = (0..count).map(|task| pending.remove(&task)).collect();
         // Compaction may have taken the settings of some: they are planned anew then.
         self.tasks.insert(name.to_owned(), planned.unwrap_or_default());
+        self.unfenced.insert(name.to_owned());
+        *self.plans.entry(name.to_owned()).or_default() += 1;
     }
 }
 
@@ -107,7 +170,7 @@ impl TableState for ConfigState {
                     self.connectors.remove(name);
                     self.tasks.remove(name);
                     self.pending.remove(name);
-                    self.fencing.remove(name);
+                    self.restarts.remove(name);
                 }
             }
         } else if let Some(rest) = key.strip_prefix("task-") {
@@ -126,6 +189,7 @@ impl TableState for ConfigState {
                 None => drop(self.targets.remove(name)),
             }
         } else if let Some(name) = key.strip_prefix("tasks-fencing-") {
+            self.unfenced.remove(name);
             match value.as_ref().and_then(|value| value.get("task-count")?.as_u64()) {
                 Some(count) => {
                     let count = usize::try_from(count.min(TASKS_MAX)).unwrap_or(0);
@@ -133,8 +197,16 @@ impl TableState for ConfigState {
                 }
                 None => drop(self.fencing.remove(name)),
             }
+        } else if let Some(name) = key.strip_prefix("restart-connector-") {
+            let flag = |of: &str| value.as_ref().and_then(|value| value.get(of)?.as_bool()).unwrap_or(false);
+            self.restarts_asked += 1;
+            let (number, include_tasks) = (self.restarts_asked, flag("include-tasks"));
+            let restart = Restart { number, include_tasks, only_failed: flag("only-failed") };
+            self.restarts.insert(name.to_owned(), restart);
+        } else if key == SESSION_KEY {
+            self.session_key = value.as_ref().and_then(SessionKey::from_record);
         }
-        // Session keys, requests to restart and levels of loggers concern workers that are there when they are written.
+        // Levels of loggers concern workers that are there when they are written.
     }
 }
 
@@ -183,4 +255,9 @@ pub fn restart(name: &str, include_tasks: bool, only_failed: bool) -> (String, O
 /// The record of the level of a logger, for all workers.
 pub fn logger(name: &str, level: &str) -> (String, Option<Bytes>) {
     (format!("logger-cluster-{name}"), bytes(&json!({ "level": level })))
+}
+
+/// The record of the key for requests between workers.
+pub fn session_key(key: &SessionKey) -> (String, Option<Bytes>) {
+    (SESSION_KEY.to_owned(), bytes(&key.record()))
 }

@@ -9,6 +9,7 @@ mod statuses;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +18,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
-pub use self::configs::{ConfigState, Target, connector, fencing, logger, plan, restart, target};
+pub use self::configs::{
+    ConfigState, Restart, Target, connector, fencing, logger, plan, restart, session_key, target,
+};
 pub use self::offsets::{OffsetState, StoredOffset};
 pub use self::statuses::{State, Status, StatusState, tracked};
 use crate::settings::Config;
@@ -47,6 +50,8 @@ pub struct Table<S> {
     topic: String,
     state: Arc<RwLock<S>>,
     applied: watch::Receiver<HashMap<i32, i64>>,
+    /// After the last record that was applied, as members of a group compare it; -1 before the first.
+    end: Arc<AtomicI64>,
     producer: Box<dyn Producer>,
     reading: JoinHandle<()>,
 }
@@ -67,18 +72,35 @@ impl<S: TableState> Table<S> {
             create(topics, topic.clone()).await?;
         }
         let committed = Config::from([("isolation.level".to_owned(), "read_committed".to_owned())]);
-        let mut consumer = topics.consumer(Reads::All { topic: topic.name.clone() }, &committed).await?;
+        let consumer = topics.consumer(Reads::All { topic: topic.name.clone() }, &committed).await?;
         let state = Arc::new(RwLock::new(S::default()));
         let (progress, applied) = watch::channel(HashMap::new());
-        load(&mut *consumer, &state, &progress).await?;
+        let end = Arc::new(AtomicI64::new(-1));
+        let mut reading = Reading { consumer, state: state.clone(), progress, end: end.clone() };
+        reading.load().await?;
         let producer = topics.producer(None, &Config::new()).await?;
-        let reading = tokio::spawn(follow(consumer, state.clone(), progress, topic.name.clone()));
-        Ok(Self { topic: topic.name, state, applied, producer, reading })
+        let reading = tokio::spawn(reading.follow(topic.name.clone()));
+        Ok(Self { topic: topic.name, state, applied, end, producer, reading })
     }
 
     /// What the table holds.
     pub fn read(&self) -> RwLockReadGuard<'_, S> {
         self.state.read()
+    }
+
+    /// What the table holds, and the offset after the last record in it; -1 when there is none.
+    pub fn snapshot<T>(&self, look: impl FnOnce(&S) -> T) -> (i64, T) {
+        let state = self.state.read();
+        (self.end.load(Ordering::Acquire), look(&state))
+    }
+
+    /// Waits until the record before an offset was read.
+    pub async fn reach(&self, offset: i64) {
+        let mut applied = self.applied.clone();
+        // A table that is gone reaches nothing, and whoever waits has a time.
+        if applied.wait_for(|_| self.end.load(Ordering::Acquire) >= offset).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The name of the topic.
@@ -98,6 +120,33 @@ impl<S: TableState> Table<S> {
     pub async fn write(&self, records: Vec<(String, Option<Bytes>)>) -> Result<(), TopicsError> {
         for outcome in self.post(records).await.await {
             self.seen(outcome?).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes records in a transaction of `producer`, and waits until they were read back.
+    ///
+    /// # Errors
+    /// As [`Table::write`]; [`TopicsErrorKind::Fenced`] when another has the transactional id now.
+    pub async fn write_through(
+        &self,
+        producer: &dyn Producer,
+        records: Vec<(String, Option<Bytes>)>,
+    ) -> Result<(), TopicsError> {
+        producer.begin().await?;
+        let sent = producer.send(self.messages(records)).await.await;
+        let sent = sent.into_iter().collect::<Result<Vec<_>, _>>();
+        let placed = match sent {
+            Ok(placed) => placed,
+            Err(error) => {
+                // What was sent does not count, and the producer is given up by whoever sees the error.
+                let _ = producer.abort().await;
+                return Err(error);
+            }
+        };
+        producer.commit().await?;
+        for placed in placed {
+            self.seen(placed).await?;
         }
         Ok(())
     }
@@ -131,6 +180,10 @@ impl<S: TableState> Table<S> {
 
     /// Queues records; whoever awaits the result knows whether they were written.
     pub async fn post(&self, records: Vec<(String, Option<Bytes>)>) -> Acknowledgement {
+        self.producer.send(self.messages(records)).await
+    }
+
+    fn messages(&self, records: Vec<(String, Option<Bytes>)>) -> Vec<Message> {
         let topic = bytestring::ByteString::from(self.topic.as_str());
         let message = |(key, value): (String, Option<Bytes>)| Message {
             topic: topic.clone(),
@@ -138,7 +191,7 @@ impl<S: TableState> Table<S> {
             value,
             ..Message::default()
         };
-        self.producer.send(records.into_iter().map(message).collect()).await
+        records.into_iter().map(message).collect()
     }
 
     async fn seen(&self, placed: Placed) -> Result<(), TopicsError> {
@@ -161,46 +214,64 @@ async fn create(topics: &dyn Topics, mut topic: NewTopic) -> Result<(), TopicsEr
     topics.create(&topic).await
 }
 
-async fn load<S: TableState>(
-    consumer: &mut dyn Consumer,
-    state: &RwLock<S>,
-    progress: &watch::Sender<HashMap<i32, i64>>,
-) -> Result<(), TopicsError> {
-    let ends = consumer.ends().await?;
-    loop {
-        let applied = progress.borrow().clone();
-        if ends.iter().all(|(place, end)| *end == 0 || applied.get(&place.partition) >= Some(end)) {
-            return Ok(());
-        }
-        step(consumer, state, progress, LOADING_POLL).await?;
-    }
-}
-
-async fn follow<S: TableState>(
-    mut consumer: Box<dyn Consumer>,
+/// Reads a topic into its table.
+struct Reading<S> {
+    consumer: Box<dyn Consumer>,
     state: Arc<RwLock<S>>,
     progress: watch::Sender<HashMap<i32, i64>>,
-    topic: String,
-) {
-    loop {
-        if let Err(error) = step(&mut *consumer, &state, &progress, POLL).await {
-            warn!(topic, %error, "a table cannot be read; trying again");
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
+    end: Arc<AtomicI64>,
 }
 
-async fn step<S: TableState>(
-    consumer: &mut dyn Consumer,
-    state: &RwLock<S>,
-    progress: &watch::Sender<HashMap<i32, i64>>,
-    wait: Duration,
-) -> Result<(), TopicsError> {
-    let Polled::Records(records) = consumer.poll(wait).await? else { return Ok(()) };
-    if records.is_empty() {
-        // Markers of transactions are passed without a record.
-        let positions = consumer.positions().await;
-        progress.send_if_modified(|applied| {
+impl<S: TableState> Reading<S> {
+    async fn load(&mut self) -> Result<(), TopicsError> {
+        let ends = self.consumer.ends().await?;
+        loop {
+            let applied = self.progress.borrow().clone();
+            if ends.iter().all(|(place, end)| *end == 0 || applied.get(&place.partition) >= Some(end)) {
+                return Ok(());
+            }
+            drop(applied);
+            self.step(LOADING_POLL).await?;
+        }
+    }
+
+    async fn follow(mut self, topic: String) {
+        loop {
+            if let Err(error) = self.step(POLL).await {
+                warn!(topic, %error, "a table cannot be read; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    async fn step(&mut self, wait: Duration) -> Result<(), TopicsError> {
+        let Polled::Records(records) = self.consumer.poll(wait).await? else { return Ok(()) };
+        if records.is_empty() {
+            self.pass().await;
+            return Ok(());
+        }
+        let mut holder = self.state.write();
+        for record in &records {
+            match record.key.as_deref().map(std::str::from_utf8) {
+                Some(Ok(key)) => holder.apply(key, record.value.as_deref()),
+                _ => {
+                    warn!(topic = %record.topic, offset = record.offset, "a record without a key that is text");
+                }
+            }
+        }
+        let last = records.iter().map(|record| record.offset + 1).max().unwrap_or(-1);
+        self.end.fetch_max(last, Ordering::AcqRel);
+        drop(holder);
+        self.progress.send_modify(|applied| {
+            applied.extend(records.iter().map(|record| (record.partition, record.offset + 1)));
+        });
+        Ok(())
+    }
+
+    /// Markers of transactions are passed without a record.
+    async fn pass(&mut self) {
+        let positions = self.consumer.positions().await;
+        self.progress.send_if_modified(|applied| {
             let mut moved = false;
             for (place, position) in &positions {
                 let known = applied.entry(place.partition).or_insert(0);
@@ -209,20 +280,7 @@ async fn step<S: TableState>(
             }
             moved
         });
-        return Ok(());
     }
-    let mut holder = state.write();
-    for record in &records {
-        match record.key.as_deref().map(std::str::from_utf8) {
-            Some(Ok(key)) => holder.apply(key, record.value.as_deref()),
-            _ => warn!(topic = %record.topic, offset = record.offset, "a record without a key that is text"),
-        }
-    }
-    drop(holder);
-    progress.send_modify(|applied| {
-        applied.extend(records.iter().map(|record| (record.partition, record.offset + 1)));
-    });
-    Ok(())
 }
 
 /// A value of a record, as JSON.

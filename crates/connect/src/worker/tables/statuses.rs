@@ -73,6 +73,12 @@ pub struct StatusState {
 }
 
 impl StatusState {
+    /// The connectors that have a status, or tasks with one.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let with_tasks = self.tasks.iter().filter(|(_, tasks)| !tasks.is_empty()).map(|(name, _)| name);
+        self.connectors.keys().chain(with_tasks).map(String::as_str)
+    }
+
     /// The status of a connector.
     pub fn connector(&self, name: &str) -> Option<&Status> {
         self.connectors.get(name)
