@@ -35,7 +35,7 @@ pub trait Membership: fmt::Debug + Send + Sync {
     async fn leave(&self, member: &str) -> Result<(), MembershipError>;
 }
 
-/// Makes memberships: the group is known only when the settings are read.
+/// A group, and for how long it waits for its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupTimes {
     /// The group.

@@ -1,8 +1,8 @@
 //! Makes what runs into what should run on this worker.
 //!
 //! The herder is one loop: the tables or the work of this worker change, or something that runs says how it is, and each
-//! time what is and what should be are compared by connector. It never waits for a connector or a task: whatever takes time runs apart, and a task that
-//! takes another's place waits for its end itself.
+//! time what is and what should be are compared by connector. It never waits for a connector or a task: whatever takes
+//! time runs apart, and a task that takes another's place waits for its end itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -218,18 +218,23 @@ impl Herder {
         // Also what was told to end before, since it is planned no more.
         let owns = |name: &String, task: &usize| self.own.work.contains(&Piece::Task(name.clone(), *task));
         let ending: Vec<_> = self.ending.extract_if(.., |(name, task), _| !owns(name, task)).collect();
-        let records = {
-            let configs = self.shared.configs.read();
-            let there = left.iter().filter(|piece| configs.connector(piece.connector()).is_some());
-            let unassigned = self.status(State::Unassigned, None, None);
-            there.map(|piece| (status_key(piece), unassigned.clone())).collect()
-        };
+        let (unassigned, generation) = (self.status(State::Unassigned, None, None), self.own.generation);
         let (shared, posting) = (self.shared.clone(), self.shared.settings.task_shutdown_timeout);
         tokio::spawn(async move {
             for (_, job) in ending {
                 // It has ended, or was made to.
                 let _ = job.await;
             }
+            let records = {
+                let (configs, statuses) = (shared.configs.read(), shared.statuses.read());
+                // What another has said of a later round is newer than this.
+                let newer = |status: &Status| {
+                    status.worker_id != shared.settings.worker_id && status.generation > i64::from(generation)
+                };
+                let there = left.iter().filter(|piece| configs.connector(piece.connector()).is_some());
+                let there = there.filter(|piece| !statuses.of(piece).is_some_and(newer));
+                there.map(|piece| (status_key(piece), unassigned.clone())).collect()
+            };
             // Others see who has the work next, one way or the other.
             let _ = timeout(posting, async { shared.statuses.post(records).await.await }).await;
             let _ = done.send(());
@@ -246,11 +251,7 @@ impl Herder {
         let records = {
             let statuses = self.shared.statuses.read();
             let record = |piece: &Piece| {
-                let known = match piece {
-                    Piece::Connector(name) => statuses.connector(name),
-                    Piece::Task(name, task) => statuses.task(name, *task),
-                };
-                let known = known.filter(|known| known.state != State::Unassigned)?.clone();
+                let known = statuses.of(piece).filter(|known| known.state != State::Unassigned)?.clone();
                 let generation = i64::from(self.own.generation);
                 let unassigned = Status { state: State::Unassigned, trace: None, generation, ..known };
                 Some((status_key(piece), unassigned.record()))

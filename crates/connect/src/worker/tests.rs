@@ -585,6 +585,26 @@ async fn a_worker_that_is_cut_off_stops_before_others_start_its_work() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn settings_that_change_all_the_time_hold_no_heartbeat_up() {
+    let fixture = Fixture::new("disabled");
+    let worker = fixture.worker().await;
+    worker.create("c", source("numbers", "5"), Target::Started).await.unwrap();
+    until("it runs", || fixture.topics.read("numbers").len() == 5).await;
+    let generation = worker.shared.view.borrow().generation;
+    let session = worker.shared.settings.member.times.session_timeout;
+    let start = tokio::time::Instant::now();
+    for to in 6.. {
+        worker.put_config("c", source("numbers", &to.to_string())).await.unwrap();
+        until("it goes on", || fixture.topics.read("numbers").len() >= to).await;
+        if start.elapsed() > 3 * session {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert_eq!(worker.shared.view.borrow().generation, generation);
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_workers_plan_tasks_for_others() {
     let fixture = Fixture::new("disabled");
     let worker = fixture.worker().await;

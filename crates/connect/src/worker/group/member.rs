@@ -421,39 +421,44 @@ impl Member {
         });
         let interval = self.shared.settings.member.heartbeat_interval;
         let mut pause = FIRST_PAUSE.min(interval);
+        let (membership, id, generation) = (self.membership.clone(), self.id.clone(), self.generation);
+        let beat = async |pause| {
+            sleep(pause).await;
+            let sent = Instant::now();
+            (sent, membership.heartbeat(&id, generation).await)
+        };
+        // One goes on whatever else happens: settings that change all the time hold no heartbeat up.
+        let mut pulse = Box::pin(beat(pause));
         let mut moved = self.shared.configured().1 != expected;
         loop {
             if moved && !stopping {
                 return Ok(());
             }
             self.keep_key();
-            let (membership, id, generation) = (self.membership.clone(), self.id.clone(), self.generation);
-            let pulse = async {
-                sleep(pause).await;
-                let sent = Instant::now();
-                (sent, membership.heartbeat(&id, generation).await)
-            };
             tokio::select! {
                 biased;
                 end = self.expired() => return Err(end),
                 () = &mut settled => return Ok(()),
                 () = wait_until(rejoin), if !moved => moved = true,
                 Ok(()) = changes.changed() => moved |= self.shared.configured().1 != expected,
-                (sent, beat) = pulse => match beat {
-                    Ok(()) => {
-                        self.confirmed = sent;
-                        pause = (pause * 2).min(interval);
+                (sent, answer) = &mut pulse => {
+                    match answer {
+                        Ok(()) => {
+                            self.confirmed = sent;
+                            pause = (pause * 2).min(interval);
+                        }
+                        Err(MembershipError::Rebalance) => {
+                            self.confirmed = sent;
+                            moved = true;
+                        }
+                        Err(MembershipError::Unreachable(why)) => {
+                            warn!(why, "a heartbeat was not answered");
+                            pause = UNREACHABLE_PAUSE.min(interval);
+                        }
+                        Err(error) => return Err(error.into()),
                     }
-                    Err(MembershipError::Rebalance) => {
-                        self.confirmed = sent;
-                        moved = true;
-                    }
-                    Err(MembershipError::Unreachable(why)) => {
-                        warn!(why, "a heartbeat was not answered");
-                        pause = UNREACHABLE_PAUSE.min(interval);
-                    }
-                    Err(error) => return Err(error.into()),
-                },
+                    pulse = Box::pin(beat(pause));
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::super::group::Piece;
 use super::{TableState, json as bytes};
 
 /// The state of a connector or a task.
@@ -92,6 +93,14 @@ impl StatusState {
     /// The status of a task.
     pub fn task(&self, name: &str, task: usize) -> Option<&Status> {
         self.tasks.get(name)?.get(&task)
+    }
+
+    /// The status of either.
+    pub fn of(&self, piece: &Piece) -> Option<&Status> {
+        match piece {
+            Piece::Connector(name) => self.connector(name),
+            Piece::Task(name, task) => self.task(name, *task),
+        }
     }
 
     /// The topics that a connector uses.
