@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use vltava_connect::schema::serializer::RegistryClient;
+use vltava_connect::worker::Worker;
 use vltava_core::config::{BrokerConfig, ConfigError};
 use vltava_core::log::LogError;
 use vltava_storage::segments::StoreError;
@@ -138,6 +139,14 @@ impl Broker {
     #[must_use]
     pub fn connect_address(&self) -> Option<SocketAddr> {
         self.connect.first().copied()
+    }
+
+    /// The worker of Connect in this process, which creates and changes connectors without HTTP.
+    ///
+    /// # Errors
+    /// Why there is none, or none yet: it starts once the broker can be reached.
+    pub fn connect_worker(&self) -> Result<&Worker, String> {
+        self.node.connect.worker()
     }
 
     /// The schema registry, for serializers of this process: they need no HTTP.

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use vltava_broker::Broker;
+use vltava_connect::settings::Config;
+use vltava_connect::topics::kafka::KafkaTopics;
 use vltava_connect::value::Value;
 use vltava_core::error::ErrorCode;
 use vltava_core::testing::log_suite;
@@ -9,6 +12,12 @@ use vltava_storage::memory::MemoryStore;
 
 use crate::client::Client;
 
+#[allow(dead_code, reason = "an example has a main function")]
+#[path = "../../examples/activity_tracking.rs"]
+mod activity_tracking;
+#[allow(dead_code, reason = "an example has a main function")]
+#[path = "../../examples/commit_log.rs"]
+mod commit_log;
 #[allow(dead_code, reason = "an example has a main function")]
 #[path = "../../examples/custom_authorizer.rs"]
 mod custom_authorizer;
@@ -18,6 +27,9 @@ mod custom_broker;
 #[allow(dead_code, reason = "an example has a main function")]
 #[path = "../../examples/custom_storage.rs"]
 mod custom_storage;
+#[allow(dead_code, reason = "an example has a main function")]
+#[path = "../../examples/log_collection.rs"]
+mod log_collection;
 #[allow(dead_code, reason = "an example has a main function")]
 #[path = "../../examples/schemas.rs"]
 mod schemas;
@@ -89,4 +101,72 @@ async fn values_with_schemas_go_through_a_topic_and_evolve() {
     assert_eq!(client.produce("t", &[&shown]).await.error_code, 0);
     let fetched = client.fetch("t", 0, 0).await.values.remove(0);
     assert_eq!(values.read("AVRO", schema, fetched.into()).await.unwrap(), sent);
+}
+
+async fn client_of(broker: &Broker) -> KafkaTopics {
+    let server = ("bootstrap.servers".to_owned(), broker.address().to_string());
+    KafkaTopics::connect(&Config::from([server])).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_group_reads_all_activity_in_the_order_of_each_visitor() {
+    let broker = Broker::builder().start().await.unwrap();
+    let topics = client_of(&broker).await;
+    activity_tracking::create(&topics).await.unwrap();
+    let views = [("ann", "/"), ("bob", "/"), ("ann", "/shoes"), ("bob", "/help"), ("ann", "/cart")];
+    activity_tracking::track(&topics, &views).await.unwrap();
+    let seen = activity_tracking::read(&topics, "dashboard", 5).await.unwrap();
+    assert_eq!(activity_tracking::counts(&seen)["/"], 2);
+    let seen = activity_tracking::read(&topics, "recommendations", 5).await.unwrap();
+    assert_eq!(activity_tracking::paths(&seen)["ann"], ["/", "/shoes", "/cart"]);
+    activity_tracking::track(&topics, &[("bob", "/shoes")]).await.unwrap();
+    let seen = activity_tracking::read(&topics, "dashboard", 1).await.unwrap();
+    assert_eq!(seen, [("bob".to_owned(), "/shoes".to_owned())], "what was read before does not come again");
+    broker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_is_what_replaying_its_log_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..2 {
+        let broker = Broker::builder().directory(folder.path()).start().await.unwrap();
+        let mut accounts = commit_log::Accounts::open(&client_of(&broker).await).await.unwrap();
+        assert_eq!((accounts.get("ann"), accounts.get("bob")), ((round > 0).then_some(7), None));
+        accounts.set("ann", Some(3)).await.unwrap();
+        accounts.set("bob", Some(4)).await.unwrap();
+        accounts.set("ann", Some(7)).await.unwrap();
+        accounts.set("bob", None).await.unwrap();
+        assert_eq!((accounts.get("ann"), accounts.get("bob")), (Some(7), None));
+        broker.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_files_become_records_as_they_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| {
+        let path = folder.path().join(file);
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    };
+    write("access.log", "GET / 200\n");
+    write("metrics.txt", "load 0.5\n");
+    let broker = log_collection::start(folder.path()).await.unwrap();
+    log_collection::follow(&broker, folder.path()).await.unwrap();
+    let mut reader = log_collection::reader(&broker).await.unwrap();
+    let mut seen = Vec::new();
+    for (count, more) in [(2, "GET /shoes 200\n"), (3, "")] {
+        while seen.len() < count {
+            seen.extend(log_collection::lines(&mut *reader).await.unwrap());
+        }
+        write("access.log", more);
+    }
+    let of = |wanted: &str| {
+        let lines = seen.iter().filter(|(topic, _)| topic == wanted);
+        lines.map(|(_, line)| line.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("logs"), ["GET / 200", "GET /shoes 200"]);
+    assert_eq!(of("metrics"), ["load 0.5"]);
+    reader.close().await;
+    broker.shutdown().await;
 }
