@@ -81,9 +81,10 @@ pub(crate) fn worker(worker: &Worker, page: &mut Exposition) {
     errors.into_iter().for_each(|(family, value)| figures(page, &all, family, value));
 }
 
-/// The connectors, with their types.
+/// What is to tell of the connectors that this worker runs; all of the group, with their types.
 fn connectors(worker: &Worker, page: &mut Exposition) -> Vec<(String, &'static str)> {
-    let known: Vec<_> = worker.connectors().iter().filter_map(|name| worker.info(name).ok()).collect();
+    let all: Vec<_> = worker.connectors().iter().filter_map(|name| worker.info(name).ok()).collect();
+    let known: Vec<_> = all.iter().filter(|connector| worker.runs(&connector.name)).collect();
     page.single(&CONNECTORS, known.len());
     let mut samples = page.family(&CONNECTOR_STATUS);
     for connector in &known {
@@ -98,7 +99,7 @@ fn connectors(worker: &Worker, page: &mut Exposition) -> Vec<(String, &'static s
     }
     let mut samples = page.family(&CONNECTOR_TYPE);
     known.iter().for_each(|connector| samples.add(&[&connector.name, connector.kind], 1));
-    known.into_iter().map(|connector| (connector.name, connector.kind)).collect()
+    all.into_iter().map(|connector| (connector.name, connector.kind)).collect()
 }
 
 fn figures(

@@ -179,6 +179,11 @@ impl Worker {
         &self.shared.meters
     }
 
+    /// Whether it is this worker of the group that runs a connector.
+    pub fn runs(&self, connector: &str) -> bool {
+        self.shared.view.borrow().work.contains(&Piece::Connector(connector.to_owned()))
+    }
+
     /// The time, as the worker sees it.
     pub fn clock(&self) -> &dyn Clock {
         &*self.shared.clock
