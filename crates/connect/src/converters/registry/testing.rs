@@ -105,6 +105,14 @@ pub(super) fn converter(class: &str, memory: &Arc<Memory>, settings: &[(&str, &s
     factory.make(&factory.settings().values(&config).expect("settings")).expect("settings fit")
 }
 
+/// Writes data that a seed has made, and reads it again.
+pub(super) async fn there_and_back(converter: &dyn Converter, datum: &Datum, seed: u64) -> Datum {
+    let written = encode(converter, datum).await;
+    let bytes = written.unwrap_or_else(|error| panic!("seed {seed}: {}", error.trace()));
+    let read = decode(converter, bytes.as_ref()).await;
+    read.unwrap_or_else(|error| panic!("seed {seed}: {}", error.trace()))
+}
+
 pub(super) async fn encode(converter: &dyn Converter, datum: &Datum) -> Result<Option<Bytes>, ConnectError> {
     let mut headers = Vec::new();
     converter.encode(&mut [Encoding { topic: "t", headers: &mut headers, datum }]).await.remove(0)

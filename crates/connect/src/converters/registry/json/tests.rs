@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::super::testing::{Given, Memory, Random, converter, decode, encode, logical, of, structure};
+use super::super::testing::{
+    Given, Memory, Random, converter, decode, encode, logical, of, structure, there_and_back,
+};
 use super::{ENUM, ONE_OF, read};
 use crate::error::ErrorKind;
 use crate::record::{ConnectSchema, DATE, DECIMAL, Datum, TIME, TIMESTAMP, Type};
@@ -116,11 +118,7 @@ async fn made_up_data_comes_back_as_it_went() {
         let memory = Arc::new(Memory::default());
         let converter = converter(CLASS, &memory, &[]);
         let datum = Datum { schema: Some(schema.into()), value };
-        let bytes = encode(&*converter, &datum)
-            .await
-            .unwrap_or_else(|error| panic!("seed {seed}: {}", error.trace()));
-        let read = decode(&*converter, bytes.as_ref()).await;
-        let read = read.unwrap_or_else(|error| panic!("seed {seed}: {}", error.trace()));
+        let read = there_and_back(&*converter, &datum, seed).await;
         assert_eq!(read, datum, "seed {seed}");
     }
 }

@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::super::testing::{Given, Memory, Random, converter, decode, encode, logical, of, structure};
+use super::super::testing::{
+    Given, Memory, Random, converter, decode, encode, logical, of, structure, there_and_back,
+};
 use super::{ENUM, UNION};
 use crate::error::ErrorKind;
 use crate::record::{ConnectSchema, DATE, DECIMAL, Datum, TIME, TIMESTAMP, Type};
@@ -125,20 +127,13 @@ async fn made_up_data_comes_back_as_it_went() {
         let memory = Arc::new(Memory::default());
         let converter = converter(CLASS, &memory, &[]);
         let datum = Datum { schema: Some(schema.into()), value };
-        let bytes = encode(&*converter, &datum)
-            .await
-            .unwrap_or_else(|error| panic!("seed {seed}: {}", error.trace()));
-        let read = decode(&*converter, bytes.as_ref()).await;
-        let read = read.unwrap_or_else(|error| panic!("seed {seed}: {}", error.trace()));
+        let read = there_and_back(&*converter, &datum, seed).await;
         assert_eq!(read.value, datum.value, "seed {seed}");
         let (found, given) = (read.schema.expect("a schema"), datum.schema.expect("a schema"));
         assert_eq!(shape(&found), shape(&given), "seed {seed}");
         // What was read can be written, and is the same then.
         let again = Datum { schema: Some(found), value: read.value };
-        let bytes = encode(&*converter, &again)
-            .await
-            .unwrap_or_else(|error| panic!("seed {seed}: {}", error.trace()));
-        assert_eq!(decode(&*converter, bytes.as_ref()).await.expect("data"), again, "seed {seed}");
+        assert_eq!(there_and_back(&*converter, &again, seed).await, again, "seed {seed}");
     }
 }
 
