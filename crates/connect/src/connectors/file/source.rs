@@ -30,8 +30,8 @@ use crate::value::Value;
 const READ_BYTES: usize = 256 * 1024;
 /// The longest line, in bytes.
 const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How long to wait for more of a file, or for a file.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long to wait for more of a file, or for a file, at first and at most: a file that rests costs next to nothing.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 const FILENAME: &str = "filename";
 const POSITION: &str = "position";
@@ -274,6 +274,7 @@ impl Source for FileSourceTask {
     }
 
     async fn poll(&mut self) -> Result<Vec<Record>, ConnectError> {
+        let mut pause = PAUSE.0;
         loop {
             let records = self.read()?;
             if !records.is_empty() {
@@ -285,7 +286,8 @@ impl Source for FileSourceTask {
             let is_other =
                 self.open.as_ref().map(|open| open.identity) != before || self.position != position;
             if !is_other {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE.1);
             }
         }
     }
