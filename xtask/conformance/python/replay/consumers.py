@@ -86,6 +86,8 @@ def refused(side, version):
     coordinator(side)
     topic(side, "ng-first", 3)
     group = f"ng-refused-{version}"
+    # Before the group is there: some of what follows makes a member.
+    brisk(side, group)
     def ask(member="member", epoch=NEW, topics=("ng-first",), **more):
         return beat(side, version, more.pop("group", group), member, epoch, None if topics is None else list(topics), **{"owned": {}, "timeout": 30_000, **more})
     found = [ask(group=""), ask(group=" "), ask(owned=None), ask(owned={"ng-first": [0]}), ask(timeout=-1), ask(topics=None), ask(InstanceId=""), ask(InstanceId=" "), ask(RackId=""), ask(ServerAssignor="sticky"),
