@@ -233,6 +233,9 @@ def offsets_change_at_rest_alone():
 @check
 def connectors_go():
     same("PUT", "/connectors/src/topics/reset")
+    for side in SIDES:
+        forgotten = lambda: side.ask("GET", "/connectors/src/topics")[1]["src"]["topics"] == []
+        report.eventually("its topics are forgotten", 30, forgotten)
     same("GET", "/connectors/src/topics")
     for name in ["src", "snk"]:
         same("DELETE", f"/connectors/{name}")
