@@ -99,6 +99,8 @@ pub struct Herder {
     tasks: BTreeMap<(String, usize), RunningTask>,
     /// Tasks that were told to stop, until they have.
     ending: BTreeMap<(String, usize), JoinHandle<()>>,
+    /// Until what was told to end is other workers' work, or nobody's: each ends with the states of what has.
+    leaving: Vec<JoinHandle<()>>,
     lives: u64,
     own: Own,
     /// How many requests to restart were heard.
@@ -143,6 +145,7 @@ impl Herder {
             connectors: BTreeMap::new(),
             tasks: BTreeMap::new(),
             ending: BTreeMap::new(),
+            leaving: Vec::new(),
             lives: 0,
             own: Own::default(),
             restarts,
@@ -185,7 +188,8 @@ impl Herder {
             Command::Rest { name, done } => {
                 self.reconcile_one(&name).await;
                 let ending = self.ending.extract_if(.., |(of, _), _| *of == name);
-                let ending: Vec<_> = ending.map(|(_, job)| job).collect();
+                let mut ending: Vec<_> = ending.map(|(_, job)| job).collect();
+                ending.append(&mut self.leaving);
                 tokio::spawn(async move {
                     for job in ending {
                         // It has ended, or was made to.
@@ -220,7 +224,7 @@ impl Herder {
         let ending: Vec<_> = self.ending.extract_if(.., |(name, task), _| !owns(name, task)).collect();
         let (unassigned, generation) = (self.status(State::Unassigned, None, None), self.own.generation);
         let (shared, posting) = (self.shared.clone(), self.shared.settings.task_shutdown_timeout);
-        tokio::spawn(async move {
+        let leaving = tokio::spawn(async move {
             for (_, job) in ending {
                 // It has ended, or was made to.
                 let _ = job.await;
@@ -239,6 +243,8 @@ impl Herder {
             let _ = timeout(posting, async { shared.statuses.post(records).await.await }).await;
             let _ = done.send(());
         });
+        self.leaving.retain(|job| !job.is_finished());
+        self.leaving.push(leaving);
         self.say_waiting().await;
         self.reconcile().await;
         if self.own.leads {
@@ -592,7 +598,8 @@ impl Herder {
         for (name, task) in self.tasks.keys().cloned().collect::<Vec<_>>() {
             self.end_task(&name, task, patience);
         }
-        for (_, job) in std::mem::take(&mut self.ending) {
+        let ending = std::mem::take(&mut self.ending).into_values();
+        for job in ending.chain(std::mem::take(&mut self.leaving)) {
             // It has ended, or was made to.
             let _ = job.await;
         }
