@@ -220,6 +220,10 @@ def offsets_change_at_rest_alone():
     settle("snk", "STOPPED", 0)
     of = lambda partition, offset: {"offsets": [{"partition": partition, "offset": offset}]}
     lines = {"kafka_topic": "lines", "kafka_partition": 0}
+    for side in SIDES:
+        # As long as the consumer of the task is in its group, both refuse.
+        taken = lambda: side.ask("PATCH", "/connectors/snk/offsets", of(lines, {"kafka_offset": 2}))[0] == 200
+        report.eventually("offsets can change", 60, taken)
     same("PATCH", "/connectors/snk/offsets", of(lines, {"kafka_offset": 2}))
     same("GET", "/connectors/snk/offsets")
     same("PATCH", "/connectors/snk/offsets", of({"topic": "lines"}, {"kafka_offset": 2}))
