@@ -293,13 +293,12 @@ impl Herder {
         let mut restarted = Vec::new();
         if connector && let Some(mut running) = self.connectors.remove(name) {
             running.end();
-            restarted.push((format!("status-connector-{name}"), self.status(State::Restarting, None, None)));
+            restarted.push((connector_key(name), self.status(State::Restarting, None, None)));
         }
         let patience = self.shared.settings.task_shutdown_timeout;
         for task in tasks {
             self.end_task(name, *task, patience);
-            restarted
-                .push((format!("status-task-{name}-{task}"), self.status(State::Restarting, None, None)));
+            restarted.push((task_key(name, *task), self.status(State::Restarting, None, None)));
         }
         self.publish(restarted).await;
         self.reconcile_one(name).await;
@@ -342,7 +341,7 @@ impl Herder {
         }
         let mut gone = self.end_tasks(name);
         if self.shared.statuses.read().connector(name).is_some_and(|status| self.may_forget(status)) {
-            gone.push((format!("status-connector-{name}"), None));
+            gone.push((connector_key(name), None));
         }
         if !self.own.leads {
             return self.publish(gone).await;
@@ -475,7 +474,7 @@ impl Herder {
             self.end_task(name, task, patience);
         }
         let gone = shown.into_iter().filter(|task| *task >= count);
-        gone.map(|task| (format!("status-task-{name}-{task}"), None)).collect()
+        gone.map(|task| (task_key(name, task), None)).collect()
     }
 
     fn end_task(&mut self, name: &str, task: usize, patience: Duration) {
@@ -559,12 +558,12 @@ impl Herder {
 
     async fn publish_connector(&self, name: &str, state: State, trace: Option<String>) {
         let version = self.version(name);
-        self.publish(vec![(format!("status-connector-{name}"), self.status(state, trace, version))]).await;
+        self.publish(vec![(connector_key(name), self.status(state, trace, version))]).await;
     }
 
     async fn publish_task(&self, name: &str, task: usize, state: State, trace: Option<String>) {
         let version = self.version(name);
-        self.publish(vec![(format!("status-task-{name}-{task}"), self.status(state, trace, version))]).await;
+        self.publish(vec![(task_key(name, task), self.status(state, trace, version))]).await;
     }
 
     fn version(&self, name: &str) -> Option<String> {
@@ -591,9 +590,9 @@ impl Herder {
         let mut left = Vec::new();
         for (name, running) in &mut self.connectors {
             running.end();
-            left.push(format!("status-connector-{name}"));
+            left.push(connector_key(name));
         }
-        left.extend(self.tasks.keys().map(|(name, task)| format!("status-task-{name}-{task}")));
+        left.extend(self.tasks.keys().map(|(name, task)| task_key(name, *task)));
         let patience = self.shared.settings.task_shutdown_timeout;
         for (name, task) in self.tasks.keys().cloned().collect::<Vec<_>>() {
             self.end_task(&name, task, patience);
@@ -611,10 +610,18 @@ impl Herder {
     }
 }
 
+fn connector_key(name: &str) -> String {
+    format!("status-connector-{name}")
+}
+
+fn task_key(name: &str, task: usize) -> String {
+    format!("status-task-{name}-{task}")
+}
+
 fn status_key(piece: &Piece) -> String {
     match piece {
-        Piece::Connector(name) => format!("status-connector-{name}"),
-        Piece::Task(name, task) => format!("status-task-{name}-{task}"),
+        Piece::Connector(name) => connector_key(name),
+        Piece::Task(name, task) => task_key(name, *task),
     }
 }
 

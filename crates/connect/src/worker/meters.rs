@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use vltava_core::id::Timestamp;
-use vltava_core::meter::{Counter, Meter, Population, Tally};
+use vltava_core::meter::{Counter, Members, Meter, Population, Tally};
 
 /// What is counted of a worker.
 #[derive(Debug, Default)]
@@ -68,6 +68,13 @@ pub struct TaskMeters {
 }
 
 impl TaskMeters {
+    /// A batch of so many records came in; they are on their way for as long as what this returns lives.
+    pub(super) fn took(&self, records: usize) -> Members {
+        self.taken.add(records as u64);
+        self.batches.record(records as u64);
+        self.active.join(records)
+    }
+
     /// Commits offsets, and counts how that went.
     pub(super) async fn committing<T, E>(&self, commit: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let start = Instant::now();

@@ -205,10 +205,7 @@ impl SinkTask {
         if received.is_empty() {
             return Ok(());
         }
-        let meters = &self.shell.meters;
-        meters.taken.add(received.len() as u64);
-        meters.batches.record(received.len() as u64);
-        let active = meters.active.join(received.len());
+        let active = self.shell.meters.took(received.len());
         for message in &received {
             life.committed.entry(message.place()).or_insert(message.offset);
             self.shell.track(&message.topic).await;

@@ -154,7 +154,7 @@ impl SourceTask {
                 None => self.store(flow).await,
                 Some(Ok(records)) if records.is_empty() => tokio::task::yield_now().await,
                 Some(Ok(records)) => {
-                    let active = self.took(&records);
+                    let active = meters.took(records.len());
                     let (messages, positions) = self.prepare(records).await?;
                     let acknowledgement = self.producer.send(messages).await;
                     flow.sent.push_back(Sent { acknowledgement, positions, _active: active });
@@ -178,14 +178,6 @@ impl SourceTask {
         // An order to stop ends the rest.
         let _ = self.shell.unless_stopped(sleep(POLL_PAUSE)).await;
         Ok(())
-    }
-
-    /// Counts what was polled, for as long as it is on its way.
-    fn took(&self, records: &[Record]) -> Members {
-        let meters = &self.shell.meters;
-        meters.taken.add(records.len() as u64);
-        meters.batches.record(records.len() as u64);
-        meters.active.join(records.len())
     }
 
     /// The messages of records, and the last position of each partition among them.
@@ -361,7 +353,7 @@ impl SourceTask {
         if records.is_empty() {
             return Ok(());
         }
-        let active = self.took(&records);
+        let active = self.shell.meters.took(records.len());
         let (messages, positions) = self.prepare(records).await?;
         if !open.begun {
             self.producer.begin().await?;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use bytestring::ByteString;
 use parking_lot::Mutex;
 
 use crate::convert::{CONVERTER_TYPE, Converter, Decoding, Encoding};
@@ -283,6 +284,12 @@ impl<M: Mapping> RegistryConverter<M> {
         let value = if found.is_plain { read.value } else { self.mapping.read(&found.schema, read.value)? };
         Ok(Datum { schema: Some(Arc::clone(&found.schema)), value })
     }
+}
+
+/// An entry of a map, where the format has no maps with keys like its.
+fn map_entry(key: Value, value: Value) -> Value {
+    let name = ByteString::from_static;
+    Value::Struct(vec![(name("key"), key), (name("value"), value)])
 }
 
 /// The schema of simple data that has none.

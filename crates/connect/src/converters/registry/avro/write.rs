@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use bytestring::ByteString;
-
+use super::super::map_entry;
 use crate::error::ConnectError;
 use crate::notation::json::write_string;
 use crate::notation::text::{Meaning, decimal, separated};
@@ -57,11 +56,8 @@ pub(super) fn value(schema: &ConnectSchema, given: &Value) -> Value {
             Value::Map(entries.iter().map(|(key, item)| (key.clone(), value(values, item))).collect())
         }
         (Type::Map(keys, values), Value::Map(entries)) => {
-            let entry = |(key, item): &(Value, Value)| {
-                let name = ByteString::from_static;
-                Value::Struct(vec![(name("key"), value(keys, key)), (name("value"), value(values, item))])
-            };
-            Value::Array(entries.iter().map(entry).collect())
+            let written = |(key, item): &(Value, Value)| map_entry(value(keys, key), value(values, item));
+            Value::Array(entries.iter().map(written).collect())
         }
         (Type::Struct(fields), Value::Struct(values)) => {
             let fields = fields.iter().zip(values);

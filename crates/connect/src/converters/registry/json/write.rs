@@ -2,6 +2,7 @@
 
 use bytestring::ByteString;
 
+use super::super::map_entry;
 use super::{ENUM, Json, ONE_OF, OWN};
 use crate::error::ConnectError;
 use crate::notation::json::write_string;
@@ -193,12 +194,10 @@ impl Json {
                 Value::Map(entries.iter().map(entry).collect::<Result<_, ConnectError>>()?)
             }
             (Type::Map(keys, values), Value::Map(entries)) => {
-                let name = ByteString::from_static;
-                let entry = |(key, item): &(Value, Value)| {
-                    let (key, item) = (self.value(keys, key)?, self.value(values, item)?);
-                    Ok(Value::Struct(vec![(name("key"), key), (name("value"), item)]))
+                let written = |(key, item): &(Value, Value)| {
+                    Ok(map_entry(self.value(keys, key)?, self.value(values, item)?))
                 };
-                Value::Array(entries.iter().map(entry).collect::<Result<_, ConnectError>>()?)
+                Value::Array(entries.iter().map(written).collect::<Result<_, ConnectError>>()?)
             }
             (Type::Struct(fields), Value::Struct(values)) if schema.name.as_deref() == Some(ONE_OF) => {
                 let mut given = fields.iter().zip(values).filter(|(_, (_, item))| *item != Value::Null);

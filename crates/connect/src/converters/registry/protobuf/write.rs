@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytestring::ByteString;
 
+use super::super::map_entry;
 use super::{ENTRY, Protobuf, TAG, WRAPPERS, enumeration, union};
 use crate::error::ConnectError;
 use crate::notation::text::{Meaning, decimal, millis};
@@ -266,12 +267,10 @@ impl Protobuf {
                 Value::Array(list.iter().map(|item| self.value(items, item)).collect::<Result<_, _>>()?)
             }
             (Type::Map(keys, values), Value::Map(entries)) => {
-                let name = ByteString::from_static;
-                let entry = |(key, item): &(Value, Value)| {
-                    let (key, item) = (self.value(keys, key)?, self.value(values, item)?);
-                    Ok(Value::Struct(vec![(name("key"), key), (name("value"), item)]))
+                let written = |(key, item): &(Value, Value)| {
+                    Ok(map_entry(self.value(keys, key)?, self.value(values, item)?))
                 };
-                Value::Array(entries.iter().map(entry).collect::<Result<_, ConnectError>>()?)
+                Value::Array(entries.iter().map(written).collect::<Result<_, ConnectError>>()?)
             }
             (Type::Struct(fields), Value::Struct(values)) => {
                 let mut written = Vec::with_capacity(fields.len());
