@@ -23,6 +23,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let pages = [
         ("docs/reference/configuration.md", vltava_core::config::manual()),
         ("docs/reference/apis.md", broker_page(root, "apis")?),
+        ("docs/reference/connect.md", broker_page(root, "connect")?),
         ("docs/reference/metrics.md", broker_page(root, "metrics")?),
     ];
     for (name, text) in pages {
@@ -45,11 +46,22 @@ pub fn check() -> anyhow::Result<()> {
     run(&Arguments { check: true })
 }
 
-/// A page that the broker writes.
+/// A page that the broker writes, with all that it can be built with.
 fn broker_page(root: &Path, page: &str) -> anyhow::Result<String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["run", "--quiet", "--package", "vltava-broker", "--example", "reference", "--", page])
+        .args([
+            "run",
+            "--quiet",
+            "--package",
+            "vltava-broker",
+            "--features",
+            "cloud,parquet",
+            "--example",
+            "reference",
+            "--",
+            page,
+        ])
         .current_dir(root)
         .output()
         .context("cargo cannot be started")?;

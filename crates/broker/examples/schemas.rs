@@ -73,7 +73,7 @@ impl Values {
 }
 
 fn order(id: i64) -> Value {
-    Value::Struct(vec![("id".into(), Value::Int64(id))])
+    Value::record(vec![("id".into(), Value::Int64(id))])
 }
 
 /// What a producer sends and what a consumer that is one version ahead makes of it, in both formats; then a schema that is
@@ -83,7 +83,7 @@ pub async fn evolve(values: &Values) -> Result<[Value; 2], Box<dyn Error>> {
     let read = values.read("AVRO", ORDER_WITH_NOTE, written).await?;
     let paid = values.write("payments", "PROTOBUF", PAYMENT, &order(8)).await?;
     let seen = values.read("PROTOBUF", PAYMENT_WITH_NOTE, paid).await?;
-    let priced = Value::Struct(vec![("id".into(), Value::Int64(9)), ("price".into(), Value::Float64(1.5))]);
+    let priced = Value::record(vec![("id".into(), Value::Int64(9)), ("price".into(), Value::Float64(1.5))]);
     match values.write("orders", "AVRO", ORDER_WITH_PRICE, &priced).await {
         Err(refusal) => println!("refused, as it should be: {refusal}"),
         Ok(_) => return Err("a schema was taken that cannot read older orders".into()),

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use vltava_connect::schema::serializer::RegistryClient;
+use vltava_connect::tls::TlsError;
 use vltava_connect::worker::Worker;
 use vltava_core::config::{BrokerConfig, ConfigError};
 use vltava_core::log::LogError;
@@ -86,6 +87,9 @@ pub enum StartError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A certificate or a key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The log directories cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -19,6 +19,7 @@ use vltava_connect::error::ConnectError;
 use vltava_connect::plugins::{Plugin, Plugins};
 use vltava_connect::schema::serializer::RegistryClient;
 use vltava_connect::settings::Config;
+use vltava_connect::tls::{TlsError, TlsSettings};
 use vltava_connect::topics::kafka::KafkaTopics;
 use vltava_connect::worker::group::PeerRequest;
 use vltava_connect::worker::{Providers, Surroundings, Worker, WorkerError, WorkerSettings, part};
@@ -41,11 +42,13 @@ const START_PAUSE: Duration = Duration::from_secs(1);
 const FOLDERS: &str = "allowed.folders";
 /// The setting that says which addresses connectors may ask and write to.
 const URLS: &str = "allowed.urls";
+/// Before the settings that are for its API alone.
+const HTTPS: &str = "listeners.https.";
 /// Where Connect listens unless told otherwise.
 const LISTENERS: &str = "http://127.0.0.1:8083";
 
 /// What a worker is where nothing is said.
-const DEFAULTS: [(&str, &str); 9] = [
+pub(crate) const DEFAULTS: [(&str, &str); 9] = [
     ("group.id", "connect-cluster"),
     ("key.converter", "org.apache.kafka.connect.json.JsonConverter"),
     ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
@@ -154,7 +157,9 @@ async fn start(config: &Config, worker_id: &str, plugins: Arc<Plugins>) -> Resul
     let settings = WorkerSettings::new(config, worker_id)?;
     let topics = KafkaTopics::connect(config).await?;
     let membership = Arc::new(topics.membership(settings.member.times.clone()).await?);
-    let (topics, peers, clock) = (Arc::new(topics), Arc::new(HttpPeers::new()), SystemClock::new());
+    let peers = tls(config).and_then(|tls| HttpPeers::new(&tls));
+    let peers = Arc::new(peers.map_err(|error| ConnectError::config(error.to_string()))?);
+    let (topics, clock) = (Arc::new(topics), SystemClock::new());
     Worker::start(settings, Surroundings { plugins, topics, membership, peers, clock }).await
 }
 
@@ -167,6 +172,14 @@ fn allowed(config: &Config) -> Allowed {
     };
     let folders = listed(FOLDERS).map(|folders| folders.into_iter().map(PathBuf::from).collect());
     Allowed::new(folders, listed(URLS))
+}
+
+/// What the API of a worker and its questions to others are encrypted with: settings of the kind `listeners.https.ssl.*`, all of
+/// them when there is one, else those of the kind `ssl.*`.
+pub(crate) fn tls(config: &Config) -> Result<TlsSettings, TlsError> {
+    let own = config.keys().any(|key| key.starts_with(HTTPS));
+    let prefix = if own { HTTPS } else { "" };
+    TlsSettings::read(|key| config.get(&format!("{prefix}{key}")).map(String::as_str))
 }
 
 fn with_defaults(mut config: Config) -> Config {
@@ -186,8 +199,18 @@ pub(crate) fn embedded(node: &BrokerConfig, broker: SocketAddr) -> Option<Config
         return None;
     }
     let mut config = with_defaults(own);
+    for (key, value) in node.layers.file.iter().filter(|(key, _)| key.starts_with("ssl.")) {
+        config.entry(key.clone()).or_insert_with(|| value.clone());
+    }
     config.entry("bootstrap.servers".to_owned()).or_insert_with(|| broker.to_string());
+    advertise(&mut config, &node.http.connect);
     Some(config)
+}
+
+/// Other workers are told of the first listener, unless told otherwise.
+fn advertise(config: &mut Config, listeners: &[HttpListener]) {
+    let scheme = if listeners.first().is_some_and(|first| first.encrypted) { "https" } else { "http" };
+    config.entry("rest.advertised.listener".to_owned()).or_insert_with(|| scheme.to_owned());
 }
 
 /// How others name a worker: where its API is.
@@ -221,13 +244,14 @@ pub async fn run(config: Config, connectors: Vec<Config>, levels: LogLevels) -> 
         config.entry(key.to_owned()).or_insert_with(|| "*".to_owned());
     }
     let resolved = Providers::new(&config).and_then(|providers| providers.resolve(&config));
-    let config = resolved.map_err(|error| StartError::Failed(error.message))?;
-    // Before anything is tried: what is wrong with the settings does not pass.
-    WorkerSettings::new(&config, "").map_err(|error| StartError::Failed(error.message))?;
+    let mut config = resolved.map_err(|error| StartError::Failed(error.message))?;
     let listeners = config.get("listeners").map_or(LISTENERS, String::as_str);
     let listeners = listeners.split(',').map(|entry| HttpListener::parse("listeners", entry.trim(), true));
     let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
-    let mut http = HttpServer::bind(Role::Connect, &listeners).await?;
+    advertise(&mut config, &listeners);
+    // Before anything is tried: what is wrong with the settings does not pass.
+    WorkerSettings::new(&config, "").map_err(|error| StartError::Failed(error.message))?;
+    let mut http = HttpServer::bind(Role::Connect, &listeners, || tls(&config)).await?;
     let id = worker_id(&config, &http.addresses());
     http.admit(&advertised(&config, &http.addresses()).0);
     let (service, stop) = (ConnectService::new(Some(levels), Vec::new()), CancellationToken::new());

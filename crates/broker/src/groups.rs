@@ -27,12 +27,12 @@ impl Node {
     ///
     /// # Errors
     /// Kafka's code when it is not here, is loading, or cannot write.
-    pub(crate) async fn ask_group(
+    pub(crate) fn ask_group(
         &self,
         group: &str,
         command: GroupCommand,
-    ) -> Result<GroupAnswer, ErrorCode> {
-        let partition = self.group_partition(group)?;
-        self.groups.ask(partition, command).await.map_err(|error| error.code())
+    ) -> impl Future<Output = Result<GroupAnswer, ErrorCode>> + Send + use<> {
+        let asked = self.group_partition(group).map(|partition| self.groups.ask(partition, command));
+        async move { asked?.await.map_err(|error| error.code()) }
     }
 }

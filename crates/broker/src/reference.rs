@@ -2,9 +2,16 @@
 
 use std::fmt::Write as _;
 
+use vltava_connect::connectors::Allowed;
+use vltava_connect::converters::registries;
+use vltava_connect::plugins::Plugin;
+use vltava_connect::settings::{DefinitionView, Settings};
+use vltava_connect::worker;
 use vltava_protocol::api::ListenerKind;
 
 use crate::api::TABLE;
+use crate::builtins;
+use crate::connect::DEFAULTS;
 use crate::metrics::families::FAMILIES;
 
 /// The page of APIs: which are served, in which versions, on which listeners.
@@ -64,4 +71,80 @@ pub fn metrics() -> String {
         );
     }
     page
+}
+
+/// The page of Connect: the settings of workers and of all plugins of this build.
+#[must_use]
+pub fn connect() -> String {
+    let plugins = builtins::plugins(Allowed::everything(), &registries(|| None));
+    let of =
+        |kind: &str| plugins.iter().filter(|plugin| plugin.implementation.kind() == kind).collect::<Vec<_>>();
+    let mut page = String::from(
+        "# Connect\n\n\
+         What workers, connectors, converters, transforms and predicates are told. A worker in the broker takes its settings\n\
+         with the prefix `vltava.connect.`, `vltava connect` takes them from its file. Settings of the worker's clients stand\n\
+         beside them, with `producer.`, `consumer.` or `admin.` before those that are only for one of them.\n\n\
+         Plugins are those of the default build; `GET /connector-plugins/{name}/config` tells the same of any worker. They are\n\
+         named by their class, its last part, or that without the word for its kind (`FileStreamSource`).\n\n\
+         ## Workers\n",
+    );
+    table(&mut page, &worker::declared());
+    page.push_str("\nThe broker and `vltava connect` take these values where nothing is said:\n\n");
+    for (name, value) in DEFAULTS {
+        let _ = writeln!(page, "- `{name}={value}`");
+    }
+    page.push_str(
+        "\n`listeners`, `rest.advertised.host.name` and `rest.advertised.port` say where the API is and how other workers reach it.\n\
+         Connectors may touch what `allowed.folders` and `allowed.urls` list; `*` is everything. Without them that is nothing\n\
+         in the broker, and everything with `vltava connect`.\n",
+    );
+    for (title, kind) in [("Source connectors", "source"), ("Sink connectors", "sink")] {
+        let _ = write!(page, "\n## {title}\n");
+        let rows = of(kind);
+        if let Some(any) = rows.first() {
+            page.push_str("\nEvery one of them has these:\n");
+            table(&mut page, &worker::common::settings(any));
+        }
+        sections(&mut page, &rows);
+    }
+    for (title, kind) in [
+        ("Converters", "converter"),
+        ("Converters of headers", "header_converter"),
+        ("Transforms", "transformation"),
+        ("Predicates", "predicate"),
+    ] {
+        let _ = write!(page, "\n## {title}\n");
+        sections(&mut page, &of(kind));
+    }
+    page
+}
+
+/// A section for each plugin; neighbours with the same settings, such as a transform of keys and that of values, share one.
+fn sections(page: &mut String, plugins: &[&Plugin]) {
+    let settings = |plugin: &Plugin| plugin.implementation.settings();
+    for alike in plugins.chunk_by(|one, other| settings(one).definitions() == settings(other).definitions()) {
+        let classes: Vec<String> = alike.iter().map(|plugin| format!("`{}`", plugin.class)).collect();
+        let _ = write!(page, "\n### {}\n", classes.join(", "));
+        table(page, &settings(alike[0]));
+    }
+}
+
+fn table(page: &mut String, settings: &Settings) {
+    let settings = settings.definitions();
+    if settings.is_empty() {
+        page.push_str("\nNo settings of its own.\n");
+        return;
+    }
+    page.push_str("\n| key | type | default | importance | meaning |\n| --- | --- | --- | --- | --- |\n");
+    for DefinitionView { name, kind, required, default_value, importance, documentation, .. } in settings {
+        let default = match default_value {
+            _ if required => "*required*".to_owned(),
+            None => "*null*".to_owned(),
+            Some(text) if text.is_empty() => "*empty*".to_owned(),
+            Some(text) => format!("`{text}`"),
+        };
+        let (kind, importance) = (kind.to_lowercase(), importance.to_lowercase());
+        let text = documentation.replace('|', "\\|");
+        let _ = writeln!(page, "| `{name}` | {kind} | {default} | {importance} | {text} |");
+    }
 }

@@ -18,6 +18,7 @@ use tracing::{error, info};
 use vltava_connect::schema::SchemaFormat;
 use vltava_connect::schema::registry::Settings;
 use vltava_connect::schema::registry::settings::CompatibilityLevel;
+use vltava_connect::tls::TlsSettings;
 use vltava_coordinator::assignor::{Assignor, Assignors};
 use vltava_coordinator::cluster::brokers::BrokerError;
 use vltava_coordinator::cluster::command::{BrokerState, RegisterBroker};
@@ -78,7 +79,7 @@ pub(crate) async fn start(config: BrokerConfig, parts: Parts, control: Handle) -
     let surroundings = Surroundings { clock: clock.clone(), image, entropy: entropy(random.clone()) };
     let main = storage.stores.main().clone();
     let quorum = crate::quorum::open(&config, main, place, clock.clone(), &control).await?;
-    let controller = start_controller(&config, &storage, &quorum, &surroundings, &control);
+    let controller = start_controller(&config, &storage, &quorum, &surroundings, &metrics, &control);
     let (committed, follower_failure) =
         follow_metadata(&config, &storage, &quorum, &surroundings, &metrics, &control);
     let groups = group_shards(&config, &assignors, &surroundings, &metrics, &control)?;
@@ -129,12 +130,14 @@ async fn bring_up(
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
     let listeners = bind(&node).await?;
-    let http = HttpServer::bind(Role::Node, &node.config.http.node).await?;
-    let registry = HttpServer::bind(Role::Registry, &node.config.http.registry).await?;
+    let tls = || TlsSettings::read(|key| node.config.layers.file.get(key).map(String::as_str));
+    let http = HttpServer::bind(Role::Node, &node.config.http.node, tls).await?;
+    let registry = HttpServer::bind(Role::Registry, &node.config.http.registry, tls).await?;
     let address = listeners.iter().map(Listener::listening).find(|listener| !listener.controller);
     let embedded = address.and_then(|listener| connect::embedded(&node.config, listener.address));
     let connect_listeners = if embedded.is_some() { &*node.config.http.connect } else { &[] };
-    let mut connect = HttpServer::bind(Role::Connect, connect_listeners).await?;
+    let connect_tls = || embedded.as_ref().map_or_else(|| Ok(TlsSettings::default()), connect::tls);
+    let mut connect = HttpServer::bind(Role::Connect, connect_listeners, connect_tls).await?;
     let connect_addresses = connect.addresses();
     if let Some(config) = &embedded {
         connect.admit(&connect::advertised(config, &connect_addresses).0);
@@ -245,6 +248,7 @@ fn start_controller(
     storage: &Storage,
     quorum: &Arc<Quorum>,
     surroundings: &Surroundings,
+    metrics: &Metrics,
     control: &Handle,
 ) -> ShardHandle<Cluster> {
     let options = cluster_options(config, &storage.cluster_id);
@@ -258,7 +262,7 @@ fn start_controller(
         surroundings: surroundings.clone(),
         limits: Limits::default(),
         effects,
-        witness: Arc::new(()),
+        witness: metrics.controller.clone(),
     };
     let (controller, task) = shard.start();
     control.spawn(task);

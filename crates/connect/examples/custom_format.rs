@@ -16,10 +16,10 @@ use std::any::Any;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 use vltava_connect::schema::testing::{FormatCases, PairCase, SchemaCase, format_suite};
 use vltava_connect::schema::{
-    CompatibilityPolicy, DataError, Direction, Encoded, EntityTags, Incompatibility, ParseError, Position,
+    CompatibilityPolicy, DataError, Direction, EntityTags, Incompatibility, ParseError, Position,
     RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError,
 };
 use vltava_connect::value::Value;
@@ -172,9 +172,8 @@ impl Schema for ColumnsSchema {
         self.columns.iter().filter_map(judge).collect()
     }
 
-    fn encode(&self, _: Option<&str>, value: &Value) -> Result<Encoded, DataError> {
+    fn encode(&self, _: Option<&str>, value: &Value, bytes: &mut Vec<u8>) -> Result<usize, DataError> {
         let Value::Struct(fields) = value else { return refuse("a record is expected", "") };
-        let mut payload = BytesMut::new();
         for column in &self.columns {
             let field = fields.iter().find(|(name, _)| *name == column.name.as_str()).map(|(_, value)| value);
             let text = match (field, column.kind) {
@@ -188,15 +187,15 @@ impl Schema for ColumnsSchema {
             {
                 return refuse("the value is wider than its column", &column.name);
             }
-            payload.put_slice(text.as_bytes());
-            payload.put_bytes(b' ', column.width - text.len());
+            bytes.put_slice(text.as_bytes());
+            bytes.put_bytes(b' ', column.width - text.len());
         }
         if let Some((name, _)) =
             fields.iter().find(|(name, _)| self.columns.iter().all(|column| *name != column.name.as_str()))
         {
             return refuse("there is no such column", name);
         }
-        Ok(Encoded { selector: Bytes::new(), payload: payload.freeze() })
+        Ok(0)
     }
 
     fn decode(&self, writer: &dyn Schema, bytes: Bytes) -> Result<Value, DataError> {
@@ -246,7 +245,7 @@ fn main() {
         reasons: reasons.iter().map(|(kind, path)| ((*kind).to_owned(), (*path).to_owned())).collect(),
     };
     let row = |account: &'static str, amount, currency| {
-        Value::Struct(vec![
+        Value::record(vec![
             ("account".into(), Value::String(account.into())),
             ("amount".into(), Value::Int64(amount)),
             ("currency".into(), currency),

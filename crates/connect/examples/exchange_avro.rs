@@ -40,12 +40,12 @@ fn line(seed: u64) -> Result<serde_json::Value, Box<dyn Error>> {
     let reasons = reader.incompatibilities(&*writer, Direction::NewReadsOld, CompatibilityPolicy::Strict);
     let mut values = Vec::new();
     for _ in 0..VALUES {
-        let written = writer.encode(None, &shapes.value(&shape))?.payload;
+        let written = writer.encoded(None, &shapes.value(&shape))?;
         let read = reader.decode(&*writer, written.clone()).ok();
-        let read = read.map(|value| reader.encode(None, &value)).transpose()?;
+        let read = read.map(|value| reader.encoded(None, &value)).transpose()?;
         values.push(serde_json::json!({
             "written": hexadecimal(&written),
-            "read": read.map(|read| hexadecimal(&read.payload)),
+            "read": read.map(|read| hexadecimal(&read)),
         }));
     }
     Ok(serde_json::json!({

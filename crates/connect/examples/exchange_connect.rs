@@ -501,7 +501,7 @@ impl Maker<'_> {
             };
             values.push((field.name.clone(), value));
         }
-        Value::Struct(values)
+        Value::record(values)
     }
 
     fn decorate(&mut self, schema: &mut ConnectSchema) {
@@ -726,7 +726,7 @@ fn tagged(value: &Value) -> Json {
             json!({ "m": entries.iter().map(entry).collect::<Vec<_>>() })
         }
         Value::Struct(fields) => {
-            let field = |(name, value): &(ByteString, Value)| json!([&**name, tagged(value)]);
+            let field = |(name, value): (&ByteString, &Value)| json!([&**name, tagged(value)]);
             json!({ "r": fields.iter().map(field).collect::<Vec<_>>() })
         }
     }

@@ -61,16 +61,17 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// no more than those unless told otherwise.
     ///
     /// # Errors
-    /// When the work cannot be seen; the connector is FAILED then.
+    /// When the work cannot be seen: after a retriable error it is asked again, after any other the connector is FAILED.
     async fn task_configs(&self, _values: &Values, _tasks_max: usize) -> Result<Vec<Config>, ConnectError> {
         Ok(vec![Config::new()])
     }
 
-    /// Resolves when the tasks should be made anew, because there is more or less to do. Never, unless told otherwise.
+    /// Resolves when the tasks should be made anew, because there is more or less to do than when `planned` was made by
+    /// [`Connector::task_configs`]. Never, unless told otherwise.
     ///
     /// # Errors
-    /// When the work cannot be seen any more; the connector is FAILED then.
-    async fn changed(&self, _values: &Values) -> Result<(), ConnectError> {
+    /// As [`Connector::task_configs`], which is asked again first.
+    async fn changed(&self, _values: &Values, _planned: &[Config]) -> Result<(), ConnectError> {
         std::future::pending().await
     }
 }
@@ -168,6 +169,11 @@ pub trait Source: fmt::Debug + Send {
     /// # Errors
     /// A retriable one is tried again within `errors.retry.timeout`; any other fails the task.
     async fn poll(&mut self) -> Result<Vec<Record>, ConnectError>;
+
+    /// These records are in their topics, each at an offset there; exactly once, when their transaction is committed. Those
+    /// are left out that a transform dropped, that were skipped, or whose offset the broker does not tell. Comes before
+    /// [`Source::commit`] for the same records.
+    async fn written(&mut self, _records: Vec<(Position, i64)>) {}
 
     /// Records up to these positions are in their topics, and the positions are stored: what the source keeps for
     /// them may go. The last position of each partition only.

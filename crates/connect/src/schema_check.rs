@@ -3,7 +3,7 @@
 use crate::error::ConnectError;
 use crate::notation::text::{Meaning, class, kind};
 use crate::record::{ConnectSchema, Type};
-use crate::value::Value;
+use crate::value::{Fields, Value};
 
 /// Refuses data that a schema does not allow. `location` says in messages what it is.
 pub(crate) fn require_valid(
@@ -53,7 +53,7 @@ pub(crate) fn require_valid(
 }
 
 /// A struct has all the fields of its schema, in its order; missing ones may have a default.
-fn structure(schema: &ConnectSchema, values: &[(bytestring::ByteString, Value)]) -> Result<(), ConnectError> {
+fn structure(schema: &ConnectSchema, values: &Fields) -> Result<(), ConnectError> {
     let fields = schema.fields();
     if fields.len() != values.len() || fields.iter().zip(values).any(|(field, (name, _))| field.name != *name)
     {

@@ -1,10 +1,10 @@
-//! Connections to HTTP servers, encrypted where the address says `https`: whom to trust, and who asks.
+//! Connections to HTTP servers and of them, encrypted where the address says `https`: whom to trust, and who asks or serves.
 //!
-//! The settings are those that users have in their clients, of the JVM's family (`ssl.truststore.*`, `ssl.keystore.*`) and of
+//! The settings are those that users have in their clients and servers, of the JVM's family (`ssl.truststore.*`, `ssl.keystore.*`) and of
 //! librdkafka's (`ssl.ca.location`, …). Certificates and keys are PEM; stores of Java (JKS, PKCS12) are refused with the way
 //! out. Without authorities of their own the public ones are trusted, those of Mozilla's list.
 //!
-//! One module for every client of HTTP here: the registry's, and the connectors'.
+//! One module for every client of HTTP here, the registry's and the connectors', and for every server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,19 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
+};
 
 /// Opens connections of both kinds.
 pub type Connector = HttpsConnector<HttpConnector>;
+
+/// Takes connections, each with a handshake.
+pub type Acceptor = tokio_rustls::TlsAcceptor;
+/// A connection that was taken so.
+pub type Encrypted<S> = tokio_rustls::server::TlsStream<S>;
 
 /// Names of settings.
 mod key {
@@ -30,6 +39,7 @@ mod key {
     pub(super) const OWN_TYPE: &str = "ssl.keystore.type";
     pub(super) const OWN_KEY: &str = "ssl.keystore.key";
     pub(super) const OWN_CHAIN: &str = "ssl.keystore.certificate.chain";
+    pub(super) const CLIENTS: &str = "ssl.client.auth";
     pub(super) const NAMES: &str = "ssl.endpoint.identification.algorithm";
     pub(super) const OTHER_TRUSTED_FILE: &str = "ssl.ca.location";
     pub(super) const OTHER_CHAIN_FILE: &str = "ssl.certificate.location";
@@ -64,10 +74,21 @@ enum Place {
 pub struct TlsSettings {
     /// The certificates of authorities; none are the public ones.
     trusted: Option<Pem>,
-    /// The client's own chain of certificates, and its key.
+    /// The own chain of certificates, and its key.
     own: Option<(Pem, Pem)>,
+    /// Whether clients show certificates.
+    clients: Clients,
     /// Whether a server may have the certificate of another name.
     any_name: bool,
+}
+
+/// Whether the clients of a server show who they are.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Clients {
+    #[default]
+    Unasked,
+    Requested,
+    Required,
 }
 
 /// Keys are not shown.
@@ -78,15 +99,21 @@ impl std::fmt::Debug for TlsSettings {
 }
 
 impl TlsSettings {
-    /// Reads what a client is configured with; `given` looks a key up.
+    /// Reads what a client or a server is configured with; `given` looks a key up.
     ///
     /// # Errors
-    /// [`TlsError`] for a store that is no PEM, half of a key pair, and an unknown way to check names.
-    pub fn of_client<'a>(given: impl Fn(&str) -> Option<&'a str>) -> Result<TlsSettings, TlsError> {
+    /// [`TlsError`] for a store that is no PEM, half of a key pair, and an unknown way to check names or clients.
+    pub fn read<'a>(given: impl Fn(&str) -> Option<&'a str>) -> Result<TlsSettings, TlsError> {
         let any_name = match given(key::NAMES).map(|way| way.trim().to_ascii_lowercase()).as_deref() {
             None | Some("https") => false,
             Some("" | "none") => true,
             Some(_) => return Err(TlsError::new(key::NAMES, "use https, or leave it empty")),
+        };
+        let clients = match given(key::CLIENTS).map(|way| way.trim().to_ascii_lowercase()).as_deref() {
+            None | Some("" | "none") => Clients::Unasked,
+            Some("requested") => Clients::Requested,
+            Some("required") => Clients::Required,
+            Some(_) => return Err(TlsError::new(key::CLIENTS, "use none, requested or required")),
         };
         let given = |key: &'static str| given(key).filter(|value| !value.trim().is_empty());
         for key in [key::TRUSTED_TYPE, key::OWN_TYPE] {
@@ -109,10 +136,10 @@ impl TlsSettings {
             (Some(chain), Some(key)) => Some((chain, key)),
             (None, None) => None,
             (Some(half), None) | (None, Some(half)) => {
-                return Err(TlsError::new(half.key, "a client's certificate and its key are given together"));
+                return Err(TlsError::new(half.key, "a certificate and its key are given together"));
             }
         };
-        Ok(TlsSettings { trusted, own, any_name })
+        Ok(TlsSettings { trusted, own, clients, any_name })
     }
 
     /// What opens connections, encrypted where the address says `https`. Files are read now.
@@ -126,6 +153,43 @@ impl TlsSettings {
         plain.enforce_http(false);
         let builder = HttpsConnectorBuilder::new().with_tls_config(self.config()?);
         Ok(builder.https_or_http().enable_http1().wrap_connector(plain))
+    }
+
+    /// What takes the connections of a server. Files are read now.
+    ///
+    /// # Errors
+    /// [`TlsError`] without a certificate, and when a file cannot be read, or holds something else.
+    pub fn acceptor(&self) -> Result<Acceptor, TlsError> {
+        let Some((chain, own_key)) = &self.own else {
+            return Err(TlsError::new(key::OWN_FILE, "https needs a certificate with its key, in PEM"));
+        };
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|found| TlsError::new(own_key.key, found))?;
+        let config = match self.clients {
+            Clients::Unasked => config.with_no_client_auth(),
+            Clients::Requested | Clients::Required => {
+                config.with_client_cert_verifier(self.client_verifier(provider)?)
+            }
+        };
+        let pair = config.with_single_cert(chain.certificates()?, own_key.private_key()?);
+        Ok(Arc::new(pair.map_err(|found| TlsError::new(own_key.key, found))?).into())
+    }
+
+    fn client_verifier(
+        &self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+        let Some(pem) = &self.trusted else {
+            return Err(TlsError::new(key::TRUSTED_FILE, "is needed to know the certificates of clients"));
+        };
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(pem.roots()?), provider);
+        let verifier = match self.clients {
+            Clients::Requested => verifier.allow_unauthenticated(),
+            Clients::Unasked | Clients::Required => verifier,
+        };
+        verifier.build().map_err(|found| TlsError::new(pem.key, found))
     }
 
     fn config(&self) -> Result<ClientConfig, TlsError> {
@@ -142,17 +206,10 @@ impl TlsSettings {
     }
 
     fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
-        let mut roots = RootCertStore::empty();
-        let mut from = key::TRUSTED_FILE;
-        match &self.trusted {
-            None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-            Some(pem) => {
-                from = pem.key;
-                for certificate in pem.certificates()? {
-                    roots.add(certificate).map_err(|found| TlsError::new(from, found))?;
-                }
-            }
-        }
+        let (from, roots) = match &self.trusted {
+            None => (key::TRUSTED_FILE, RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }),
+            Some(pem) => (pem.key, pem.roots()?),
+        };
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
         let verifier = verifier.build().map_err(|found| TlsError::new(from, found))?;
         Ok(if self.any_name { Arc::new(AnyName(verifier)) } else { verifier })
@@ -182,6 +239,14 @@ impl Pem {
         let found =
             read.and_then(|found| if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) });
         found.map_err(|error| self.error(&error))
+    }
+
+    fn roots(&self) -> Result<RootCertStore, TlsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in self.certificates()? {
+            roots.add(certificate).map_err(|found| TlsError::new(self.key, found))?;
+        }
+        Ok(roots)
     }
 
     fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsError> {

@@ -14,6 +14,7 @@
 //! 4. [`Consumer::poll`] may be dropped at any time, and nothing is lost.
 //! 5. A consumer learns what it owns from [`Polled`], and its partitions move on only after [`Polled::Revoked`] is released.
 
+pub mod cluster;
 pub mod kafka;
 
 use std::collections::BTreeMap;
@@ -145,6 +146,8 @@ pub enum Reads {
         /// The topic.
         topic: String,
     },
+    /// These partitions, alone: each from an offset, or from where `auto.offset.reset` says.
+    Places(BTreeMap<TopicPartition, Option<i64>>),
 }
 
 /// What a poll told.

@@ -5,6 +5,8 @@
 //!
 //! Why not each format's own tree: a record that crosses from Avro to JSON would need a conversion for each pair.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
@@ -37,5 +39,100 @@ pub enum Value {
     /// Pairs, in the order in which they were written; the last one of a key counts.
     Map(Vec<(Value, Value)>),
     /// Named fields, in the order of the schema.
-    Struct(Vec<(ByteString, Value)>),
+    Struct(Fields),
+}
+
+impl Value {
+    /// A struct of these fields.
+    pub fn record(fields: impl IntoIterator<Item = (ByteString, Value)>) -> Self {
+        Value::Struct(fields.into_iter().collect())
+    }
+}
+
+/// The fields of a struct, in the order of its schema.
+///
+/// Names are shared by all that is read with one schema: a record costs no name, only its values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fields {
+    names: Arc<[ByteString]>,
+    /// One for each name.
+    values: Box<[Value]>,
+}
+
+impl Fields {
+    /// The fields of these names; those beyond the values are null, values beyond the names are none.
+    pub fn new(names: Arc<[ByteString]>, mut values: Vec<Value>) -> Self {
+        values.resize_with(names.len(), Value::default);
+        Self { names, values: values.into() }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> &[ByteString] {
+        &self.names
+    }
+
+    /// Whether the names are these, and not only equal to them.
+    pub(crate) fn share(&self, names: &Arc<[ByteString]>) -> bool {
+        Arc::ptr_eq(&self.names, names)
+    }
+
+    /// The values, in order.
+    pub fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// The values, to be changed.
+    pub fn values_mut(&mut self) -> &mut [Value] {
+        &mut self.values
+    }
+
+    /// The values alone.
+    pub fn into_values(self) -> Box<[Value]> {
+        self.values
+    }
+
+    /// The first value of that name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// Takes the first value of that name, which is null then.
+    pub fn take(&mut self, name: &str) -> Value {
+        let place = self.names.iter().position(|known| *known == name);
+        place.and_then(|place| self.values.get_mut(place)).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Names and values, in order.
+    pub fn iter(&self) -> Pairs<'_> {
+        self.names.iter().zip(&self.values)
+    }
+}
+
+/// Names and values of a struct, in order.
+pub type Pairs<'f> = std::iter::Zip<std::slice::Iter<'f, ByteString>, std::slice::Iter<'f, Value>>;
+
+impl<'f> IntoIterator for &'f Fields {
+    type Item = (&'f ByteString, &'f Value);
+    type IntoIter = Pairs<'f>;
+
+    fn into_iter(self) -> Pairs<'f> {
+        self.iter()
+    }
+}
+
+impl FromIterator<(ByteString, Value)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (ByteString, Value)>>(fields: I) -> Self {
+        let (names, values): (Vec<ByteString>, Vec<Value>) = fields.into_iter().unzip();
+        Self { names: names.into(), values: values.into() }
+    }
 }

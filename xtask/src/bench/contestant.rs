@@ -48,11 +48,16 @@ impl Stable {
 
     /// A fresh process with a folder of its own.
     pub fn start(&mut self, contestant: Contestant) -> anyhow::Result<Running> {
+        self.start_with(contestant, "")
+    }
+
+    /// The same with further settings of a server, one a line.
+    pub fn start_with(&mut self, contestant: Contestant, further: &str) -> anyhow::Result<Running> {
         self.started += 1;
         let folder = self.folder.join(self.started.to_string());
         std::fs::create_dir_all(&folder)?;
         let server = |kind| {
-            Server::start(kind, self.binary.as_deref(), &self.cache, &folder)
+            Server::start_with(further, kind, self.binary.as_deref(), &self.cache, &folder)
                 .with_context(|| format!("{contestant} cannot be started"))
         };
         let process = match contestant {

@@ -25,7 +25,7 @@ use anyhow::{Context, bail};
 
 use self::contestant::{Contestant, Running, Stable};
 use self::load::{
-    Figures, commits, compaction, fetch, group, guarded, latency, memory, produce, registry, start,
+    Figures, commits, compaction, connect, fetch, group, guarded, latency, memory, produce, registry, start,
 };
 use self::scenario::{COMMITS_SECONDS, SCENARIOS, Scenario, Work};
 use self::table::{Results, Row};
@@ -299,6 +299,7 @@ impl Bench<'_> {
                 running.create_topic(TOPIC, commits::PARTITIONS)?;
                 commits::load(&mut running, TOPIC, *groups)
             }
+            Work::Connect(load) => connect::run(load, contestant, &mut self.stable),
             Work::Registry(load) => registry::run(load, &mut self.stable.start(contestant)?),
             Work::Group(load) => {
                 let running = self.stable.start(contestant)?;

@@ -3,6 +3,7 @@
 use super::floor::Floor;
 use super::load::commits;
 use super::load::compaction::Compaction;
+use super::load::connect::Connect;
 use super::load::fetch::Fetch;
 use super::load::group::{Group, Protocol};
 use super::load::guarded::{Guarantee, Guarded};
@@ -49,6 +50,8 @@ pub enum Work {
     Group(Group),
     /// A schema registry that is full.
     Registry(Registry),
+    /// Connectors of files.
+    Connect(Connect),
 }
 
 impl Work {
@@ -79,6 +82,7 @@ impl Work {
             Work::BesidePlain(load) | Work::Transactions(load) => load.conditions(),
             Work::Group(load) => load.conditions(),
             Work::Registry(load) => load.conditions(),
+            Work::Connect(load) => load.conditions(),
             Work::Commits(rate) => format!(
                 "open loop, {rate} OffsetCommit v6/s of one offset without metadata, 10 connections and groups, 1 replica; \
                  {COMMITS_SECONDS} s"
@@ -115,6 +119,7 @@ impl Work {
             Work::Partitions(count) => Work::Partitions(count / 10),
             Work::LoadOffsets(groups) => Work::LoadOffsets(groups / 10),
             Work::Registry(load) => Work::Registry(Registry { subjects: load.subjects / 10, ..load }),
+            Work::Connect(Connect::Idle(count)) => Work::Connect(Connect::Idle(count / 10)),
             Work::Group(Group { protocol, members, partitions }) => {
                 Work::Group(Group { protocol, members: members / 10, partitions: partitions / 10 })
             }
@@ -241,7 +246,10 @@ pub const SCENARIOS: &[Scenario] = &[
     ),
     alone("group", Work::Group(Group { protocol: Protocol::Classic, ..GROUP }), "server CPU s"),
     alone("group-consumer", Work::Group(GROUP), "server CPU s"),
-    alone("offset-commits", Work::Commits(5_000), "server % of a core"),
+    Scenario {
+        floors: &[Floor::Each],
+        ..alone("offset-commits", Work::Commits(5_000), "server % of a core")
+    },
     alone("registry-load", Work::Registry(REGISTRY), "loaded ms"),
     alone(
         "registry-lookup",
@@ -254,4 +262,6 @@ pub const SCENARIOS: &[Scenario] = &[
         "p99 µs",
     ),
     alone("load-offsets", Work::LoadOffsets(1_000), "loaded ms"),
+    alone("connect-file", Work::Connect(Connect::Files), "records/CPU-s"),
+    alone("connect-idle", Work::Connect(Connect::Idle(200)), "% of a core more"),
 ];

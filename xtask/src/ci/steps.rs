@@ -58,7 +58,20 @@ impl Step {
 pub fn all() -> anyhow::Result<Vec<Step>> {
     let mut steps = vec![
         Step::cargo("format", &["fmt", "--all", "--check"]),
-        Step::cargo("lints", &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+        Step::cargo(
+            "lints",
+            &[
+                "clippy",
+                "--quiet",
+                "--workspace",
+                "--features",
+                tests::FEATURES,
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
         Step::new("tidy", Share::Build, || {
             ensure!(tidy::run()? == ExitCode::SUCCESS, "tidy has findings");
             Ok(Tally::default())
@@ -74,11 +87,16 @@ pub fn all() -> anyhow::Result<Vec<Step>> {
     ];
     for suite in SUITES {
         let name = format!("conformance: {}", suite.name);
-        let binary = server::built("release")?;
+        // What is released has no optional features; what is tested has all.
+        let binary = server::built(if suite.needs_features() { "debug" } else { "release" })?;
         let step = Step::new(&name, suite.share, move || {
+            if suite.needs_features() {
+                tests::build(cargo()?)?;
+            }
             conformance::one(suite, &conformance::Options::of_binary(binary.clone()))
         });
-        steps.push(if suite.needs_server() { step.after(BINARY) } else { step });
+        let needs_release = suite.needs_server() && !suite.needs_features();
+        steps.push(if needs_release { step.after(BINARY) } else { step });
     }
     Ok(steps)
 }

@@ -6,13 +6,16 @@ use anyhow::{Context, ensure};
 
 use super::Tally;
 
+/// The optional features, which are linted and tested with the rest.
+pub const FEATURES: &str = "vltava-broker/cloud,vltava-broker/parquet";
+
 /// Seeds of which whoever edits and tests runs a part, and a whole run all.
 const SEEDS: (&str, &str) = ("VLTAVA_TRIO_SEEDS", "0..200");
 
 /// Runs the tests of the README and prints what they printed when one fails.
 pub fn run(mut cargo: Command) -> anyhow::Result<Tally> {
     let output = cargo
-        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(["test", "--workspace", "--features", FEATURES, "--no-fail-fast"])
         .env(SEEDS.0, SEEDS.1)
         .stdin(Stdio::null())
         .output()
@@ -26,6 +29,13 @@ pub fn run(mut cargo: Command) -> anyhow::Result<Tally> {
     ensure!(tally.passed > 0, "there are no tests");
     println!("tests: {} held, {} did not", tally.passed, tally.failed);
     Ok(tally)
+}
+
+/// Builds what the tests are made of, the binary among it.
+pub fn build(mut cargo: Command) -> anyhow::Result<()> {
+    let status = cargo.args(["test", "--quiet", "--workspace", "--features", FEATURES, "--no-run"]).status();
+    ensure!(status.context("cargo cannot be started")?.success(), "the tests cannot be built");
+    Ok(())
 }
 
 /// The sums of all `test result:` lines, which each test program prints once.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Options;
 use super::eos::Workers;
+use super::{BUDGETS, Options};
 use crate::ci::Share;
 
 /// What a suite is written in, and so how it is prepared and started.
@@ -14,6 +14,8 @@ pub enum Program {
     Python(&'static str),
     /// A script of `xtask/conformance/python` that needs the packages of `requirements.txt`.
     PythonWithPackages(&'static str),
+    /// A script that needs the packages of `objects.txt`, and a binary built with `--features cloud,parquet`.
+    PythonWithStores(&'static str),
     /// A class of `xtask/conformance/java`, on the class path of Kafka's tools.
     Java(&'static str),
     /// A command of the Go module `xtask/conformance/go`.
@@ -65,6 +67,8 @@ pub struct Limits {
 
 /// The longest that a whole suite may take, budgets of the command line aside.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(600);
+/// How much longer for each round beyond the usual number, in seconds.
+const ROUND_SECONDS: u64 = 5;
 
 impl Suite {
     /// Whether it is run against a server.
@@ -72,10 +76,16 @@ impl Suite {
         !matches!(self.program, Program::Messages | Program::Avro | Program::Connect)
     }
 
+    /// Whether its binary is one with optional features.
+    pub fn needs_features(&self) -> bool {
+        matches!(self.program, Program::PythonWithStores(_))
+    }
+
     /// The limits under the budgets of the command line.
     pub fn limits(&self, options: &Options) -> Limits {
         let budget = Duration::from_secs(if self.takes_budget { options.seconds } else { 0 });
-        Limits { check: self.check_limit + budget, program: PROGRAM_LIMIT + budget }
+        let rounds = Duration::from_secs(options.rounds.saturating_sub(BUDGETS.1) * ROUND_SECONDS);
+        Limits { check: self.check_limit + budget, program: PROGRAM_LIMIT + budget + rounds }
     }
 }
 
@@ -225,6 +235,37 @@ pub const SUITES: &[Suite] = &[
             "workers of one group, ours and Kafka Connect's: shares, requests passed on, kills, a thousand tasks moved",
             Program::Python("connect_distributed.py"),
             300,
+        )
+    },
+    Suite {
+        share: Share::Connect,
+        controls_server: true,
+        starts_connect: true,
+        ..suite(
+            "kill-connect",
+            "workers and the broker killed while files flow through topics into files, at least and exactly once",
+            Program::Python("kill_connect.py"),
+            300,
+        )
+    },
+    Suite {
+        share: Share::Connect,
+        needs_oracle: true,
+        starts_connect: true,
+        ..suite(
+            "mirror",
+            "mirrors to and from an Apache Kafka: records, groups, circles, kills, handed over; MirrorMaker's classes read them",
+            Program::Python("mirror.py"),
+            120,
+        )
+    },
+    Suite {
+        share: Share::Connect,
+        ..suite(
+            "objects",
+            "connectors of object stores on moto's S3: kills, a failing store, refusals; boto3 and pyarrow read what they write",
+            Program::PythonWithStores("objects.py"),
+            200,
         )
     },
     Suite {

@@ -24,7 +24,11 @@ pub fn prepare(suite: &Suite, cache: &Cache) -> anyhow::Result<Command> {
         }
         Program::Python(script) => Ok(python("python3", &programs, script)),
         Program::PythonWithPackages(script) => {
-            let interpreter = python_environment(cache, &programs)?;
+            let interpreter = python_environment(cache, &programs, "requirements.txt")?;
+            Ok(python(interpreter, &programs, script))
+        }
+        Program::PythonWithStores(script) => {
+            let interpreter = python_environment(cache, &programs, "objects.txt")?;
             Ok(python(interpreter, &programs, script))
         }
         Program::Java(class) => java(cache, &programs, class),
@@ -48,7 +52,7 @@ pub fn transform(workers: Workers, cache: &Cache) -> anyhow::Result<Roles> {
             move || class(&cache)
         }),
         Workers::Librdkafka => {
-            let interpreter = python_environment(cache, &programs)?;
+            let interpreter = python_environment(cache, &programs, "requirements.txt")?;
             Box::new(move || Ok(python(&interpreter, &cache::programs(), "transform.py")))
         }
     };
@@ -77,8 +81,8 @@ fn python(interpreter: impl AsRef<std::ffi::OsStr>, programs: &Path, script: &st
     command
 }
 
-fn python_environment(cache: &Cache, programs: &Path) -> anyhow::Result<PathBuf> {
-    let requirements = programs.join("python/requirements.txt");
+fn python_environment(cache: &Cache, programs: &Path, requirements: &str) -> anyhow::Result<PathBuf> {
+    let requirements = programs.join("python").join(requirements);
     let name = format!("python-{}", cache::fingerprint(std::slice::from_ref(&requirements))?);
     let folder = cache.folder(&name)?;
     let interpreter = folder.join("bin/python");

@@ -62,7 +62,7 @@ pub struct Options {
     #[arg(long, default_value_t = BUDGETS.0)]
     seconds: u64,
 
-    /// Rounds of the suites `kill` and `kill-groups`.
+    /// Rounds of the suites `kill` and `kill-groups`; `kill-connect`, whose rounds take longer, does a quarter as many.
     #[arg(long, default_value_t = BUDGETS.1)]
     rounds: u64,
 
@@ -78,7 +78,7 @@ pub struct Options {
     #[arg(long, default_value_t = RUNS.1)]
     transactions: usize,
 
-    /// The seed of the first of them; another one every time if not set.
+    /// The seed of the first of them, another one every time if not set; and of kills and hostile input, 1 if not set.
     #[arg(long)]
     seed: Option<u64>,
 
@@ -88,7 +88,7 @@ pub struct Options {
 }
 
 /// Seconds of hostile input, rounds of kills, events of the main job, unless told otherwise.
-const BUDGETS: (u64, u64, u64) = (60, 20, 100_000);
+pub const BUDGETS: (u64, u64, u64) = (60, 20, 100_000);
 
 /// Runs of the exactly-once workload, and transactions of each, unless told otherwise.
 const RUNS: (u64, usize) = (1, 10_000);
@@ -204,9 +204,15 @@ fn run_suite(suite: &Suite, options: &Options, cache: &Cache, report: &mut Repor
         .env("SECONDS_BUDGET", options.seconds.to_string())
         .env("ROUNDS", options.rounds.to_string())
         .env("EVENTS", options.events.to_string());
+    if let Some(seed) = options.seed {
+        command.env("SEED", seed.to_string());
+    }
     if suite.starts_connect {
         let libraries = jars(cache, &cache::programs().join("kafka"), jars::TOOLS)?;
-        command.env("CONNECT_LIBRARIES", libraries).env("BINARY", server::binary(options.binary.as_deref())?);
+        command.env("CONNECT_LIBRARIES", libraries);
+    }
+    if suite.starts_connect || suite.needs_features() {
+        command.env("BINARY", server::binary(options.binary.as_deref())?);
     }
     if suite.needs_oracle {
         let oracle = Server::start(Kind::Kafka, None, cache, &folder.join("oracle"))?;

@@ -1,7 +1,5 @@
 //! What OffsetCommit and TxnOffsetCommit share: which topics offsets are committed for, and what became of each partition.
 
-use std::collections::HashMap;
-
 use vltava_coordinator::group::GroupError;
 use vltava_coordinator::group::answer::TopicOutcomes;
 use vltava_coordinator::group::command::{CommitPartition, CommitTopic};
@@ -13,8 +11,8 @@ use super::Call;
 use crate::authorizer::{Operation, Resource};
 use crate::partitions::Lookup;
 
-/// What became of each partition that was there.
-pub(super) type Outcomes = HashMap<(TopicId, PartitionIndex), ErrorCode>;
+/// What became of each partition that is there, in the order of the request.
+pub(super) type Outcomes = std::vec::IntoIter<ErrorCode>;
 
 /// The topic with this id, when the peer may read it.
 pub(super) fn topic_by_id<R>(call: &Call<R>, id: Uuid) -> Result<Lookup, ErrorCode> {
@@ -45,21 +43,17 @@ pub(super) fn of_topic(
     CommitTopic { name: lookup.name().clone(), id, partitions }
 }
 
-/// The answer of the group coordinator, for look-ups by partition.
-pub(super) fn by_partition<R>(call: &Call<R>, topics: Vec<TopicOutcomes>) -> Outcomes {
-    let mut outcomes = Outcomes::new();
-    for topic in topics {
-        let Ok(lookup) = call.node.lookup_name(&topic.name) else { continue };
-        for (partition, result) in topic.partitions {
-            let code = result.err().map_or(ErrorCode::NONE, GroupError::code);
-            outcomes.insert((lookup.topic().id, partition), code);
-        }
-    }
-    outcomes
+/// The answer of the group coordinator, which keeps the order of what it was asked.
+pub(super) fn in_order(topics: Vec<TopicOutcomes>) -> Outcomes {
+    let results = topics.into_iter().flat_map(|topic| topic.partitions);
+    let codes = results.map(|(_, result)| result.err().map_or(ErrorCode::NONE, GroupError::code));
+    codes.collect::<Vec<_>>().into_iter()
 }
 
-/// What became of a partition; one that was not asked about is not there.
-pub(super) fn outcome(outcomes: &Outcomes, lookup: &Lookup, partition: i32) -> ErrorCode {
-    let key = (lookup.topic().id, PartitionIndex(partition));
-    outcomes.get(&key).copied().unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+/// What became of the next partition of the request; one that is not there was not asked about.
+pub(super) fn outcome(outcomes: &mut Outcomes, lookup: &Lookup, partition: i32) -> ErrorCode {
+    if !has(lookup, PartitionIndex(partition)) {
+        return ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    }
+    outcomes.next().unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR)
 }

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use vltava_coordinator::cluster::command::{CreateTopics, CreatedTopic, NewTopic};
 use vltava_coordinator::cluster::topics::TopicError;
 use vltava_coordinator::cluster::{Answer, Command};
-use vltava_core::config::describe::describe_topic;
+use vltava_core::config::describe::{Description, describe_topic};
+use vltava_core::config::topic_keys;
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{BrokerId, PartitionIndex};
 use vltava_core::wire::WireStr;
@@ -118,15 +119,20 @@ fn response(
 fn settings(call: &Call<CreateTopicsRequest>, created: &CreatedTopic) -> Vec<CreatableTopicConfigs> {
     let layers = call.node.layers(&call.node.view.load().image);
     let described = describe_topic(&created.configs, &layers).unwrap_or_default();
-    // Kafka repeats a value here as it was given, blanks and all; DescribeConfigs tells how it was understood.
+    // Kafka repeats a value here as it was given, blanks and all, and tells of a default where the broker has it from under
+    // any name; DescribeConfigs tells how a value was understood, and the place of its first name.
     let given = |name: &str| created.configs.get(name).cloned();
+    let source = |setting: &Description| match topic_keys().get(&setting.name) {
+        Some(key) if !created.configs.contains_key(key.name) => layers.source_of(key),
+        _ => setting.source,
+    };
     described
         .into_iter()
         .map(|setting| CreatableTopicConfigs {
+            config_source: source(&setting).id(),
             value: given(&setting.name).or(setting.value).map(WireStr::from),
             name: WireStr::from(setting.name),
             read_only: setting.read_only,
-            config_source: setting.source.id(),
             is_sensitive: setting.sensitive,
         })
         .collect()

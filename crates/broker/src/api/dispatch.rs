@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use tracing::error;
 use vltava_core::clock::BoxFuture;
 use vltava_core::wire::{Message, Reader, Segment, WireError};
@@ -176,7 +177,8 @@ where
 {
     let envelope = call.envelope();
     let response = handler(call.read()?);
-    Ok(Handled::Pending(Box::pin(async move { reply(envelope, &response.await) })))
+    // Not awaited in a block of its own, which would keep room for the handler twice.
+    Ok(Handled::Pending(Box::pin(response.map(move |response| reply(envelope, &response)))))
 }
 
 /// Runs a handler that does what it can at once.
@@ -192,7 +194,7 @@ where
     Ok(match handler(call.read()?) {
         Answer::Now(response) => Handled::Ready(reply(envelope, &response)),
         Answer::Later(response) => {
-            Handled::Pending(Box::pin(async move { reply(envelope, &response.await) }))
+            Handled::Pending(Box::pin(response.map(move |response| reply(envelope, &response))))
         }
         Answer::Ordered(answer) => Handled::Barrier(Box::pin(settle(envelope, answer))),
         Answer::Silence => Handled::Ready(Reply::default()),

@@ -2,16 +2,17 @@
 
 use vltava_protocol::messages::{
     AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, AlterConfigsResponse, ApiVersionsResponse,
-    ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse, CreatePartitionsResponse,
-    CreateTopicsResponse, DeleteGroupsResponse, DeleteRecordsResponse, DeleteTopicsResponse,
-    DescribeClusterResponse, DescribeConfigsResponse, DescribeGroupsResponse, DescribeLogDirsResponse,
-    DescribeProducersResponse, DescribeQuorumResponse, DescribeTopicPartitionsResponse,
-    DescribeTransactionsResponse, EndTxnResponse, FetchResponse, FindCoordinatorResponse, HeartbeatResponse,
+    ConsumerGroupDescribeResponse, ConsumerGroupHeartbeatResponse, CreateAclsResponse,
+    CreatePartitionsResponse, CreateTopicsResponse, DeleteAclsResponse, DeleteGroupsResponse,
+    DeleteRecordsResponse, DeleteTopicsResponse, DescribeAclsResponse, DescribeClusterResponse,
+    DescribeConfigsResponse, DescribeGroupsResponse, DescribeLogDirsResponse, DescribeProducersResponse,
+    DescribeQuorumResponse, DescribeTopicPartitionsResponse, DescribeTransactionsResponse,
+    ElectLeadersResponse, EndTxnResponse, FetchResponse, FindCoordinatorResponse, HeartbeatResponse,
     IncrementalAlterConfigsResponse, InitProducerIdResponse, JoinGroupResponse, LeaveGroupResponse,
-    ListConfigResourcesResponse, ListGroupsResponse, ListOffsetsResponse, ListTransactionsResponse,
-    MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse, OffsetFetchResponse,
-    OffsetForLeaderEpochResponse, ProduceResponse, SyncGroupResponse, TxnOffsetCommitResponse,
-    UpdateFeaturesResponse, WriteTxnMarkersResponse,
+    ListConfigResourcesResponse, ListGroupsResponse, ListOffsetsResponse, ListPartitionReassignmentsResponse,
+    ListTransactionsResponse, MetadataResponse, OffsetCommitResponse, OffsetDeleteResponse,
+    OffsetFetchResponse, OffsetForLeaderEpochResponse, ProduceResponse, SyncGroupResponse,
+    TxnOffsetCommitResponse, UpdateFeaturesResponse, WriteTxnMarkersResponse,
 };
 
 use crate::metrics::requests::Tally;
@@ -57,11 +58,14 @@ error_codes! {
     ApiVersionsResponse: [];
     ConsumerGroupDescribeResponse: [groups];
     ConsumerGroupHeartbeatResponse: [];
+    CreateAclsResponse: [results];
     CreatePartitionsResponse: [results];
     CreateTopicsResponse: [topics];
+    DeleteAclsResponse: [filter_results];
     DeleteGroupsResponse: [results];
     DeleteRecordsResponse: [topics partitions];
     DeleteTopicsResponse: [responses];
+    DescribeAclsResponse: [];
     DescribeClusterResponse: [];
     DescribeConfigsResponse: [results];
     DescribeGroupsResponse: [groups];
@@ -70,6 +74,7 @@ error_codes! {
     DescribeQuorumResponse: [] [topics partitions];
     DescribeTopicPartitionsResponse: [topics] [topics partitions];
     DescribeTransactionsResponse: [transaction_states];
+    ElectLeadersResponse: [] [replica_election_results partition_result];
     EndTxnResponse: [];
     FetchResponse: [] [responses partitions];
     FindCoordinatorResponse: [] [coordinators];
@@ -81,6 +86,7 @@ error_codes! {
     ListConfigResourcesResponse: [];
     ListGroupsResponse: [];
     ListOffsetsResponse: [topics partitions];
+    ListPartitionReassignmentsResponse: [];
     ListTransactionsResponse: [];
     MetadataResponse: [topics] [topics partitions];
     OffsetCommitResponse: [topics partitions];

@@ -25,7 +25,11 @@ pub(crate) async fn handle(call: Call<FindCoordinatorRequest>) -> FindCoordinato
         return FindCoordinatorResponse {
             throttle_time_ms: 0,
             error_code: found.error_code,
-            error_message: found.error_message,
+            // As Kafka has it: where one key is asked for, the message of success is its name.
+            error_message: match found.error_code {
+                0 => Some(WireStr::from(ErrorCode::NONE.name())),
+                _ => found.error_message,
+            },
             node_id: found.node_id,
             host: found.host,
             port: found.port,

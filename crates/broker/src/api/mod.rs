@@ -27,6 +27,7 @@ pub(crate) mod error_codes;
 mod operations;
 mod text;
 
+mod acls;
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_configs;
@@ -46,6 +47,7 @@ mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
 mod describe_transactions;
+mod elect_leaders;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
@@ -57,6 +59,7 @@ mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod list_transactions;
 mod metadata;
 mod offset_commit;
@@ -110,14 +113,22 @@ pub(crate) const TABLE: &[Row] = &[
     Row { key: ApiKey::EndTxn, handle: |call| ordered(call, end_txn::handle) },
     Row { key: ApiKey::WriteTxnMarkers, handle: |call| ordered(call, write_txn_markers::handle) },
     Row { key: ApiKey::TxnOffsetCommit, handle: |call| ordered(call, txn_offset_commit::handle) },
+    Row { key: ApiKey::DescribeAcls, handle: |call| ordered(call, acls::describe) },
+    Row { key: ApiKey::CreateAcls, handle: |call| ordered(call, acls::create) },
+    Row { key: ApiKey::DeleteAcls, handle: |call| ordered(call, acls::delete) },
     Row { key: ApiKey::DescribeConfigs, handle: |call| ordered(call, describe_configs::handle) },
     Row { key: ApiKey::AlterConfigs, handle: |call| ordered(call, alter_configs::handle) },
     Row { key: ApiKey::DescribeLogDirs, handle: |call| ordered(call, describe_log_dirs::handle) },
     Row { key: ApiKey::CreatePartitions, handle: |call| ordered(call, create_partitions::handle) },
     Row { key: ApiKey::DeleteGroups, handle: |call| ordered(call, delete_groups::handle) },
+    Row { key: ApiKey::ElectLeaders, handle: |call| ordered(call, elect_leaders::handle) },
     Row {
         key: ApiKey::IncrementalAlterConfigs,
         handle: |call| ordered(call, incremental_alter_configs::handle),
+    },
+    Row {
+        key: ApiKey::ListPartitionReassignments,
+        handle: |call| ordered(call, list_partition_reassignments::handle),
     },
     Row { key: ApiKey::OffsetDelete, handle: |call| ordered(call, offset_delete::handle) },
     Row { key: ApiKey::DescribeQuorum, handle: |call| ordered(call, describe_quorum::handle) },

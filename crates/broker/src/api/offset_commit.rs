@@ -10,7 +10,7 @@ use vltava_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use vltava_protocol::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use vltava_protocol::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 
-use super::commits::{Outcomes, by_partition, of_topic, outcome, topic_by_id, topic_by_name};
+use super::commits::{Outcomes, in_order, of_topic, outcome, topic_by_id, topic_by_name};
 use super::text::shared;
 use super::{Call, Capability};
 use crate::authorizer::{Operation, Resource};
@@ -28,10 +28,11 @@ pub(crate) async fn handle(call: Call<OffsetCommitRequest>) -> OffsetCommitRespo
     }
     let topics: Vec<Result<Lookup, ErrorCode>> =
         call.request.topics.iter().map(|topic| known(&call, topic)).collect();
-    let outcomes = commit(&call, &topics).await;
+    let mut outcomes = commit(&call, &topics).await;
     let responses = call.request.topics.iter().zip(&topics).map(|(topic, known)| {
-        let code = |partition: &OffsetCommitRequestPartition| match (known, &outcomes) {
-            (Err(code), _) | (Ok(_), Err(code)) => *code,
+        let mut code = |partition: &OffsetCommitRequestPartition| match (known, &mut outcomes) {
+            (Err(code), _) => *code,
+            (Ok(_), Err(code)) => *code,
             (Ok(lookup), Ok(outcomes)) => outcome(outcomes, lookup, partition.partition_index),
         };
         let partitions = topic.partitions.iter().map(|partition| OffsetCommitResponsePartition {
@@ -81,7 +82,7 @@ async fn commit(
         .filter(|topic| !topic.partitions.is_empty())
         .collect();
     if topics.is_empty() {
-        return Ok(Outcomes::new());
+        return Ok(Outcomes::default());
     }
     let command = GroupCommand::CommitOffsets(CommitOffsets {
         group: request.group_id.as_str().into(),
@@ -93,7 +94,7 @@ async fn commit(
         topics,
     });
     match call.node.ask_group(&request.group_id, command).await {
-        Ok(GroupAnswer::CommitOffsets(topics)) => Ok(by_partition(call, topics)),
+        Ok(GroupAnswer::CommitOffsets(topics)) => Ok(in_order(topics)),
         Ok(_) => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
         Err(ErrorCode::MESSAGE_TOO_LARGE) => Err(ErrorCode::INVALID_COMMIT_OFFSET_SIZE),
         Err(code) => Err(code),

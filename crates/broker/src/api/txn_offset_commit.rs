@@ -17,7 +17,7 @@ use vltava_protocol::txn_offset_commit_response::{
 };
 use vltava_replication::partition::Opening;
 
-use super::commits::{Outcomes, by_partition, has, of_topic, outcome, topic_by_id, topic_by_name};
+use super::commits::{Outcomes, has, in_order, of_topic, outcome, topic_by_id, topic_by_name};
 use super::text::shared;
 use super::{Call, Capability};
 use crate::authorizer::{Operation, Resource};
@@ -38,9 +38,9 @@ pub(crate) async fn handle(call: Call<TxnOffsetCommitRequest>) -> TxnOffsetCommi
         Ok(()) => call.request.topics.iter().map(|topic| known(&call, topic)).collect(),
         Err(code) => call.request.topics.iter().map(|_| Err(code)).collect(),
     };
-    let outcomes = commit(&call, &topics).await;
-    let code = |partition: &TxnOffsetCommitRequestPartition, known: &Result<Lookup, ErrorCode>| {
-        let code = match (known, &outcomes) {
+    let mut outcomes = commit(&call, &topics).await;
+    let mut code = |partition: &TxnOffsetCommitRequestPartition, known: &Result<Lookup, ErrorCode>| {
+        let code = match (known, &mut outcomes) {
             (Err(code), _) => *code,
             (Ok(lookup), Err(code)) if has(lookup, PartitionIndex(partition.partition_index)) => *code,
             (Ok(lookup), Ok(outcomes)) => outcome(outcomes, lookup, partition.partition_index),
@@ -93,7 +93,7 @@ async fn commit(
         .filter(|topic| !topic.partitions.is_empty())
         .collect();
     if topics.is_empty() {
-        return Ok(Outcomes::new());
+        return Ok(Outcomes::default());
     }
     if request.group_id.is_empty() {
         return Err(ErrorCode::INVALID_GROUP_ID);
@@ -115,7 +115,7 @@ async fn commit(
         knows_stale_epoch: call.has(TOPIC_IDS),
     });
     match call.node.ask_group(&request.group_id, command).await.map_err(for_committer)? {
-        GroupAnswer::CommitOffsets(topics) => Ok(by_partition(call, topics)),
+        GroupAnswer::CommitOffsets(topics) => Ok(in_order(topics)),
         _ => Err(ErrorCode::UNKNOWN_SERVER_ERROR),
     }
 }

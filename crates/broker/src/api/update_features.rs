@@ -20,7 +20,7 @@ pub(crate) async fn handle(call: Call<UpdateFeaturesRequest>) -> UpdateFeaturesR
     match update(&call).await {
         Ok(()) => UpdateFeaturesResponse {
             error_message: None,
-            results: results(&call, ErrorCode::NONE),
+            results: results(&call),
             ..UpdateFeaturesResponse::default()
         },
         Err((code, message)) => UpdateFeaturesResponse {
@@ -56,14 +56,14 @@ fn change(call: &Call<UpdateFeaturesRequest>, update: &FeatureUpdateKey) -> Feat
     FeatureUpdate { name: update.feature.to_string(), level: update.max_version_level, upgrade }
 }
 
-fn results(call: &Call<UpdateFeaturesRequest>, code: ErrorCode) -> Vec<UpdatableFeatureResult> {
+fn results(call: &Call<UpdateFeaturesRequest>) -> Vec<UpdatableFeatureResult> {
     if call.has(ONE_RESULT) {
         return Vec::new();
     }
     let result = |update: &FeatureUpdateKey| UpdatableFeatureResult {
         feature: update.feature.clone(),
-        error_code: code.code(),
-        error_message: Some(WireStr::new()),
+        error_code: ErrorCode::NONE.code(),
+        error_message: Some(WireStr::from(ErrorCode::NONE.name())),
     };
     call.request.feature_updates.iter().map(result).collect()
 }

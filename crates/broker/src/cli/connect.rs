@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 use vltava_connect::settings::Config;
 
-use super::Task;
 use super::error::CliError;
 use crate::connect_properties;
 
@@ -30,11 +29,11 @@ pub struct ConnectArguments {
 }
 
 impl ConnectArguments {
-    /// What the worker is to do.
+    /// The worker's settings, and those of the connectors to create.
     ///
     /// # Errors
     /// When a file cannot be read, or a setting is none.
-    pub fn task(&self) -> Result<Task, CliError> {
+    pub fn settings(&self) -> Result<(Config, Vec<Config>), CliError> {
         let mut files = self.files.iter();
         let mut config = files.next().map(|file| connect_properties(file)).transpose()?.unwrap_or_default();
         for setting in &self.set {
@@ -44,6 +43,6 @@ impl ConnectArguments {
             config.insert(key.trim().to_owned(), value.to_owned());
         }
         let connectors = files.map(|file| connect_properties(file)).collect::<Result<Vec<Config>, _>>()?;
-        Ok(Task::Connect { config, connectors })
+        Ok((config, connectors))
     }
 }

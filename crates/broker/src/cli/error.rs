@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::broker::StartError;
 use crate::config::LoadError;
 use crate::net::client::ClientError;
 
@@ -20,6 +21,9 @@ pub enum CliError {
     /// The settings of a node cannot be used.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A node or a worker did not start, or had to stop.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// A file or a stream.
     #[error("{0}")]
     Io(io::Error),

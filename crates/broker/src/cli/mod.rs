@@ -13,6 +13,7 @@ mod consume;
 mod error;
 mod group;
 mod log;
+mod logging;
 mod offsets;
 mod output;
 mod produce;
@@ -24,8 +25,8 @@ mod transaction;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-
-use vltava_connect::settings::Config;
+use tokio::runtime::Builder;
+use vltava_core::clock::BoxFuture;
 
 use crate::config::{ConfigFile, LoadedConfig, load};
 use error::CliError;
@@ -122,24 +123,9 @@ impl ServeArguments {
     }
 }
 
-/// What a process is there for until it is told to stop.
-#[derive(Debug)]
-pub enum Task {
-    /// To be a node.
-    Serve(Box<LoadedConfig>),
-    /// To be a worker of Connect.
-    Connect {
-        /// Its settings.
-        config: Config,
-        /// Connectors to create.
-        connectors: Vec<Config>,
-    },
-}
-
-/// Runs the command line of this process. `serve` does a task until it is told to stop.
-pub fn run(serve: impl FnOnce(Task) -> Result<(), String>) -> ExitCode {
-    let cli = Cli::parse();
-    match execute(cli, serve) {
+/// Runs the command line of this process: a command, or a node or worker until it is told to stop.
+pub fn run() -> ExitCode {
+    match execute(Cli::parse()) {
         Ok(()) | Err(CliError::Closed) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("vltava: {error}");
@@ -148,28 +134,39 @@ pub fn run(serve: impl FnOnce(Task) -> Result<(), String>) -> ExitCode {
     }
 }
 
-fn execute(cli: Cli, serve: impl FnOnce(Task) -> Result<(), String>) -> Result<(), CliError> {
-    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
-        Command::Serve(arguments) => {
-            serve(Task::Serve(Box::new(arguments.load()?))).map_err(CliError::Failed)
-        }
-        Command::Connect(arguments) => serve(arguments.task()?).map_err(CliError::Failed),
-        Command::Connector(command) => client(connector::run(command)),
-        Command::Topic(command) => client(topic::run(command)),
-        Command::Produce(arguments) => client(produce::run(arguments)),
-        Command::Consume(arguments) => client(consume::run(arguments)),
-        Command::Group(command) => client(group::run(command)),
-        Command::Transaction(command) => client(transaction::run(command)),
-        Command::Config(command) => client(config::run(command)),
-        Command::Schema(command) => client(schema::run(command)),
-        Command::Log(command) => log::run(&command),
-        Command::Completion(arguments) => completion::run(&arguments, &mut Cli::command()),
-    }
-}
-
-/// Runs a command that talks to a cluster; one thread is enough for it.
-fn client(command: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+fn execute(cli: Cli) -> Result<(), CliError> {
+    let command: BoxFuture<'static, Result<(), CliError>> =
+        match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+            Command::Serve(arguments) => {
+                let node = crate::serve(arguments.load()?, logging::start()?);
+                return Builder::new_current_thread()
+                    .enable_all()
+                    .build()?
+                    .block_on(node)
+                    .map_err(CliError::Start);
+            }
+            Command::Connect(arguments) => {
+                let (config, connectors) = arguments.settings()?;
+                let worker = crate::connect(config, connectors, logging::start()?);
+                return Builder::new_multi_thread()
+                    .enable_all()
+                    .build()?
+                    .block_on(worker)
+                    .map_err(CliError::Start);
+            }
+            Command::Log(command) => return log::run(&command),
+            Command::Completion(arguments) => return completion::run(&arguments, &mut Cli::command()),
+            Command::Connector(command) => Box::pin(connector::run(command)),
+            Command::Topic(command) => Box::pin(topic::run(command)),
+            Command::Produce(arguments) => Box::pin(produce::run(arguments)),
+            Command::Consume(arguments) => Box::pin(consume::run(arguments)),
+            Command::Group(command) => Box::pin(group::run(command)),
+            Command::Transaction(command) => Box::pin(transaction::run(command)),
+            Command::Config(command) => Box::pin(config::run(command)),
+            Command::Schema(command) => Box::pin(schema::run(command)),
+        };
+    // One thread is enough for a command that talks to a cluster.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let outcome = runtime.block_on(command);
     // A read of standard input may still hang in a thread of its own.
     runtime.shutdown_background();

@@ -1,7 +1,8 @@
 //! The node's HTTP servers: `/metrics` for Prometheus, `/health` for whoever watches over it, and the schema registry, below
 //! `/registry` and at the root of a server of its own.
 //!
-//! They ask nobody for a password; by default they listen on this machine only. A web page
+//! They ask nobody for a password, and for a certificate only where an address says `https` (`ssl.client.auth`); by default
+//! they listen on this machine only. A web page
 //! that the user's browser has open must not reach it through a name of its own, so requests are refused that name
 //! another host ([`host`]). Connections are few, bounded, and closed when they stay silent.
 //!
@@ -18,21 +19,24 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware;
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
+use vltava_connect::tls::{Acceptor, TlsError, TlsSettings};
 use vltava_core::config::HttpListener;
 
 use crate::broker::StartError;
@@ -44,7 +48,7 @@ use crate::node::Node;
 const CONNECTIONS_MAX: usize = 64;
 /// The most connections at a time, over all listeners of the registry, and as many over those of Connect.
 const API_CONNECTIONS_MAX: usize = 4096;
-/// How long a connection may take for the head of a request, and how long it may be silent between requests.
+/// How long a connection may take for its handshake, then for the head of a request, and how long it may be silent between requests.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -95,25 +99,40 @@ impl Role {
 }
 
 /// The bound sockets of an HTTP server.
-#[derive(Debug)]
 pub(crate) struct HttpServer {
     role: Role,
-    sockets: Vec<TcpListener>,
+    sockets: Vec<Socket>,
     /// The hosts that requests may name, besides addresses and `localhost`.
     hosts: BTreeSet<String>,
 }
 
+/// A socket, and what takes its connections where they are encrypted.
+struct Socket {
+    listener: TcpListener,
+    acceptor: Option<Acceptor>,
+}
+
+/// What a request has that came encrypted.
+#[derive(Clone, Copy, Debug)]
+struct Encrypted;
+
 impl HttpServer {
     /// Binds the addresses of a server. A default address that is taken is a warning: a second node on a machine should
-    /// start without further settings.
+    /// start without further settings. `tls` is asked for when an address says `https`.
     ///
     /// # Errors
-    /// [`StartError::Listen`] when an address that was asked for cannot be listened on.
-    pub(crate) async fn bind(role: Role, listeners: &[HttpListener]) -> Result<HttpServer, StartError> {
+    /// [`StartError::Listen`] when an address that was asked for cannot be listened on; [`StartError::Tls`] when its
+    /// certificate cannot be used.
+    pub(crate) async fn bind(
+        role: Role,
+        listeners: &[HttpListener],
+        tls: impl Fn() -> Result<TlsSettings, TlsError>,
+    ) -> Result<HttpServer, StartError> {
         let mut server = HttpServer { role, sockets: Vec::new(), hosts: BTreeSet::new() };
         for listener in listeners {
+            let acceptor = listener.encrypted.then(|| tls()?.acceptor()).transpose()?;
             match bind(listener).await {
-                Ok(socket) => server.sockets.push(socket),
+                Ok(listener) => server.sockets.push(Socket { listener, acceptor }),
                 Err(source) if listener.configured => {
                     return Err(StartError::Listen {
                         listener: role.key().to_owned(),
@@ -140,7 +159,7 @@ impl HttpServer {
 
     /// Where it listens.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+        self.sockets.iter().filter_map(|socket| socket.listener.local_addr().ok()).collect()
     }
 
     /// Serves the node or its registry until `stop`; what was begun is answered. Whoever holds `connections` can wait for
@@ -212,28 +231,37 @@ fn checked(routes: Router, hosts: Arc<BTreeSet<String>>) -> Router {
 
 async fn accept(
     role: Role,
-    socket: TcpListener,
+    socket: Socket,
     routes: Router,
     places: Arc<Semaphore>,
     connections: TaskTracker,
     stop: CancellationToken,
 ) {
-    if let Ok(address) = socket.local_addr() {
-        info!(%address, "serving {} over HTTP", role.serves());
+    let Socket { listener, acceptor } = socket;
+    let (routes, kind) = match acceptor {
+        Some(_) => (routes.layer(Extension(Encrypted)), "HTTPS"),
+        None => (routes, "HTTP"),
+    };
+    if let Ok(address) = listener.local_addr() {
+        info!(%address, "serving {} over {kind}", role.serves());
     }
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             accepted = async {
                 let place = places.clone().acquire_owned().await.ok();
-                (socket.accept().await, place)
+                (listener.accept().await, place)
             } => accepted,
         };
         match accepted {
             (Ok((stream, address)), place) => {
-                let served = serve_connection(stream, address, routes.clone(), stop.clone());
+                let (acceptor, routes, stop) = (acceptor.clone(), routes.clone(), stop.clone());
                 connections.spawn(async move {
-                    served.await;
+                    match stop.run_until_cancelled(open(stream, acceptor)).await {
+                        Some(Ok(stream)) => serve_connection(stream, address, routes, stop).await,
+                        Some(Err(error)) => debug!(%address, %error, "an HTTPS connection was not opened"),
+                        None => {}
+                    }
                     drop(place);
                 });
             }
@@ -245,7 +273,25 @@ async fn accept(
     }
 }
 
-async fn serve_connection(stream: TcpStream, address: SocketAddr, routes: Router, stop: CancellationToken) {
+/// A connection, after its handshake where it has one.
+async fn open(
+    stream: TcpStream,
+    acceptor: Option<Acceptor>,
+) -> std::io::Result<Either<TcpStream, vltava_connect::tls::Encrypted<TcpStream>>> {
+    match acceptor {
+        None => Ok(Either::Left(stream)),
+        Some(acceptor) => {
+            tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await?.map(Either::Right)
+        }
+    }
+}
+
+async fn serve_connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: SocketAddr,
+    routes: Router,
+    stop: CancellationToken,
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

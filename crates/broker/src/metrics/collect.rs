@@ -19,6 +19,7 @@ use vltava_core::meter::{Meter, Tally};
 use vltava_replication::runtime::{Phase, ShardHandle};
 
 use super::connect;
+use super::coordinators::StepMeters;
 use super::exposition::Exposition;
 use super::families::*;
 use super::histogram::{Distribution, Histogram};
@@ -400,6 +401,14 @@ fn controller(node: &Node, page: &mut Exposition) {
     page.single(&NEW_CONTROLLERS, node.quorum.status().elections.count);
     page.single(&CONTROLLER_ERRORS, u8::from(*node.controller.phase().borrow() == Phase::Failed));
     page.single(&CONTROLLER_QUEUE, node.controller.waiting());
+    let meters = &node.metrics.controller;
+    for (family, times) in [
+        (&CONTROLLER_QUEUED, &meters.steps.queued),
+        (&CONTROLLER_PROCESSED, &meters.steps.processed),
+        (&ELECTION_TIME, &meters.elections_us),
+    ] {
+        page.family(family).summary(&[], &times.distribution(node.clock.now()), 1e-3);
+    }
     page.single(&ACTIVE_BROKERS, active);
     page.single(&FENCED_BROKERS, image.brokers.len() - active);
     page.single(&TOPICS, image.topics.len());
@@ -469,6 +478,7 @@ fn coordinators(node: &Node, page: &mut Exposition) {
         page.single(total, meter.get());
         page.single(rate, meter.per_second(now));
     }
+    steps(&groups.steps, now, page);
     page.single(&GROUP_IDLE, idle(&node.metrics.control_idleness, &node.control, now));
     for (loads, mean, max) in [
         (&groups.loads, &GROUP_LOAD_AVG, &GROUP_LOAD_MAX),
@@ -479,6 +489,64 @@ fn coordinators(node: &Node, page: &mut Exposition) {
     let verified = transactions.verification_us.distribution(node.clock.now());
     page.family(&VERIFICATION_TIME_MS).summary(&[], &verified, 1e-3);
     page.single(&VERIFICATION_FAILURES, transactions.verification_failures.get());
+}
+
+/// Where the time of group coordinators went.
+fn steps(steps: &StepMeters, now: Moment, page: &mut Exposition) {
+    let rows: [(&Histogram, [&'static Family; 5]); 5] = [
+        (
+            &steps.queued,
+            [&GROUP_QUEUED_MAX, &GROUP_QUEUED_P50, &GROUP_QUEUED_P95, &GROUP_QUEUED_P99, &GROUP_QUEUED_P999],
+        ),
+        (
+            &steps.processed,
+            [
+                &GROUP_PROCESSED_MAX,
+                &GROUP_PROCESSED_P50,
+                &GROUP_PROCESSED_P95,
+                &GROUP_PROCESSED_P99,
+                &GROUP_PROCESSED_P999,
+            ],
+        ),
+        (
+            &steps.committed,
+            [
+                &GROUP_COMMITTED_MAX,
+                &GROUP_COMMITTED_P50,
+                &GROUP_COMMITTED_P95,
+                &GROUP_COMMITTED_P99,
+                &GROUP_COMMITTED_P999,
+            ],
+        ),
+        (
+            &steps.lingered,
+            [
+                &GROUP_LINGERED_MAX,
+                &GROUP_LINGERED_P50,
+                &GROUP_LINGERED_P95,
+                &GROUP_LINGERED_P99,
+                &GROUP_LINGERED_P999,
+            ],
+        ),
+        (
+            &steps.flushed,
+            [
+                &GROUP_FLUSHED_MAX,
+                &GROUP_FLUSHED_P50,
+                &GROUP_FLUSHED_P95,
+                &GROUP_FLUSHED_P99,
+                &GROUP_FLUSHED_P999,
+            ],
+        ),
+    ];
+    for (times, families) in rows {
+        let seen = times.distribution(now);
+        for (family, part) in families.into_iter().zip([1.0, 0.5, 0.95, 0.99, 0.999]) {
+            known(page, family, seen.quantile(part).map(|microseconds| microseconds as f64 * 1e-3));
+        }
+    }
+    let flushes = steps.flushed.distribution(now).count();
+    page.single(&GROUP_FLUSH_RATE, steps.flush_rate.of(flushes as f64, now));
 }
 
 /// The mean and the largest of durations, in milliseconds.

@@ -250,6 +250,12 @@ families! {
     CONTROLLER_ERRORS: Gauge = "kafka_controller_kafkacontroller_metadataerrorcount";
     /// Commands that wait for the controller.
     CONTROLLER_QUEUE: Gauge = "kafka_controller_controllereventmanager_eventqueuesize";
+    /// Milliseconds in which commands and timers waited for the controller.
+    CONTROLLER_QUEUED: Summary = "kafka_controller_controllereventmanager_eventqueuetimems";
+    /// Milliseconds in which the controller decided on commands and timers.
+    CONTROLLER_PROCESSED: Summary = "kafka_controller_controllereventmanager_eventqueueprocessingtimems";
+    /// Milliseconds in which the controller processed what has led to elections of leaders.
+    ELECTION_TIME: Summary = "kafka_controller_controllerstats_leaderelectionrateandtimems";
     /// 1 when this node is the active controller.
     ACTIVE_CONTROLLER: Gauge = "kafka_controller_kafkacontroller_activecontrollercount";
     /// Brokers that take part.
@@ -358,6 +364,58 @@ families! {
     CONSUMER_REBALANCE_RATE: Gauge = "kafka_server_group_coordinator_metrics_consumer_group_rebalance_rate";
     /// Commands that wait for the group coordinators of this broker.
     GROUP_QUEUE: Gauge = "kafka_server_group_coordinator_metrics_event_queue_size";
+    /// The most milliseconds in which commands and timers waited for a group coordinator, of late.
+    GROUP_QUEUED_MAX: Gauge = "kafka_server_group_coordinator_metrics_event_queue_time_ms_max";
+    /// Milliseconds in which commands and timers waited for a group coordinator: half of them took no longer, of late.
+    GROUP_QUEUED_P50: Gauge = "kafka_server_group_coordinator_metrics_event_queue_time_ms_p50";
+    /// The same for 95 of 100.
+    GROUP_QUEUED_P95: Gauge = "kafka_server_group_coordinator_metrics_event_queue_time_ms_p95";
+    /// The same for 99 of 100.
+    GROUP_QUEUED_P99: Gauge = "kafka_server_group_coordinator_metrics_event_queue_time_ms_p99";
+    /// The same for 999 of 1,000.
+    GROUP_QUEUED_P999: Gauge = "kafka_server_group_coordinator_metrics_event_queue_time_ms_p999";
+    /// The most milliseconds in which a group coordinator decided on commands and timers, of late.
+    GROUP_PROCESSED_MAX: Gauge = "kafka_server_group_coordinator_metrics_event_processing_time_ms_max";
+    /// Milliseconds in which a group coordinator decided on commands and timers: half of them took no longer, of late.
+    GROUP_PROCESSED_P50: Gauge = "kafka_server_group_coordinator_metrics_event_processing_time_ms_p50";
+    /// The same for 95 of 100.
+    GROUP_PROCESSED_P95: Gauge = "kafka_server_group_coordinator_metrics_event_processing_time_ms_p95";
+    /// The same for 99 of 100.
+    GROUP_PROCESSED_P99: Gauge = "kafka_server_group_coordinator_metrics_event_processing_time_ms_p99";
+    /// The same for 999 of 1,000.
+    GROUP_PROCESSED_P999: Gauge = "kafka_server_group_coordinator_metrics_event_processing_time_ms_p999";
+    /// The most milliseconds in which answers of group coordinators waited for their commit, of late.
+    GROUP_COMMITTED_MAX: Gauge = "kafka_server_group_coordinator_metrics_event_purgatory_time_ms_max";
+    /// Milliseconds in which answers of group coordinators waited for their commit: half of them took no longer, of late.
+    GROUP_COMMITTED_P50: Gauge = "kafka_server_group_coordinator_metrics_event_purgatory_time_ms_p50";
+    /// The same for 95 of 100.
+    GROUP_COMMITTED_P95: Gauge = "kafka_server_group_coordinator_metrics_event_purgatory_time_ms_p95";
+    /// The same for 99 of 100.
+    GROUP_COMMITTED_P99: Gauge = "kafka_server_group_coordinator_metrics_event_purgatory_time_ms_p99";
+    /// The same for 999 of 1,000.
+    GROUP_COMMITTED_P999: Gauge = "kafka_server_group_coordinator_metrics_event_purgatory_time_ms_p999";
+    /// The most milliseconds in which batches of group coordinators were open for more records, of late.
+    GROUP_LINGERED_MAX: Gauge = "kafka_server_group_coordinator_metrics_batch_linger_time_ms_max";
+    /// Milliseconds in which batches of group coordinators were open for more records: half of them took no longer, of late.
+    GROUP_LINGERED_P50: Gauge = "kafka_server_group_coordinator_metrics_batch_linger_time_ms_p50";
+    /// The same for 95 of 100.
+    GROUP_LINGERED_P95: Gauge = "kafka_server_group_coordinator_metrics_batch_linger_time_ms_p95";
+    /// The same for 99 of 100.
+    GROUP_LINGERED_P99: Gauge = "kafka_server_group_coordinator_metrics_batch_linger_time_ms_p99";
+    /// The same for 999 of 1,000.
+    GROUP_LINGERED_P999: Gauge = "kafka_server_group_coordinator_metrics_batch_linger_time_ms_p999";
+    /// The most milliseconds in which batches of group coordinators were appended, of late.
+    GROUP_FLUSHED_MAX: Gauge = "kafka_server_group_coordinator_metrics_batch_flush_time_ms_max";
+    /// Milliseconds in which batches of group coordinators were appended: half of them took no longer, of late.
+    GROUP_FLUSHED_P50: Gauge = "kafka_server_group_coordinator_metrics_batch_flush_time_ms_p50";
+    /// The same for 95 of 100.
+    GROUP_FLUSHED_P95: Gauge = "kafka_server_group_coordinator_metrics_batch_flush_time_ms_p95";
+    /// The same for 99 of 100.
+    GROUP_FLUSHED_P99: Gauge = "kafka_server_group_coordinator_metrics_batch_flush_time_ms_p99";
+    /// The same for 999 of 1,000.
+    GROUP_FLUSHED_P999: Gauge = "kafka_server_group_coordinator_metrics_batch_flush_time_ms_p999";
+    /// Batches that group coordinators append a second, of late.
+    GROUP_FLUSH_RATE: Gauge = "kafka_server_group_coordinator_metrics_batch_flush_rate";
     /// The part of the time since the last look that the threads of the coordinators and the controller had nothing to do.
     GROUP_IDLE: Gauge = "kafka_server_group_coordinator_metrics_thread_idle_ratio_avg";
     /// Milliseconds that the replay of a partition of __consumer_offsets took, on average since the start.

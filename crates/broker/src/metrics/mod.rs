@@ -32,7 +32,7 @@ use vltava_core::meter::{Counter, Delayed, Population};
 
 use cluster::ClusterMeters;
 use compaction::CompactionMeters;
-use coordinators::{GroupMeters, TransactionMeters};
+use coordinators::{ControllerMeters, GroupMeters, TransactionMeters};
 use flushes::FlushMeters;
 use requests::RequestMeters;
 
@@ -59,6 +59,7 @@ pub(crate) struct Metrics {
     pub(crate) control_idleness: Idleness,
     pub(crate) compaction: CompactionMeters,
     pub(crate) cluster: ClusterMeters,
+    pub(crate) controller: Arc<ControllerMeters>,
     pub(crate) groups: Arc<GroupMeters>,
     pub(crate) transactions: Arc<TransactionMeters>,
 }

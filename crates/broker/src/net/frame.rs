@@ -5,8 +5,12 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// The least room that a read gets, in bytes.
-const READ_BYTES_MIN: usize = 16 * 1024;
+/// The least room that a read gets, in bytes. Reads that leave three quarters of their room halve it down to here: a
+/// connection of small requests then takes blocks that allocators keep at hand, each time anew.
+const READ_BYTES_MIN: usize = 1000;
+
+/// The room of the first read, in bytes.
+const READ_BYTES_FIRST: usize = 16 * 1024;
 
 /// The most room that a read of small frames gets, in bytes. Reads that fill their room double it up to here.
 const READ_BYTES_MAX: usize = 256 * 1024;
@@ -20,6 +24,8 @@ const RESERVE_BYTES_MAX: usize = 1024 * 1024 + 4096;
 pub struct FrameBuffer {
     buffer: BytesMut,
     room: usize,
+    /// How much of it the last read was offered.
+    offered: usize,
     frame_bytes_max: usize,
 }
 
@@ -40,7 +46,7 @@ impl FrameBuffer {
     /// A buffer for frames of up to `frame_bytes_max` bytes. Allocates nothing.
     #[must_use]
     pub fn new(frame_bytes_max: usize) -> FrameBuffer {
-        FrameBuffer { buffer: BytesMut::new(), room: READ_BYTES_MIN, frame_bytes_max }
+        FrameBuffer { buffer: BytesMut::new(), room: READ_BYTES_FIRST, offered: 0, frame_bytes_max }
     }
 
     /// Takes the next whole frame, without its length; `None` when more bytes are needed.
@@ -70,9 +76,10 @@ impl FrameBuffer {
     /// [`FrameError::Length`].
     pub fn room(&mut self) -> Result<&mut BytesMut, FrameError> {
         let missing = self.missing()?;
-        if self.buffer.capacity() - self.buffer.len() < missing.max(READ_BYTES_MIN / 4) {
+        if self.buffer.capacity() - self.buffer.len() < missing.max(self.room.min(READ_BYTES_FIRST) / 4) {
             self.buffer.reserve(missing.max(self.room));
         }
+        self.offered = self.buffer.capacity() - self.buffer.len();
         Ok(&mut self.buffer)
     }
 
@@ -87,6 +94,8 @@ impl FrameBuffer {
     pub fn filled(&mut self, bytes: usize) {
         if bytes >= self.room {
             self.room = (self.room * 2).min(READ_BYTES_MAX);
+        } else if bytes < self.offered && bytes < self.room / 4 {
+            self.room = (self.room / 2).max(READ_BYTES_MIN);
         }
     }
 
@@ -150,6 +159,31 @@ mod tests {
             assert_eq!(lengths, [0, 1, 5, 70_000, 3], "step {step}");
             assert!(buffer.is_empty());
         }
+    }
+
+    #[test]
+    fn room_follows_what_reads_bring() {
+        let mut buffer = FrameBuffer::new(100_000);
+        let mut room = |bytes: usize| {
+            buffer.room().expect("room").put_bytes(0, bytes);
+            buffer.filled(bytes);
+            while buffer.next_frame().expect("frame").is_some() {}
+            buffer.release();
+            buffer.room
+        };
+        assert_eq!([100; 6].map(&mut room), [8192, 4096, 2048, 1024, READ_BYTES_MIN, READ_BYTES_MIN]);
+        assert_eq!([READ_BYTES_MIN, 2000, 1500, 4000].map(&mut room), [2000, 4000, 4000, 8000]);
+    }
+
+    #[test]
+    fn a_read_that_fills_what_is_left_of_a_block_is_no_small_one() {
+        let mut buffer = FrameBuffer { room: READ_BYTES_MAX, ..FrameBuffer::new(100_000) };
+        buffer.room().expect("room").put_bytes(0, READ_BYTES_MAX - 5000);
+        let room = buffer.room().expect("room");
+        let left = room.capacity() - room.len();
+        room.put_bytes(0, left);
+        buffer.filled(left);
+        assert_eq!((left < READ_BYTES_MAX / 4, buffer.room), (true, READ_BYTES_MAX));
     }
 
     #[test]

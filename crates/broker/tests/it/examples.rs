@@ -89,7 +89,7 @@ async fn values_with_schemas_go_through_a_topic_and_evolve() {
     let broker = Arc::new(schemas::start().await.unwrap());
     let values = schemas::Values::new(broker.clone());
     let text = |text: &str| Value::String(text.into());
-    let seen = |id, note| Value::Struct(vec![("id".into(), Value::Int64(id)), ("note".into(), text(note))]);
+    let seen = |id, note| Value::record(vec![("id".into(), Value::Int64(id)), ("note".into(), text(note))]);
     assert_eq!(schemas::evolve(&values).await.unwrap(), [seen(7, "none"), seen(8, "")]);
     let schema = r#"{"type": "array", "items": "string"}"#;
     let sent = Value::Array(vec![text("a"), text("b")]);

@@ -13,6 +13,7 @@ mod crash;
 mod disks;
 mod examples;
 mod http;
+mod https;
 mod lifecycle;
 mod partition_on_segments;
 mod records;

@@ -413,6 +413,64 @@ async fn requests_that_make_no_sense_are_told_so_in_json() {
 }
 
 #[tokio::test]
+async fn bodies_have_the_size_that_is_set() {
+    let key = "vltava.registry.size.limit.filter.max.request.body.size";
+    let broker = with_registry().set(key, "2048").start().await.unwrap();
+    let client = Client(broker.registry_address().unwrap());
+    for (padding, status) in [(1_900, 200), (2_048, 413)] {
+        let body = format!("{{\"schema\":\"\\\"int\\\"\"{}}}", " ".repeat(padding));
+        let answer = client.exchange("POST", "/subjects/s/versions", "", &body).await;
+        assert_eq!(answer.0, status, "{padding}: {}", answer.2);
+    }
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn hostile_requests_are_refused_and_in_nobodys_way() {
+    let (broker, client) = Client::start().await;
+    let own = client.0;
+    let head = |rest: &str| {
+        format!("POST /subjects/s/versions HTTP/1.1\r\nHost: {own}\r\nContent-Type: {V1}\r\n{rest}")
+    };
+    // Bodies that do not come are waited for, each on its own connection.
+    let mut silent = Vec::new();
+    for rest in ["Content-Length: 100\r\n\r\n{\"schema\"", "Transfer-Encoding: chunked\r\n\r\n5\r\n{\"sch"] {
+        let mut stream = TcpStream::connect(own).await.unwrap();
+        stream.write_all(head(rest).as_bytes()).await.unwrap();
+        silent.push(stream);
+    }
+    let nested = |depth: usize| format!("{{\"schema\":{}", "[".repeat(depth));
+    let deep = nested(200_000);
+    let header = format!("X-Long: {}\r\n", "x".repeat(64 << 10));
+    let close = "Connection: close\r\n";
+    for (request, status) in [
+        (head(&format!("{close}Content-Length: {}\r\n\r\n{deep}", deep.len())), 400),
+        (head(&format!("{close}Transfer-Encoding: chunked\r\n\r\nzz\r\n")), 413),
+        (head(&format!("{close}Content-Length: -1\r\n\r\n")), 400),
+        (head(&format!("{close}Content-Length: 99999999999999999999\r\n\r\n")), 400),
+        (head(&format!("{close}Content-Length: 1\r\nContent-Length: 2\r\n\r\n{{}}")), 400),
+        (head(&format!("{close}{header}\r\n")), 431),
+        (format!("GET /subjects HTTP/1.1\r\nHost: evil.example\r\n{close}\r\n"), 421),
+        (format!("GET /subjects HTTP/1.1\r\n{close}\r\n"), 400),
+        (format!("GET /subjects/%2 HTTP/1.1\r\nHost: {own}\r\n{close}\r\n"), 400),
+        (format!("GET /{} HTTP/1.1\r\nHost: {own}\r\n{close}\r\n", "a/".repeat(100)), 404),
+    ] {
+        let mut stream = TcpStream::connect(own).await.unwrap();
+        // It may answer and close before it has read everything.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request:.200}: {answer}");
+    }
+    let deep = json!({"schema": "[".repeat(10_000)});
+    client.refused("POST", "/subjects/s/versions", deep, 42201, "nested").await;
+    client.check("GET", "/subjects", Value::Null, 200, json!([])).await;
+    drop(silent);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
 async fn the_registry_is_below_the_nodes_own_server_as_well_and_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let start = || {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use vltava_core::clock::Clock;
 
 use super::{TopicOffsets, TopicPartition};
 use crate::error::ConnectError;
@@ -33,6 +34,8 @@ pub struct SourceContext {
     pub task: usize,
     /// Where it was.
     pub offsets: Arc<dyn OffsetReader>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
     /// Where its transactions end, when it is the task that decides.
     pub transaction: Option<TransactionContext>,
 }

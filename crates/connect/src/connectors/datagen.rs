@@ -202,13 +202,7 @@ impl Start {
                     dice.name("State_", 99),
                     Value::Int32(10_000 + dice.below(90_000) as i32),
                 ];
-                vec![
-                    time,
-                    Value::Int32(place as i32),
-                    item,
-                    Value::Float64(units),
-                    Value::Struct(named(&ADDRESS, address)),
-                ]
+                vec![time, Value::Int32(place as i32), item, Value::Float64(units), named(&ADDRESS, address)]
             }
             Self::Clickstream => {
                 let ip = (0..4).map(|_| dice.below(256).to_string()).collect::<Vec<_>>().join(".");
@@ -241,8 +235,8 @@ fn address() -> ConnectSchema {
         .named("ksql.address")
 }
 
-fn named<const N: usize>(names: &[&'static str; N], values: [Value; N]) -> Vec<(ByteString, Value)> {
-    names.iter().map(|name| ByteString::from_static(name)).zip(values).collect()
+fn named<const N: usize>(names: &[&'static str; N], values: [Value; N]) -> Value {
+    Value::record(names.iter().map(|name| ByteString::from_static(name)).zip(values))
 }
 
 /// How a record is made.
@@ -288,13 +282,7 @@ impl Recipe {
             value: values.get(self.key).cloned().unwrap_or_default(),
         };
         let names = self.schema.fields().iter().map(|field| field.name.clone());
-        (
-            key,
-            Datum {
-                schema: Some(Arc::clone(&self.schema)),
-                value: Value::Struct(names.zip(values).collect()),
-            },
-        )
+        (key, Datum { schema: Some(Arc::clone(&self.schema)), value: Value::record(names.zip(values)) })
     }
 }
 

@@ -6,6 +6,7 @@ mod datagen;
 mod file;
 #[cfg(feature = "http")]
 mod http;
+mod mirror;
 #[cfg(feature = "object-store")]
 mod objects;
 
@@ -23,6 +24,7 @@ pub fn plugins(allowed: &Arc<Allowed>) -> Vec<Plugin> {
     let sink = |sink: Arc<dyn SinkConnector>| Implementation::Sink(sink);
     #[cfg(feature = "object-store")]
     let stores = objects::Stores::new(allowed);
+    let clusters = mirror::Clusters::new(Arc::clone(allowed));
     vec![
         row(
             "org.apache.kafka.connect.file.FileStreamSourceConnector",
@@ -49,6 +51,18 @@ pub fn plugins(allowed: &Arc<Allowed>) -> Vec<Plugin> {
         ),
         #[cfg(feature = "object-store")]
         row("vltava.connect.objects.ObjectSinkConnector", sink(Arc::new(objects::ObjectSink::new(stores)))),
+        row(
+            "org.apache.kafka.connect.mirror.MirrorSourceConnector",
+            source(Arc::new(mirror::MirrorSource::new(Arc::clone(&clusters)))),
+        ),
+        row(
+            "org.apache.kafka.connect.mirror.MirrorCheckpointConnector",
+            source(Arc::new(mirror::MirrorCheckpoint::new(Arc::clone(&clusters)))),
+        ),
+        row(
+            "org.apache.kafka.connect.mirror.MirrorHeartbeatConnector",
+            source(Arc::new(mirror::MirrorHeartbeat::new(clusters))),
+        ),
         row("io.confluent.kafka.connect.datagen.DatagenConnector", source(Arc::new(datagen::Datagen))),
     ]
 }

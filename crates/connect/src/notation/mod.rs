@@ -6,6 +6,7 @@ mod decimal;
 mod float;
 pub mod json;
 pub mod literal;
+pub(crate) mod pattern;
 pub mod text;
 pub mod time;
 

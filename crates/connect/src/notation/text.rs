@@ -148,7 +148,7 @@ fn write_display(text: &mut String, schema: Option<&ConnectSchema>, value: &Valu
         }
         Value::Struct(fields) => {
             text.push_str("Struct{");
-            let given = fields.iter().filter(|(_, value)| *value != Value::Null);
+            let given = fields.iter().filter(|(_, value)| **value != Value::Null);
             separated(text, ",", given, |text, (name, value)| {
                 text.push_str(name);
                 text.push('=');

@@ -74,12 +74,14 @@ pub trait Schema: Any + fmt::Debug + Send + Sync {
         policy: CompatibilityPolicy,
     ) -> Vec<Incompatibility>;
 
-    /// Writes `value`. `type_name` is the full name of the type in schemas that have several (Protobuf's messages); `None`
-    /// is the first one.
+    /// Appends what names the type within the schema (Protobuf's message indexes; nothing in formats that need none), and then
+    /// `value`. Returns the length of the former, in bytes. `type_name` is the full name of the type in schemas that have
+    /// several (Protobuf's messages); `None` is the first one.
     ///
     /// # Errors
-    /// [`DataError`] when the value does not fit.
-    fn encode(&self, type_name: Option<&str>, value: &Value) -> Result<Encoded, DataError>;
+    /// [`DataError`] when the value does not fit; what was appended until then is worth nothing.
+    fn encode(&self, type_name: Option<&str>, value: &Value, bytes: &mut Vec<u8>)
+    -> Result<usize, DataError>;
 
     /// Reads what [`encode`](Schema::encode) of `writer` wrote, as this schema sees it. `bytes` hold the selector, when the
     /// format has one, and then the payload.
@@ -87,6 +89,18 @@ pub trait Schema: Any + fmt::Debug + Send + Sync {
     /// # Errors
     /// [`DataError`] when the bytes are not what `writer` says, or this schema cannot read them.
     fn decode(&self, writer: &dyn Schema, bytes: Bytes) -> Result<Value, DataError>;
+}
+
+impl dyn Schema {
+    /// What [`encode`](Schema::encode) appends, alone.
+    ///
+    /// # Errors
+    /// [`DataError`] when the value does not fit.
+    pub fn encoded(&self, type_name: Option<&str>, value: &Value) -> Result<Bytes, DataError> {
+        let mut bytes = Vec::new();
+        self.encode(type_name, value, &mut bytes)?;
+        Ok(bytes.into())
+    }
 }
 
 /// A part of a schema that can be tagged.
@@ -219,6 +233,18 @@ pub struct Position {
     pub column: usize,
 }
 
+impl Position {
+    /// The place of an offset, in bytes, of a text; one within a character is that of the text's end.
+    pub(super) fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+        }
+    }
+}
+
 /// A form that the format does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the format {form:?} is not known; use one of {known:?} or none")]
@@ -273,15 +299,6 @@ impl Incompatibility {
             detail: String::new(),
         }
     }
-}
-
-/// A value as bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoded {
-    /// What names the type within the schema (Protobuf's message indexes); empty for formats that need none.
-    pub selector: Bytes,
-    /// The value.
-    pub payload: Bytes,
 }
 
 /// A value that does not fit a schema, or bytes that do not.

@@ -16,11 +16,15 @@ pub mod serializer;
 pub mod subject;
 pub mod wire;
 
+mod tags;
+mod tree;
+
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use format::{
-    CompatibilityPolicy, DataError, Direction, Encoded, Entity, EntityTags, EntityType, Incompatibility,
-    ParseError, Position, Referenced, RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError,
-    Validation,
+    CompatibilityPolicy, DataError, Direction, Entity, EntityTags, EntityType, Incompatibility, ParseError,
+    Position, Referenced, RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError, Validation,
 };

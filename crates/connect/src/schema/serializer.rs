@@ -18,13 +18,16 @@ use super::registry::subject::within;
 use super::subject::{NamelessRecord, SubjectNameStrategy};
 use super::wire::{FrameError, Guid, Part, SchemaId};
 use super::{
-    CompatibilityPolicy, DataError, Direction, Encoded, Incompatibility, ParseError, Referenced, Schema,
-    SchemaFormat, SchemaText, Validation,
+    CompatibilityPolicy, DataError, Direction, Incompatibility, ParseError, Referenced, Schema, SchemaFormat,
+    SchemaText, Validation,
 };
 use crate::value::Value;
 
 /// Schemas that a deserializer remembers, and uses of schemas that a serializer does, unless told otherwise.
 const CACHE_SIZE: usize = 1000;
+
+/// Bytes that there is room for at first: most records are no longer.
+const BYTES_LIKELY: usize = 256;
 
 /// A schema as it is registered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -402,7 +405,6 @@ pub struct Serializer {
 }
 
 /// What is known about a schema in a topic.
-#[derive(Clone)]
 struct Used {
     schema: Arc<RecordSchema>,
     topic: Box<str>,
@@ -429,27 +431,26 @@ impl Serializer {
         type_name: Option<&str>,
         value: &Value,
     ) -> Result<Serialized, SerdeError> {
-        if let Some((id, encoded)) = self.encode_as_known(topic, schema, type_name, value) {
-            return Ok(self.frame(id, encoded?));
+        if let Some(used) = self.used.read().iter().rev().find(|used| used.is(topic, schema, type_name)) {
+            return self.write(used, value);
         }
         let used = self.find(topic, schema, type_name).await?;
-        let encoded = used.writer.encode(type_name, value)?;
-        let id = used.id;
+        let written = self.write(&used, value)?;
         self.remember(used);
-        Ok(self.frame(id, encoded))
+        Ok(written)
     }
 
-    /// Writes a value under a schema that was used in the topic before.
-    fn encode_as_known(
-        &self,
-        topic: &str,
-        schema: &Arc<RecordSchema>,
-        type_name: Option<&str>,
-        value: &Value,
-    ) -> Option<(SchemaId, Result<Encoded, DataError>)> {
-        let used = self.used.read();
-        let used = used.iter().rev().find(|used| used.is(topic, schema, type_name))?;
-        Some((used.id, used.writer.encode(type_name, value)))
+    /// The id and the value in one buffer, cut where a header ends.
+    fn write(&self, used: &Used, value: &Value) -> Result<Serialized, SerdeError> {
+        let mut bytes = Vec::with_capacity(BYTES_LIKELY);
+        used.id.write(&mut bytes);
+        let start = bytes.len() + used.writer.encode(used.type_name.as_deref(), value, &mut bytes)?;
+        let mut bytes = Bytes::from(bytes);
+        let header = match self.settings.placement {
+            Placement::Prefix => None,
+            Placement::Header => Some((self.settings.part.header(), bytes.split_to(start))),
+        };
+        Ok(Serialized { bytes, header })
     }
 
     fn remember(&self, new: Used) {
@@ -509,23 +510,6 @@ impl Serializer {
         let (topic, type_name) = (topic.into(), type_name.map(Into::into));
         Ok(Used { schema: Arc::clone(schema), topic, type_name, writer, id })
     }
-
-    fn frame(&self, id: SchemaId, encoded: Encoded) -> Serialized {
-        let Encoded { selector, payload } = encoded;
-        let mut bytes = BytesMut::with_capacity(id.length() + selector.len() + payload.len());
-        id.write(&mut bytes);
-        bytes.extend_from_slice(&selector);
-        match self.settings.placement {
-            Placement::Prefix => {
-                bytes.extend_from_slice(&payload);
-                Serialized { bytes: bytes.freeze(), header: None }
-            }
-            Placement::Header => {
-                let header = Some((self.settings.part.header(), bytes.freeze()));
-                Serialized { bytes: payload, header }
-            }
-        }
-    }
 }
 
 impl Used {
@@ -571,7 +555,7 @@ pub struct Deserializer {
     formats: Formats,
     reader: Reader,
     cache_size: usize,
-    known: RwLock<HashMap<SchemaId, Arc<dyn Schema>>>,
+    known: RwLock<BTreeMap<SchemaId, Arc<dyn Schema>>>,
 }
 
 impl Deserializer {
@@ -638,5 +622,7 @@ fn joined(selector: Bytes, payload: Bytes) -> Bytes {
     joined.freeze()
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,11 @@
 //! | V1 | `01`, the GUID in 16 bytes, the selector, the payload |
 //! | header | `__key_schema_id` or `__value_schema_id` holds all of V1 but the payload, which is the record's |
 //!
-//! The selector (Protobuf's message indexes) belongs to the format: [`Encoded::selector`](super::Encoded) has it, and
+//! The selector (Protobuf's message indexes) belongs to the format: [`Schema::encode`](super::Schema::encode) writes it, and
 //! [`Schema::decode`](super::Schema::decode) reads it. These are the forms that the serializers of the common registry
 //! write and read.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 
 /// The form with an id.
 const MAGIC_ID: u8 = 0;
@@ -49,7 +49,7 @@ impl std::fmt::Display for Guid {
 }
 
 /// Which schema bytes were written with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SchemaId {
     /// Its id within the context.
     Id(i32),
@@ -102,7 +102,7 @@ pub enum FrameError {
 
 impl SchemaId {
     /// Appends the form that names the schema.
-    pub fn write(self, bytes: &mut BytesMut) {
+    pub fn write(self, bytes: &mut Vec<u8>) {
         match self {
             SchemaId::Id(id) => {
                 bytes.put_u8(MAGIC_ID);
@@ -112,14 +112,6 @@ impl SchemaId {
                 bytes.put_u8(MAGIC_GUID);
                 bytes.put_slice(&guid.0);
             }
-        }
-    }
-
-    /// The length of what [`write`](SchemaId::write) appends, in bytes.
-    pub fn length(self) -> usize {
-        match self {
-            SchemaId::Id(_) => 5,
-            SchemaId::Guid(_) => 17,
         }
     }
 
@@ -161,11 +153,11 @@ mod tests {
             (SchemaId::Id(i32::MAX), vec![0, 0x7f, 0xff, 0xff, 0xff]),
             (SchemaId::Guid(Guid([7; 16])), [vec![1], vec![7; 16]].concat()),
         ] {
-            let mut written = BytesMut::new();
+            let mut written = Vec::new();
             id.write(&mut written);
-            assert_eq!((&written[..], written.len()), (&form[..], id.length()));
+            assert_eq!(written, form);
             written.put_slice(b"rest");
-            let mut bytes = written.freeze();
+            let mut bytes = Bytes::from(written);
             assert_eq!(SchemaId::take(&mut bytes), Ok(id));
             assert_eq!(bytes, "rest");
         }

@@ -1,5 +1,7 @@
 //! A cluster in memory, which fails where it is told to.
 
+mod cluster;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,10 +36,12 @@ struct Cluster {
 #[derive(Debug, Default)]
 struct State {
     topics: BTreeMap<String, Vec<Vec<Received>>>,
+    settings: BTreeMap<String, Config>,
     groups: BTreeMap<String, TopicOffsets>,
     members: BTreeMap<String, usize>,
     epochs: BTreeMap<String, u64>,
     refusals: VecDeque<(String, TopicsError)>,
+    waits: BTreeMap<String, Vec<Duration>>,
 }
 
 impl State {
@@ -94,6 +98,11 @@ impl MemoryTopics {
         self.cluster.state.lock().topics.get(topic).map(|logs| logs.concat()).unwrap_or_default()
     }
 
+    /// How long the polls of a group's members that found nothing at once were to wait, since this was last asked.
+    pub fn waits(&self, group: &str) -> Vec<Duration> {
+        self.cluster.state.lock().waits.remove(group).unwrap_or_default()
+    }
+
     /// Resolves when something was written since `seen`, with how much there is.
     pub async fn grown(&self, seen: u64) -> u64 {
         let mut grown = self.cluster.grown.subscribe();
@@ -121,6 +130,7 @@ impl Topics for MemoryTopics {
         let partitions = usize::try_from(topic.partitions).unwrap_or(1).max(1);
         let mut state = self.cluster.state.lock();
         state.topics.entry(topic.name.clone()).or_insert_with(|| vec![Vec::new(); partitions]);
+        state.settings.entry(topic.name.clone()).or_insert_with(|| topic.settings.clone());
         Ok(())
     }
 
@@ -140,14 +150,21 @@ impl Topics for MemoryTopics {
 
     async fn consumer(&self, reads: Reads, _: &Config) -> Result<Box<dyn Consumer>, TopicsError> {
         let mut state = self.cluster.state.lock();
-        let (group, topics) = match reads {
-            Reads::Subscribed { group, topics } => (Some(group), topics),
-            Reads::All { topic } => (None, vec![topic]),
+        let (group, positions) = match reads {
+            Reads::Subscribed { group, topics } => {
+                let committed = state.groups.get(&group).cloned().unwrap_or_default();
+                let owned = topics.iter().flat_map(|topic| state.places(topic));
+                let start = |place| committed.get(&place).copied().unwrap_or(0);
+                (Some(group), owned.map(|place| (place.clone(), start(place))).collect())
+            }
+            Reads::All { topic } => {
+                (None, state.places(&topic).into_iter().map(|place| (place, 0)).collect())
+            }
+            Reads::Places(places) => {
+                let start = |(place, offset): (_, Option<i64>)| (place, offset.unwrap_or(0));
+                (None, places.into_iter().map(start).collect())
+            }
         };
-        let owned: Vec<_> = topics.iter().flat_map(|topic| state.places(topic)).collect();
-        let committed = group.as_ref().and_then(|group| state.groups.get(group)).cloned().unwrap_or_default();
-        let start = |place: &TopicPartition| (place.clone(), committed.get(place).copied().unwrap_or(0));
-        let positions = owned.iter().map(start).collect();
         if let Some(group) = &group {
             *state.members.entry(group.clone()).or_default() += 1;
         }
@@ -297,6 +314,9 @@ impl Consumer for Reader {
         let taken = self.take();
         if !taken.is_empty() {
             return Ok(Polled::Records(taken));
+        }
+        if let Some(group) = &self.group {
+            self.cluster.state.lock().waits.entry(group.clone()).or_default().push(timeout);
         }
         // Either way there is one more look.
         let _ = tokio::time::timeout(timeout, grown.changed()).await;

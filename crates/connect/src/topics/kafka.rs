@@ -3,9 +3,10 @@
 //! Producers and calls of administration share connections; each consumer has its own, since a broker answers the requests of
 //! a connection in order, and a long poll would hold up whatever stands behind it.
 
+mod cluster;
 mod membership;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,9 @@ use krafka::consumer::{
 use krafka::error::ErrorCode;
 use krafka::producer::{Acks, ProducerBuilder};
 use krafka::{Compression, Kafka, KrafkaError, admin};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 use vltava_core::clock::BoxFuture;
 
 use super::{
@@ -34,11 +37,21 @@ use crate::settings::{Config, Kind, Setting, Settings, Values};
 const REBALANCES_MAX: usize = 16;
 /// How long leaving a group may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much of that is waited for: the group is left first, and what else there is to say may stand behind a long poll.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
+/// What a poll waits beyond what it is told. A fetch waits for whole milliseconds, rounded down: without this it would end
+/// just before its poll, which would ask again at once, and again.
+const POLL_MARGIN: Duration = Duration::from_micros(200);
+/// How long a consumer rests that has nothing to fetch: no partitions, paused ones, or some without a leader.
+const IDLE_PAUSE: Duration = Duration::from_millis(250);
 
 /// A cluster behind a network.
 pub struct KafkaTopics {
     values: Values,
+    request_timeout: Duration,
     shared: Kafka,
+    /// How many partitions topics had when they were last asked about.
+    counts: Mutex<HashMap<String, i32>>,
 }
 
 impl fmt::Debug for KafkaTopics {
@@ -78,29 +91,44 @@ impl KafkaTopics {
     /// When the settings are wrong, or no server answers.
     pub async fn connect(config: &Config) -> Result<Self, ConnectError> {
         let values = client_settings().values(config)?;
+        let request_timeout = time(&values, "request.timeout.ms")?;
         let shared = dial(&values).await?;
-        Ok(Self { values, shared })
+        Ok(Self { values, request_timeout, shared, counts: Mutex::default() })
     }
 
     fn admin(&self) -> admin::AdminClient {
         self.shared.admin()
     }
+
+    /// A fetch waits for as long as the poll that makes it, and at most for half of what a request may take; unless
+    /// `fetch.max.wait.ms` says less.
+    fn consume_with(
+        &self,
+        builder: ConsumerBuilder,
+        settings: &Config,
+    ) -> Result<ConsumerBuilder, TopicsError> {
+        let builder = builder.fetch_max_wait(self.request_timeout / 2).idle_poll_backoff(IDLE_PAUSE);
+        consume_with(builder, settings)
+    }
 }
 
 async fn dial(values: &Values) -> Result<Kafka, ConnectError> {
-    let milliseconds = |name| values.number(name).map(|number| Duration::from_millis(number.unsigned_abs()));
     let client_id = Some(values.string("client.id")?).filter(|id| !id.is_empty()).unwrap_or("vltava-connect");
-    let timeout = milliseconds("request.timeout.ms")?;
+    let timeout = time(values, "request.timeout.ms")?;
     let builder = Kafka::builder(values.string("bootstrap.servers")?)
         .client_id(client_id)
         .request_timeout(timeout)
         .connect_timeout(timeout.min(Duration::from_secs(10)))
-        .metadata_max_age(milliseconds("metadata.max.age.ms")?);
+        .metadata_max_age(time(values, "metadata.max.age.ms")?);
     let builder = match security(values)? {
         Some(security) => builder.security(security),
         None => builder,
     };
     Ok(builder.connect().await.map_err(failed)?)
+}
+
+fn time(values: &Values, name: &str) -> Result<Duration, ConnectError> {
+    Ok(Duration::from_millis(values.number(name)?.unsigned_abs()))
 }
 
 fn security(values: &Values) -> Result<Option<krafka::auth::AuthConfig>, ConnectError> {
@@ -154,7 +182,15 @@ impl Topics for KafkaTopics {
     async fn partitions(&self, topic: &str) -> Result<Option<i32>, TopicsError> {
         let described = self.admin().describe_topics([topic], Default::default()).await.map_err(failed)?;
         match described.into_values().next() {
-            Some(Ok(topic)) => Ok(Some(i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX))),
+            Some(Ok(described)) => {
+                let count = i32::try_from(described.partitions.len()).unwrap_or(i32::MAX);
+                if self.counts.lock().get(topic).is_some_and(|known| *known != count) {
+                    // Producers go by what was learnt before, until all topics are looked at.
+                    self.list().await?;
+                }
+                self.counts.lock().insert(topic.to_owned(), count);
+                Ok(Some(count))
+            }
             Some(Err(error)) if is(&error, ErrorCode::UnknownTopicOrPartition) => Ok(None),
             Some(Err(error)) => Err(failed(error)),
             None => Ok(None),
@@ -196,7 +232,7 @@ impl Topics for KafkaTopics {
         let (sender, events) = mpsc::channel(REBALANCES_MAX);
         let (consumer, members) = match reads {
             Reads::Subscribed { group, topics } => {
-                let builder = consume_with(kafka.consumer(group), settings)?;
+                let builder = self.consume_with(kafka.consumer(group), settings)?;
                 let listener = Listener { events: sender };
                 let consumer = builder.enable_auto_commit(false).rebalance_listener(listener).build().await;
                 let consumer = consumer.map_err(failed)?;
@@ -207,12 +243,26 @@ impl Topics for KafkaTopics {
                 let partitions = self.partitions(&topic).await?.ok_or_else(|| {
                     TopicsError::new(TopicsErrorKind::UnknownTopic, format!("There is no topic {topic}"))
                 })?;
-                let builder = consume_with(kafka.consumer_without_group(), settings)?;
+                let builder = self.consume_with(kafka.consumer_without_group(), settings)?;
                 let consumer = builder.auto_offset_reset(AutoOffsetReset::Earliest).build().await;
                 let consumer = consumer.map_err(failed)?;
                 consumer.assign(&topic, (0..partitions).collect()).await.map_err(failed)?;
                 let place = |partition| TopicPartition { topic: topic.as_str().into(), partition };
                 (consumer, (0..partitions).map(place).collect())
+            }
+            Reads::Places(places) => {
+                let builder = self.consume_with(kafka.consumer_without_group(), settings)?;
+                let consumer = builder.build().await.map_err(failed)?;
+                let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+                for place in places.keys() {
+                    topics.entry(&place.topic).or_default().push(place.partition);
+                }
+                for (topic, partitions) in topics {
+                    consumer.assign(topic, partitions).await.map_err(failed)?;
+                }
+                let begun = places.iter().filter_map(|(place, offset)| Some((theirs(place), (*offset)?)));
+                consumer.seek_many(begun.collect::<Vec<_>>()).await.map_err(failed)?;
+                (consumer, places.into_keys().collect())
             }
         };
         Ok(Box::new(Reader { consumer: Arc::new(consumer), events, polling: None, members }))
@@ -609,15 +659,27 @@ impl Consumer for Reader {
             self.note(&event);
             return Ok(event);
         }
-        let consumer = self.consumer.clone();
-        let polling =
-            self.polling.get_or_insert_with(|| Box::pin(async move { consumer.poll(timeout).await }));
+        let (consumer, timeout) = (self.consumer.clone(), timeout + POLL_MARGIN);
+        let polling = self.polling.get_or_insert_with(|| {
+            Box::pin(async move {
+                let rest = sleep(IDLE_PAUSE.min(timeout));
+                let polled = consumer.poll(timeout).await;
+                // The client does not wait while its buffer is full of records of paused partitions.
+                if polled.as_ref().is_ok_and(Vec::is_empty) {
+                    rest.await;
+                }
+                polled
+            })
+        });
         let event = tokio::select! {
             biased;
             Some(event) = self.events.recv() => event,
             polled = polling => {
                 self.polling = None;
-                Polled::Records(polled.map_err(failed)?.into_iter().map(received).collect())
+                match polled {
+                    Err(KrafkaError::Wakeup) => Polled::Records(Vec::new()),
+                    polled => Polled::Records(polled.map_err(failed)?.into_iter().map(received).collect()),
+                }
             }
         };
         self.note(&event);
@@ -640,6 +702,8 @@ impl Consumer for Reader {
         for (topic, partitions) in self.by_topic(partitions) {
             self.consumer.resume(&topic, &partitions).await;
         }
+        // A poll that rests with nothing to fetch begins anew.
+        self.consumer.wakeup();
     }
 
     async fn commit(&mut self, offsets: &TopicOffsets) -> Result<(), TopicsError> {
@@ -670,8 +734,12 @@ impl Consumer for Reader {
     async fn close(&mut self) {
         self.polling = None;
         self.events.close();
-        let options = krafka::CloseOptions::new().timeout(CLOSE_TIMEOUT);
-        let _late = self.consumer.close_with(options).await;
+        let consumer = self.consumer.clone();
+        let closing = tokio::spawn(async move {
+            let options = krafka::CloseOptions::new().timeout(CLOSE_TIMEOUT);
+            let _late = consumer.close_with(options).await;
+        });
+        let _late = tokio::time::timeout(CLOSE_PATIENCE, closing).await;
     }
 }
 

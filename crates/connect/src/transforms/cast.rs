@@ -144,7 +144,8 @@ impl Transform for Cast {
             Spec::Fields(_) => {
                 let mut fields = Vec::new();
                 let values = require_struct(&schema, datum.value, PURPOSE)?;
-                for ((field, new), (_, value)) in schema.fields().iter().zip(updated.fields()).zip(values) {
+                let fields_of_both = schema.fields().iter().zip(updated.fields());
+                for ((field, new), value) in fields_of_both.zip(values.into_values()) {
                     let value = or_default(field, value, self.replace_null);
                     let value = match self.target(&field.name) {
                         Some(shape) => cast(Some(&field.schema), &value, shape)?,
@@ -152,7 +153,7 @@ impl Transform for Cast {
                     };
                     fields.push(put(new, value)?);
                 }
-                Value::Struct(fields)
+                Value::record(fields)
             }
         };
         Ok(Some(self.side.put(record, Some(updated), value)))

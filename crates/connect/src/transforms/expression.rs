@@ -178,9 +178,7 @@ fn follow(datum: &Datum, steps: &[Step]) -> Value {
     let (mut schema, mut value) = (datum.schema.as_deref(), Some(&datum.value));
     for step in steps {
         let next = match (step, value) {
-            (Step::Field(name), Some(Value::Struct(fields))) => {
-                fields.iter().find(|(known, _)| known == name).map(|(_, value)| value)
-            }
+            (Step::Field(name), Some(Value::Struct(fields))) => fields.get(name),
             (Step::Field(name), Some(Value::Map(entries))) => {
                 let is_meant = |(key, _): &&(Value, Value)| matches!(key, Value::String(key) if key == name);
                 entries.iter().rev().find(is_meant).map(|(_, value)| value)
@@ -448,7 +446,7 @@ mod tests {
             (text("total"), Value::Float64(9.5)),
             (text("count"), Value::Int64(3)),
             (text("tags"), Value::Array(vec![text("a"), text("b")])),
-            (text("odd name"), Value::Struct(vec![("in".into(), Value::Boolean(true))])),
+            (text("odd name"), Value::record(vec![("in".into(), Value::Boolean(true))])),
             (text("gone"), Value::Null),
         ]);
         let position = Position { partition: Default::default(), offset: Default::default() };

@@ -1,8 +1,10 @@
 //! Nested structs and maps in one level, with names that tell where fields were.
 
+use bytestring::ByteString;
+
 use super::side::{
-    Changed, Entries, Fields, Side, like, or_default, put, refuse, require_map, require_struct, set_entry,
-    struct_of, with_default,
+    Changed, Entries, Side, like, or_default, put, refuse, require_map, require_struct, set_entry, struct_of,
+    with_default,
 };
 use crate::error::ConnectError;
 use crate::notation::text::{class, display, kind};
@@ -53,9 +55,9 @@ impl Transform for Flatten {
             Ok(like(schema, struct_of(fields)?))
         })?;
         let mut flat = changed.fields().iter();
-        let mut fields = Fields::new();
-        flatten_struct(&schema, Some(values), &mut flat, &mut fields)?;
-        Ok(Some(self.side.put(record, Some(changed), Value::Struct(fields))))
+        let mut fields = Vec::new();
+        flatten_struct(&schema, Some(values.into_values()), &mut flat, &mut fields)?;
+        Ok(Some(self.side.put(record, Some(changed), Value::record(fields))))
     }
 }
 
@@ -97,10 +99,10 @@ fn flatten_schema(
         let name = path(prefix, delimiter, &field.name);
         let optional = optional || field.schema.optional;
         let inherited = match parent {
-            Some(Value::Struct(values)) => values.iter().find(|(known, _)| *known == field.name),
+            Some(Value::Struct(values)) => values.get(&field.name),
             _ => None,
         };
-        let inherited = inherited.map(|(_, value)| value).filter(|value| **value != Value::Null);
+        let inherited = inherited.filter(|value| **value != Value::Null);
         let default = field.schema.default.as_ref().or(inherited);
         match &field.schema.kind {
             Type::Struct(_) => flatten_schema(&field.schema, &name, delimiter, optional, default, flat)?,
@@ -128,17 +130,17 @@ fn unsupported<T>(schema: &ConnectSchema, name: &str) -> Result<T, ConnectError>
 /// The values of a struct, in the order in which [`flatten_schema`] has their fields; of a missing one, none.
 fn flatten_struct<'f>(
     schema: &ConnectSchema,
-    values: Option<Fields>,
+    values: Option<Box<[Value]>>,
     fields: &mut impl Iterator<Item = &'f Field>,
-    flat: &mut Fields,
+    flat: &mut Vec<(ByteString, Value)>,
 ) -> Result<(), ConnectError> {
     let is_missing = values.is_none();
     let mut values = values.unwrap_or_default().into_iter();
     for field in schema.fields() {
-        let value = values.next().map(|(_, value)| value).unwrap_or_default();
+        let value = values.next().unwrap_or_default();
         if let Type::Struct(_) = field.schema.kind {
             let inner = match value {
-                Value::Struct(inner) => Some(inner),
+                Value::Struct(inner) => Some(inner.into_values()),
                 _ => None,
             };
             flatten_struct(&field.schema, inner, fields, flat)?;

@@ -88,10 +88,10 @@ impl Transform for HeaderFrom {
             let stays = |field: &&Field| !moved.iter().any(|name| field.name == *name);
             Ok(like(schema, struct_of(schema.fields().iter().filter(stays).cloned().collect())?))
         })?;
-        let stays = schema.fields().iter().zip(values).filter(|(field, _)| !self.is_moved(&field.name));
-        let fields: Result<_, _> = stays
-            .map(|(field, (_, value))| put(field, or_default(field, value, self.replace_null)))
-            .collect();
+        let fields = schema.fields().iter().zip(values.into_values());
+        let stays = fields.filter(|(field, _)| !self.is_moved(&field.name));
+        let fields: Result<_, _> =
+            stays.map(|(field, value)| put(field, or_default(field, value, self.replace_null))).collect();
         Ok(Some(self.side.put(record, Some(changed), Value::Struct(fields?))))
     }
 }

@@ -36,7 +36,7 @@ impl Transform for HoistField {
         let field = Field { name: self.field.as_str().into(), schema: std::sync::Arc::clone(&schema) };
         let changed =
             self.changed.of(&schema, |_| Ok(ConnectSchema::new(struct_of(vec![field.clone()])?)))?;
-        let value = Value::Struct(vec![put(&field, datum.value)?]);
+        let value = Value::record([put(&field, datum.value)?]);
         Ok(Some(self.side.put(record, Some(changed), value)))
     }
 }

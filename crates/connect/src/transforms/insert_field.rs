@@ -141,12 +141,12 @@ impl Transform for InsertField {
             Ok(like(schema, struct_of(schema.fields().iter().cloned().chain(new).collect())?))
         })?;
         let mut fields = Vec::with_capacity(changed.fields().len());
-        for (field, (_, value)) in schema.fields().iter().zip(values) {
+        for (field, value) in schema.fields().iter().zip(values.into_values()) {
             fields.push(put(field, or_default(field, value, self.replace_null))?);
         }
         for (field, content) in &self.inserted {
             fields.push((field.name.clone(), content.of(&record)?.unwrap_or_default()));
         }
-        Ok(Some(self.side.put(record, Some(changed), Value::Struct(fields))))
+        Ok(Some(self.side.put(record, Some(changed), Value::record(fields))))
     }
 }

@@ -65,13 +65,13 @@ impl Transform for MaskField {
         };
         let values = require_struct(&schema, datum.value, PURPOSE)?;
         let mut fields = Vec::with_capacity(values.len());
-        for (field, (_, value)) in schema.fields().iter().zip(values) {
+        for (field, value) in schema.fields().iter().zip(values.into_values()) {
             let value = or_default(field, value, self.replace_null);
             let is_masked = self.fields.iter().any(|name| field.name == *name);
             let value = if is_masked { self.masked(Some(&field.schema), &value)? } else { value };
             fields.push(put(field, value)?);
         }
-        Ok(Some(self.side.put(record, Some(schema), Value::Struct(fields))))
+        Ok(Some(self.side.put(record, Some(schema), Value::record(fields))))
     }
 }
 

@@ -4,7 +4,6 @@
 
 mod expression;
 mod path;
-mod pattern;
 mod side;
 
 mod cast;

@@ -3,11 +3,11 @@
 //! Version 1 is a plain name. In version 2 dots lead into structs and maps; a step with dots in it stands between backticks,
 //! and a backtick before a dot in it is escaped by a backslash.
 
-use super::side::{Entries, Fields, entry, refuse, require_map, require_struct};
+use super::side::{Entries, entry, refuse, require_map, require_struct};
 use crate::error::ConnectError;
 use crate::record::{ConnectSchema, Field, Type};
 use crate::settings::{Importance, Kind, Setting, Values};
-use crate::value::Value;
+use crate::value::{Fields, Value};
 
 const PURPOSE: &str = "nested field access";
 
@@ -66,13 +66,13 @@ impl Path {
         let (mut schema, mut fields) = (schema, fields);
         for step in &self.within {
             let Some(field) = schema.field(step) else { return Ok(Value::Null) };
-            match super::side::or_default(field, remove(&mut fields, step), true) {
+            match super::side::or_default(field, fields.take(step), true) {
                 Value::Null => return Ok(Value::Null),
                 value => fields = require_struct(&field.schema, value, PURPOSE)?,
             }
             schema = &field.schema;
         }
-        let value = remove(&mut fields, &self.last);
+        let value = fields.take(&self.last);
         Ok(schema
             .field(&self.last)
             .map_or(Value::Null, |field| super::side::or_default(field, value, replace_null)))
@@ -88,11 +88,6 @@ impl Path {
         }
         Ok(entry(&entries, &self.last).cloned().unwrap_or_default())
     }
-}
-
-fn remove(fields: &mut Fields, name: &str) -> Value {
-    let found = fields.iter_mut().find(|(known, _)| *known == name);
-    found.map(|(_, value)| std::mem::take(value)).unwrap_or_default()
 }
 
 fn look_up<'s>(schema: &'s ConnectSchema, name: &str) -> Result<Option<&'s Field>, ConnectError> {

@@ -1,7 +1,7 @@
 //! Which records a transform is for.
 
-use super::pattern::{self, Pattern};
 use crate::error::ConnectError;
+use crate::notation::pattern::{self, Pattern};
 use crate::record::Record;
 use crate::settings::{Importance, Kind, Setting, Settings, Values};
 use crate::transform::Predicate;

@@ -116,6 +116,6 @@ impl Transform for ReplaceField {
             };
             fields.push(put(new, or_default(field, value.clone(), self.replace_null))?);
         }
-        Ok(Some(self.side.put(record, Some(changed), Value::Struct(fields))))
+        Ok(Some(self.side.put(record, Some(changed), Value::record(fields))))
     }
 }

@@ -1,7 +1,7 @@
 //! Topics that records go to instead.
 
-use super::pattern::{self, Pattern};
 use crate::error::ConnectError;
+use crate::notation::pattern::{self, Pattern};
 use crate::notation::time;
 use crate::record::Record;
 use crate::settings::{Importance, Kind, Setting, Settings, Values};

@@ -58,9 +58,9 @@ impl Transform for SetSchemaMetadata {
         })?;
         let value = match datum.value {
             Value::Struct(values) => {
-                let fields = schema.fields().iter().zip(values);
+                let fields = schema.fields().iter().zip(values.into_values());
                 let fields: Result<_, _> = fields
-                    .map(|(field, (_, value))| put(field, or_default(field, value, self.replace_null)))
+                    .map(|(field, value)| put(field, or_default(field, value, self.replace_null)))
                     .collect();
                 Value::Struct(fields?)
             }

@@ -9,13 +9,11 @@ use crate::error::ConnectError;
 use crate::notation::text::class;
 use crate::record::{ConnectSchema, Datum, Field, Record, Type};
 use crate::schema_check::require_valid;
-use crate::value::Value;
+use crate::value::{Fields, Value};
 
 /// How many changed schemas a transform remembers.
 const REMEMBERED_MAX: usize = 16;
 
-/// Named values of a struct.
-pub(super) type Fields = Vec<(ByteString, Value)>;
 /// Entries of a map.
 pub(super) type Entries = Vec<(Value, Value)>;
 

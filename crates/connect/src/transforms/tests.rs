@@ -53,8 +53,8 @@ fn structured() -> Datum {
         field("t", ConnectSchema::new(Type::Int64).named(TIMESTAMP)),
         field("s", ConnectSchema::new(inner)),
     ];
-    let inner = Value::Struct(vec![("c".into(), Value::Int8(5)), ("d.e".into(), Value::Boolean(true))]);
-    let value = Value::Struct(vec![
+    let inner = Value::record(vec![("c".into(), Value::Int8(5)), ("d.e".into(), Value::Boolean(true))]);
+    let value = Value::record(vec![
         ("a".into(), Value::Int32(300)),
         ("b".into(), Value::Null),
         ("t".into(), Value::Int64(86_400_000)),

@@ -16,7 +16,7 @@ use crate::notation::time::{DAY, Pattern};
 use crate::record::{ConnectSchema, DATE, Field, Record, TIME, TIMESTAMP, Type};
 use crate::settings::{Importance, Kind, Setting, Settings, Values};
 use crate::transform::Transform;
-use crate::value::Value;
+use crate::value::{Fields, Value};
 
 const PURPOSE: &str = "converting timestamp formats";
 
@@ -226,12 +226,12 @@ impl Forms {
         &self,
         schema: &ConnectSchema,
         changed: &[Field],
-        values: Vec<(bytestring::ByteString, Value)>,
+        values: Fields,
         name: &str,
         replace_null: bool,
     ) -> Result<Value, ConnectError> {
         let mut fields = Vec::with_capacity(values.len());
-        for ((field, new), (_, value)) in schema.fields().iter().zip(changed).zip(values) {
+        for ((field, new), value) in schema.fields().iter().zip(changed).zip(values.into_values()) {
             let mut value = or_default(field, value, replace_null);
             if field.name == *name {
                 form(&field.schema)?;
@@ -239,7 +239,7 @@ impl Forms {
             }
             fields.push(put(new, value)?);
         }
-        Ok(Value::Struct(fields))
+        Ok(Value::record(fields))
     }
 
     fn convert(&self, schema: Option<&ConnectSchema>, value: Value) -> Result<Value, ConnectError> {

@@ -58,10 +58,10 @@ impl Transform for ValueToKey {
         })?;
         let mut fields = Vec::with_capacity(names.len());
         for field in key.fields() {
-            let value = values.iter().find(|(name, _)| *name == field.name).map(|(_, value)| value.clone());
+            let value = values.get(&field.name).cloned();
             fields.push(put(field, or_default(field, value.unwrap_or_default(), self.replace_null))?);
         }
-        record.key = Datum { schema: Some(key), value: Value::Struct(fields) };
+        record.key = Datum { schema: Some(key), value: Value::record(fields) };
         Ok(Some(record))
     }
 }

@@ -23,7 +23,7 @@ use super::tables::{self, State, Status, Target};
 use super::task::{Notice, Order, TaskShell, TopicCreation};
 use super::{Shared, WorkerError};
 use crate::connector::{SinkContext, SourceContext, TransactionContext};
-use crate::error::ConnectError;
+use crate::error::{ConnectError, ErrorKind};
 use crate::plugins::{Implementation, Plugin};
 use crate::settings::{Config, Kind, Setting, Settings};
 
@@ -31,6 +31,10 @@ use crate::settings::{Config, Kind, Setting, Settings};
 const EVENTS_MAX: usize = 1024;
 /// How long states may take to be queued.
 const PUBLISH_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a connector rests before tasks are planned again that could not be, at first and at most.
+const PLAN_PAUSE: Duration = Duration::from_millis(250);
+const PLAN_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// What the herder is asked for.
 #[derive(Debug)]
@@ -408,21 +412,32 @@ impl Herder {
             let connector = plugin.implementation.connector().ok_or_else(missing)?;
             let values = connector.settings().values(&shared.settings.providers.resolve(&config)?)?;
             let (most, enforced) = tasks_max(&config)?;
+            let mut pause = PLAN_PAUSE;
             loop {
-                let tasks = connector.task_configs(&values, most).await?;
-                if enforced && tasks.len() > most {
-                    return Err(ConnectError::failed(format!(
-                        "The connector {name} has generated {} tasks, which is greater than {most}, the maximum number \
-                         of tasks it is configured to create.",
-                        tasks.len()
-                    )));
+                let planned = async {
+                    let tasks = connector.task_configs(&values, most).await?;
+                    if enforced && tasks.len() > most {
+                        return Err(ConnectError::failed(format!(
+                            "The connector {name} has generated {} tasks, which is greater than {most}, the maximum number \
+                             of tasks it is configured to create.",
+                            tasks.len()
+                        )));
+                    }
+                    let whole = tasks.iter().cloned().map(|task| {
+                        whole_config(plugin, &config, shared.settings.providers.unresolved(&config, task))
+                    });
+                    shared.submit(&name, whole.collect()).await;
+                    connector.changed(&values, &tasks).await
+                };
+                match planned.await {
+                    Ok(()) => pause = PLAN_PAUSE,
+                    Err(error) if error.kind == ErrorKind::Retriable => {
+                        warn!(connector = name, %error, "tasks cannot be planned; trying again");
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2).min(PLAN_PAUSE_MAX);
+                    }
+                    Err(error) => return Err(error),
                 }
-                let tasks = tasks.into_iter().map(|task| {
-                    whole_config(plugin, &config, shared.settings.providers.unresolved(&config, task))
-                });
-                let tasks = tasks.collect();
-                shared.submit(&name, tasks).await;
-                connector.changed(&values).await?;
             }
         };
         tokio::spawn(async move {
@@ -704,7 +719,8 @@ async fn live(shared: Arc<Shared>, mut shell: TaskShell) -> Result<(), ConnectEr
             };
             let (connector, task) = (shell.connector.clone(), shell.task);
             let stored = StoredOffsets { connector: connector.clone(), offsets: shared.offsets.clone() };
-            let context = SourceContext { connector, task, offsets: Arc::new(stored), transaction };
+            let (offsets, clock) = (Arc::new(stored), shell.clock.clone());
+            let context = SourceContext { connector, task, offsets, clock, transaction };
             let id = transactional_id(&shared.settings.group, &shell.connector, shell.task);
             let id = (!matches!(delivery, Delivery::AtLeastOnce)).then_some(id.as_str());
             if id.is_some() {

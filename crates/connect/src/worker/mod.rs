@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use vltava_core::clock::Clock;
+use vltava_core::clock::{BoxFuture, Clock};
 
 pub use self::error::WorkerError;
 use self::group::member::Member;
@@ -120,35 +120,41 @@ impl Worker {
     ///
     /// # Errors
     /// When the topics cannot be created or read.
-    pub async fn start(settings: WorkerSettings, given: Surroundings) -> Result<Self, ConnectError> {
-        let Surroundings { plugins, topics, membership, peers, clock } = given;
-        let configs = Table::open(&*topics, settings.configs.clone()).await?;
-        let statuses = Arc::new(Table::open(&*topics, settings.statuses.clone()).await?);
-        let offsets = Arc::new(Table::open(&*topics, settings.offsets.clone()).await?);
-        let cluster_id = topics.cluster_id().await?;
-        let (viewed, view) = watch::channel(View { generation: -1, ..View::default() });
-        let shared = Arc::new(Shared {
-            plugins,
-            settings: Arc::new(settings),
-            topics,
-            configs,
-            statuses,
-            offsets,
-            clock,
-            cluster_id,
-            meters: WorkerMeters::default(),
-            peers,
-            view,
-            changes: Mutex::default(),
-            fencing: Mutex::default(),
-            writer: Mutex::default(),
-        });
-        let (commands, received) = mpsc::channel(COMMANDS_MAX);
-        let herder = tokio::spawn(Herder::new(shared.clone(), received).run());
-        let (leave, left) = oneshot::channel();
-        let member = Member::new(shared.clone(), membership, commands.clone(), viewed);
-        let member = tokio::spawn(member.run(left));
-        Ok(Self { shared, commands, running: Mutex::new(Some(Running { herder, member, leave })) })
+    pub fn start(
+        settings: WorkerSettings,
+        given: Surroundings,
+    ) -> BoxFuture<'static, Result<Self, ConnectError>> {
+        // Boxed here, so that the tasks are compiled into this crate and not into every one that starts a worker.
+        Box::pin(async move {
+            let Surroundings { plugins, topics, membership, peers, clock } = given;
+            let configs = Table::open(&*topics, settings.configs.clone()).await?;
+            let statuses = Arc::new(Table::open(&*topics, settings.statuses.clone()).await?);
+            let offsets = Arc::new(Table::open(&*topics, settings.offsets.clone()).await?);
+            let cluster_id = topics.cluster_id().await?;
+            let (viewed, view) = watch::channel(View::outside(settings.member.protocol));
+            let shared = Arc::new(Shared {
+                plugins,
+                settings: Arc::new(settings),
+                topics,
+                configs,
+                statuses,
+                offsets,
+                clock,
+                cluster_id,
+                meters: WorkerMeters::default(),
+                peers,
+                view,
+                changes: Mutex::default(),
+                fencing: Mutex::default(),
+                writer: Mutex::default(),
+            });
+            let (commands, received) = mpsc::channel(COMMANDS_MAX);
+            let herder = tokio::spawn(Herder::new(shared.clone(), received).run());
+            let (leave, left) = oneshot::channel();
+            let member = Member::new(shared.clone(), membership, commands.clone(), viewed);
+            let member = tokio::spawn(member.run(left));
+            Ok(Self { shared, commands, running: Mutex::new(Some(Running { herder, member, leave })) })
+        })
     }
 
     /// Ends all tasks in peace, within `task.shutdown.graceful.timeout.ms`.

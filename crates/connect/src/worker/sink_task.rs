@@ -23,14 +23,17 @@ use crate::topics::{
     Acknowledgement, Consumer, NewTopic, Polled, Producer, Reads, Received, TopicsErrorKind,
 };
 
-/// How long a poll waits.
-const POLL: Duration = Duration::from_secs(1);
+/// How long a poll waits, at first and at most: longer and longer while nothing comes. Records end a wait, and so do orders; a
+/// rebalance is heard of between polls, and so no later than twice the usual time between heartbeats.
+const POLL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(3));
 /// The first and the longest pause after an error that may pass.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 /// How long a task rests after a poll that failed.
 const REST: Duration = Duration::from_secs(1);
 /// How often topics are looked for that match a pattern.
 const REFRESH: Duration = Duration::from_secs(60);
+/// How often topics are looked for that are named and not there yet.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A sink task and what it works with.
 #[derive(Debug)]
@@ -72,13 +75,17 @@ impl SinkTask {
     /// One life after another: each with the topics that there are when it begins.
     async fn lives(&mut self) -> Result<(), ConnectError> {
         loop {
-            let topics = self.topics().await?;
-            let reads = Reads::Subscribed {
-                group: group(&self.shell.connector, &self.shell.config),
-                topics: topics.clone(),
+            let mut life = match self.begin().await {
+                Ok(life) => life,
+                Err(error) if error.kind == ErrorKind::Retriable => {
+                    warn!(connector = self.shell.connector, %error, "topics cannot be asked about; trying again");
+                    match self.shell.unless_stopped(sleep(REST)).await {
+                        Some(()) => continue,
+                        None => return Ok(()),
+                    }
+                }
+                Err(error) => return Err(error),
             };
-            let consumer = self.shell.topics.consumer(reads, &self.shell.client("consumer")).await?;
-            let mut life = Life::new(consumer, topics);
             let outcome = self.live(&mut life).await;
             if outcome.is_ok() {
                 self.hand_back(&mut life).await;
@@ -91,6 +98,31 @@ impl SinkTask {
                 return Ok(());
             }
         }
+    }
+
+    async fn begin(&mut self) -> Result<Life, ConnectError> {
+        let topics = self.topics().await?;
+        let missing = self.missing(&topics).await?;
+        let group = group(&self.shell.connector, &self.shell.config);
+        let reads = Reads::Subscribed { group, topics: topics.clone() };
+        let consumer = self.shell.topics.consumer(reads, &self.shell.client("consumer")).await?;
+        Ok(Life::new(consumer, topics, missing))
+    }
+
+    /// Those of these topics that are not there: a client that has heard so asks again only after minutes.
+    async fn missing(&mut self, topics: &[String]) -> Result<Vec<String>, ConnectError> {
+        let mut missing = Vec::new();
+        for topic in topics {
+            if self.shell.topics.partitions(topic).await?.is_none() {
+                missing.push(topic.clone());
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Whether there are other topics to read than when a life began.
+    async fn are_others(&mut self, topics: &[String], missing: &[String]) -> Result<bool, ConnectError> {
+        Ok(self.topics().await? != topics || self.missing(missing).await? != missing)
     }
 
     async fn topics(&mut self) -> Result<Vec<String>, ConnectError> {
@@ -117,8 +149,10 @@ impl SinkTask {
     async fn live(&mut self, life: &mut Life) -> Result<Order, ConnectError> {
         let every = self.shell.settings.offset_flush_interval;
         let mut flush = interval_at(Instant::now() + every, every);
-        let mut refresh = interval_at(Instant::now() + REFRESH, REFRESH);
         let by_pattern = self.shell.config.get("topics.regex").is_some_and(|pattern| !pattern.is_empty());
+        let every = if life.missing.is_empty() { REFRESH } else { LOOK };
+        let mut refresh = interval_at(Instant::now() + every, every);
+        let looks = by_pattern || !life.missing.is_empty();
         life.order = self.shell.order();
         self.say(life.order).await;
         loop {
@@ -142,9 +176,9 @@ impl SinkTask {
                 }
                 () = sleep_until(retry), if life.waiting.is_some() => Event::Retry,
                 _ = flush.tick() => Event::Flush,
-                _ = refresh.tick(), if by_pattern => Event::Refresh,
-                polled = life.consumer.poll(POLL) => match polled {
-                    Ok(polled) => Event::Polled(polled),
+                _ = refresh.tick(), if looks => Event::Refresh,
+                polled = life.consumer.poll(life.patience) => match polled {
+                    Ok(polled) => Event::Polled(life.rested(polled)),
                     Err(error) if error.kind == TopicsErrorKind::Retriable => {
                         warn!(connector = self.shell.connector, %error, "topics cannot be read; trying again");
                         // An order to stop ends the rest.
@@ -163,8 +197,13 @@ impl SinkTask {
                 }
                 Event::Retry => self.put(life).await?,
                 Event::Flush => self.commit(life).await,
-                Event::Refresh if self.topics().await? != life.topics => return Ok(Order::Run),
-                Event::Refresh => {}
+                Event::Refresh => match self.are_others(&life.topics, &life.missing).await {
+                    Ok(true) => return Ok(Order::Run),
+                    Ok(false) => {}
+                    Err(error) => {
+                        warn!(connector = self.shell.connector, %error, "topics cannot be looked for");
+                    }
+                },
             }
             self.requests(life).await?;
         }
@@ -394,6 +433,8 @@ fn origin(record: &Record) -> TopicPartition {
 struct Life {
     consumer: Box<dyn Consumer>,
     topics: Vec<String>,
+    /// Those of them that were not there.
+    missing: Vec<String>,
     order: Order,
     assigned: BTreeSet<TopicPartition>,
     /// Partitions that the sink wants nothing of.
@@ -404,6 +445,8 @@ struct Life {
     /// Offsets that were committed, or where reading began.
     committed: TopicOffsets,
     waiting: Option<Waiting>,
+    /// How long the next poll waits.
+    patience: Duration,
     /// The messages of the last batch.
     received: Vec<Received>,
     dead: Option<(String, Box<dyn Producer>)>,
@@ -420,10 +463,11 @@ struct Waiting {
 }
 
 impl Life {
-    fn new(consumer: Box<dyn Consumer>, topics: Vec<String>) -> Self {
+    fn new(consumer: Box<dyn Consumer>, topics: Vec<String>, missing: Vec<String>) -> Self {
         Self {
             consumer,
             topics,
+            missing,
             order: Order::Run,
             assigned: BTreeSet::new(),
             held: BTreeSet::new(),
@@ -431,10 +475,18 @@ impl Life {
             taken: TopicOffsets::new(),
             committed: TopicOffsets::new(),
             waiting: None,
+            patience: POLL.0,
             received: Vec::new(),
             dead: None,
             buried: Vec::new(),
         }
+    }
+
+    /// Waits longer after a poll that told of nothing, unless something is paused that could be read again meanwhile.
+    fn rested(&mut self, polled: Polled) -> Polled {
+        let quiet = matches!(&polled, Polled::Records(none) if none.is_empty()) && self.paused.is_empty();
+        self.patience = if quiet { (self.patience * 2).min(POLL.1) } else { POLL.0 };
+        polled
     }
 
     /// Reads what may be read now: nothing, while the task is paused or the sink has not taken what it was given.
@@ -446,7 +498,10 @@ impl Life {
         let (idle, busy): (Vec<_>, Vec<_>) =
             self.assigned.iter().cloned().partition(|place| all || self.held.contains(place));
         self.consumer.pause(&idle).await;
-        self.consumer.resume(&busy).await;
+        let again: Vec<_> = busy.into_iter().filter(|place| self.paused.contains(place)).collect();
+        if !again.is_empty() {
+            self.consumer.resume(&again).await;
+        }
         self.paused = idle.into_iter().collect();
     }
 

@@ -20,7 +20,7 @@ use super::task::{Order, TaskShell, TopicCreation};
 use crate::connector::{OffsetReader, Source, TransactionContext, TransactionMark};
 use crate::error::{ConnectError, ErrorKind};
 use crate::record::{Origin, Position, Record, SourceMap};
-use crate::topics::{Acknowledgement, Message, Producer, TopicsErrorKind};
+use crate::topics::{Acknowledgement, Message, Placed, Producer, TopicsError, TopicsErrorKind};
 
 /// The most batches that are sent and not acknowledged.
 const IN_FLIGHT_MAX: usize = 8;
@@ -114,10 +114,9 @@ impl SourceTask {
     }
 
     async fn drain(&mut self, flow: &mut Flow) -> Result<(), ConnectError> {
-        while let Some(sent) = flow.sent.pop_front() {
-            let outcomes = sent.acknowledgement.await;
-            self.settle(outcomes)?;
-            flow.settled(sent.positions);
+        while let Some(mut sent) = flow.sent.pop_front() {
+            let outcomes = (&mut sent.acknowledgement).await;
+            self.arrived(flow, sent, outcomes).await?;
         }
         Ok(())
     }
@@ -142,8 +141,7 @@ impl SourceTask {
                 }
                 outcomes = first(&mut flow.sent) => {
                     if let Some(sent) = flow.sent.pop_front() {
-                        self.settle(outcomes)?;
-                        flow.settled(sent.positions);
+                        self.arrived(flow, sent, outcomes).await?;
                     }
                     continue;
                 }
@@ -155,13 +153,21 @@ impl SourceTask {
                 Some(Ok(records)) if records.is_empty() => tokio::task::yield_now().await,
                 Some(Ok(records)) => {
                     let active = meters.took(records.len());
-                    let (messages, positions) = self.prepare(records).await?;
+                    let Prepared { messages, origins, positions } = self.prepare(records).await?;
                     let acknowledgement = self.producer.send(messages).await;
-                    flow.sent.push_back(Sent { acknowledgement, positions, _active: active });
+                    flow.sent.push_back(Sent { acknowledgement, origins, positions, _active: active });
                 }
                 Some(Err(error)) => self.rest(error).await?,
             }
         }
+    }
+
+    /// Takes in what was acknowledged, and tells the source.
+    async fn arrived(&mut self, flow: &mut Flow, sent: Sent, outcomes: Outcomes) -> Result<(), ConnectError> {
+        let written = self.settle(outcomes, sent.origins)?;
+        flow.settled(sent.positions);
+        self.source.written(written).await;
+        Ok(())
     }
 
     async fn say(&mut self, order: Order) {
@@ -180,8 +186,7 @@ impl SourceTask {
         Ok(())
     }
 
-    /// The messages of records, and the last position of each partition among them.
-    async fn prepare(&mut self, records: Vec<Record>) -> Result<(Vec<Message>, Vec<Position>), ConnectError> {
+    async fn prepare(&mut self, records: Vec<Record>) -> Result<Prepared, ConnectError> {
         let positions = last_positions(&records);
         let records = if self.pipeline.is_plain() { records } else { self.transform(records).await? };
         for at in 0..records.len() {
@@ -193,14 +198,19 @@ impl SourceTask {
             self.creation.ensure(&topic, &*self.shell.topics).await?;
             self.shell.track(&topic).await;
         }
-        let mut messages = Vec::with_capacity(records.len());
-        for (encoded, record) in self.pipeline.encode(&records).await.into_iter().zip(&records) {
+        let encoded = self.pipeline.encode(&records).await;
+        let (mut messages, mut origins) =
+            (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));
+        for (encoded, record) in encoded.into_iter().zip(records) {
             match encoded {
-                Ok(message) => messages.push(message),
-                Err(problem) => self.skip(problem, record)?,
+                Ok(message) => {
+                    messages.push(message);
+                    origins.push(record.origin);
+                }
+                Err(problem) => self.tolerate(problem, &record.origin)?,
             }
         }
-        Ok((messages, positions))
+        Ok(Prepared { messages, origins, positions })
     }
 
     async fn transform(&mut self, records: Vec<Record>) -> Result<Vec<Record>, ConnectError> {
@@ -215,21 +225,27 @@ impl SourceTask {
         Ok(transformed)
     }
 
-    fn skip(&self, problem: Problem, record: &Record) -> Result<(), ConnectError> {
-        self.tolerate(problem, &record.origin)
-    }
-
     fn tolerate(&self, problem: Problem, origin: &Origin) -> Result<(), ConnectError> {
         let tolerance = &self.pipeline.tolerance;
         tolerance.note(&problem, &place(origin));
         tolerance.judge(problem)
     }
 
-    /// Looks at what became of messages; those that the broker refuses for what they are may be tolerated.
-    fn settle(&self, outcomes: Outcomes) -> Result<(), ConnectError> {
-        let written = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        self.shell.meters.given.add(written as u64);
-        for error in outcomes.into_iter().filter_map(Result::err) {
+    /// Looks at what became of messages; those that the broker refuses for what they are may be tolerated. Where the
+    /// others lie.
+    fn settle(&self, outcomes: Outcomes, origins: Vec<Origin>) -> Result<Vec<(Position, i64)>, ConnectError> {
+        let given = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        self.shell.meters.given.add(given as u64);
+        let mut written = Vec::with_capacity(given);
+        for (outcome, origin) in outcomes.into_iter().zip(origins) {
+            let error = match (outcome, origin) {
+                (Ok(Placed { offset: Some(offset), .. }), Origin::Source(position)) => {
+                    written.push((position, offset));
+                    continue;
+                }
+                (Ok(_), _) => continue,
+                (Err(error), _) => error,
+            };
             let refused = error.kind == TopicsErrorKind::Message;
             let class = "org.apache.kafka.clients.producer.KafkaProducer".to_owned();
             let problem = Problem { stage: Stage::KafkaProduce, class, error: error.into() };
@@ -241,7 +257,7 @@ impl SourceTask {
             }
             tolerance.judge(problem)?;
         }
-        Ok(())
+        Ok(written)
     }
 
     /// Stores the positions that are settled, and tells the source. What cannot be stored now is stored next time.
@@ -354,14 +370,14 @@ impl SourceTask {
             return Ok(());
         }
         let active = self.shell.meters.took(records.len());
-        let (messages, positions) = self.prepare(records).await?;
+        let Prepared { messages, origins, positions } = self.prepare(records).await?;
         if !open.begun {
             self.producer.begin().await?;
             open.begun = true;
         }
         open.records += messages.len() as u64;
         open.active.push(active);
-        open.sent.push(self.producer.send(messages).await);
+        open.sent.push((self.producer.send(messages).await, origins));
         open.positions.extend(positions.into_iter().map(|position| (key(&position), position)));
         Ok(())
     }
@@ -381,10 +397,11 @@ impl SourceTask {
         let offsets = self.records(&positions).into_iter().map(message).collect();
         let stored = self.producer.send(offsets).await;
         let meters = self.shell.meters.clone();
-        meters.committing(self.conclude(open, stored)).await?;
+        let written = meters.committing(self.conclude(open, stored)).await?;
         meters.transactions.record(std::mem::take(&mut open.records));
         open.active.clear();
         open.begun = false;
+        self.source.written(written).await;
         if let Err(error) = self.source.commit(&positions).await {
             let (connector, task) = (&self.shell.connector, self.shell.task);
             warn!(connector, task, %error, "a source cannot commit");
@@ -392,18 +409,21 @@ impl SourceTask {
         Ok(())
     }
 
-    /// Ends a transaction once everything in it has arrived; the positions must, whatever is tolerated of records.
+    /// Ends a transaction once everything in it has arrived; the positions must, whatever is tolerated of records. Where
+    /// its records lie.
     async fn conclude(
         &mut self,
         open: &mut Transaction,
         stored: Acknowledgement,
-    ) -> Result<(), ConnectError> {
-        for sent in std::mem::take(&mut open.sent) {
+    ) -> Result<Vec<(Position, i64)>, ConnectError> {
+        let mut written = Vec::new();
+        for (sent, origins) in std::mem::take(&mut open.sent) {
             let outcomes = sent.await;
-            self.settle(outcomes)?;
+            written.extend(self.settle(outcomes, origins)?);
         }
         stored.await.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(self.producer.commit().await?)
+        self.producer.commit().await?;
+        Ok(written)
     }
 
     /// Gives up what was sent, and stores the positions all the same: what a task aborts it does not want again.
@@ -420,7 +440,16 @@ impl SourceTask {
     }
 }
 
-type Outcomes = Vec<Result<crate::topics::Placed, crate::topics::TopicsError>>;
+type Outcomes = Vec<Result<Placed, TopicsError>>;
+
+/// Records as they are sent.
+struct Prepared {
+    messages: Vec<Message>,
+    /// Where each message comes from.
+    origins: Vec<Origin>,
+    /// The last position of each partition, also of records that are not sent.
+    positions: Vec<Position>,
+}
 
 /// What is on its way, and what has arrived and is not stored.
 #[derive(Default)]
@@ -431,6 +460,7 @@ struct Flow {
 
 struct Sent {
     acknowledgement: Acknowledgement,
+    origins: Vec<Origin>,
     positions: Vec<Position>,
     _active: Members,
 }
@@ -444,7 +474,7 @@ impl Flow {
 #[derive(Default)]
 struct Transaction {
     begun: bool,
-    sent: Vec<Acknowledgement>,
+    sent: Vec<(Acknowledgement, Vec<Origin>)>,
     positions: BTreeMap<String, Position>,
     /// How many records were sent, and that they are on their way.
     records: u64,

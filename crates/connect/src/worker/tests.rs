@@ -186,6 +186,7 @@ struct Fixture {
     seen: Seen,
     plugins: Arc<Plugins>,
     exactly_once: &'static str,
+    offset_flush_interval_ms: &'static str,
 }
 
 fn config<const N: usize>(pairs: [(&str, &str); N]) -> Config {
@@ -202,7 +203,8 @@ impl Fixture {
         let collector = Arc::new(Collector { seen: seen.clone() });
         plugins.add(row("test.CollectorConnector", Implementation::Sink(collector)));
         let (group, peers) = (MemoryMembership::default(), Arc::default());
-        Self { group, peers, topics: MemoryTopics::default(), seen, plugins: Arc::new(plugins), exactly_once }
+        let (topics, plugins, offset_flush_interval_ms) = (MemoryTopics::default(), Arc::new(plugins), "100");
+        Self { group, peers, topics, seen, plugins, exactly_once, offset_flush_interval_ms }
     }
 
     async fn worker(&self) -> Arc<Worker> {
@@ -217,7 +219,7 @@ impl Fixture {
             ("offset.storage.topic", "offsets"),
             ("config.storage.topic", "configs"),
             ("status.storage.topic", "statuses"),
-            ("offset.flush.interval.ms", "100"),
+            ("offset.flush.interval.ms", self.offset_flush_interval_ms),
             ("scheduled.rebalance.max.delay.ms", "0"),
             ("exactly.once.source.support", self.exactly_once),
         ]);
@@ -347,6 +349,59 @@ async fn a_connector_pauses_stops_resumes_and_goes() {
     worker.delete("c").await.unwrap();
     until("it is gone", || worker.status("c").is_err()).await;
     assert_eq!(worker.info("c").unwrap_err().code(), 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_sink_polls_seldom_and_still_hears_at_once() {
+    let fixture = Fixture { offset_flush_interval_ms: "60000", ..Fixture::new("disabled") };
+    let worker = fixture.worker().await;
+    worker.create("c", source("numbers", "1"), Target::Started).await.unwrap();
+    until("one is written", || fixture.topics.read("numbers").len() == 1).await;
+    let sink = config([("connector.class", "Collector"), ("name", "s"), ("topics", "numbers")]);
+    worker.create("s", sink, Target::Started).await.unwrap();
+    until("one is seen", || *fixture.seen.lock() == up_to(1)).await;
+    let seconds = |waits: Vec<Duration>| waits.iter().map(Duration::as_secs_f64).collect::<Vec<_>>();
+    let waits = async |time| {
+        fixture.topics.waits("connect-s");
+        tokio::time::sleep(Duration::from_secs(time)).await;
+        seconds(fixture.topics.waits("connect-s"))
+    };
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(waits(12).await, [3.0; 4], "a quiet task waits for long");
+    let prompt = async |what, holds: &dyn Fn() -> bool| {
+        let begun = tokio::time::Instant::now();
+        until(what, holds).await;
+        assert!(begun.elapsed() < Duration::from_millis(200), "{what} after {:?}", begun.elapsed());
+    };
+    fixture.topics.waits("connect-s");
+    worker.put_config("c", source("numbers", "2")).await.unwrap();
+    prompt("two are seen", &|| *fixture.seen.lock() == up_to(2)).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    let after = seconds(fixture.topics.waits("connect-s"));
+    assert!(after.ends_with(&[0.5, 1.0, 2.0, 3.0, 3.0]), "it begins anew with each record: {after:?}");
+    worker.set_target("s", Target::Paused).await.unwrap();
+    prompt("it is paused", &|| is(&worker, "s", State::Paused)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(waits(2).await, [0.5; 4], "what is paused may be read again soon");
+    worker.set_target("s", Target::Started).await.unwrap();
+    prompt("it runs", &|| is(&worker, "s", State::Running)).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    worker.set_target("s", Target::Stopped).await.unwrap();
+    prompt("it has stopped", &|| is(&worker, "s", State::Stopped)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_reads_a_topic_that_comes_after_it() {
+    let fixture = Fixture::new("disabled");
+    let worker = fixture.worker().await;
+    let sink = config([("connector.class", "Collector"), ("name", "s"), ("topics", "numbers,letters")]);
+    worker.create("s", sink, Target::Started).await.unwrap();
+    until("it runs", || is(&worker, "s", State::Running)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    worker.create("c", source("numbers", "2"), Target::Started).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    until("two are seen", || *fixture.seen.lock() == up_to(2)).await;
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -608,6 +663,8 @@ async fn settings_that_change_all_the_time_hold_no_heartbeat_up() {
 async fn only_workers_plan_tasks_for_others() {
     let fixture = Fixture::new("disabled");
     let worker = fixture.worker().await;
+    // Before the worker is a member: whoever asks.
+    assert_eq!(worker.fence("c", |_| None, b"").await.unwrap_err().code(), 400);
     worker.create("c", source("numbers", "1"), Target::Started).await.unwrap();
     until("there is a key", || worker.shared.configs.read().session_key().is_some()).await;
     let refused = worker.put_tasks("c", |_| None, b"[]").await.unwrap_err();

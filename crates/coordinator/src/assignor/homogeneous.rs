@@ -17,28 +17,28 @@ pub(super) fn assign(group: &GroupSpec<'_>) -> GroupAssignment {
         first.topics.iter().map(|topic| (*topic, vec![true; group.partition_count(*topic)])).collect();
     let total: usize = free.values().map(Vec::len).sum();
     let mut quotas = Quotas::new(total, group.members.len());
-    let mut assignments = GroupAssignment::new();
     let mut unfilled = Vec::new();
-    for member in group.members {
+    let mut assignments = Vec::with_capacity(group.members.len());
+    for (place, member) in group.members.iter().enumerate() {
         let room = quotas.largest();
         let (kept, count) = keep(member, room, &mut free);
         let room = quotas.settle(count);
         if room > 0 {
-            unfilled.push((member.id.clone(), room));
+            unfilled.push((place, room));
         }
-        assignments.insert(member.id.clone(), kept);
+        assignments.push((member.id.clone(), kept));
     }
     let mut left = first.topics.iter().flat_map(|topic| {
         let free = free.get(topic).map(Vec::as_slice).unwrap_or_default();
         free.iter().enumerate().filter(|(_, free)| **free).map(|(partition, _)| (*topic, partition))
     });
-    for (member, room) in unfilled {
-        let Some(assignment) = assignments.get_mut(&member) else { continue };
+    for (place, room) in unfilled {
+        let Some((_, assignment)) = assignments.get_mut(place) else { continue };
         for (topic, partition) in left.by_ref().take(room) {
             put(Arc::make_mut(assignment), topic, partition);
         }
     }
-    assignments
+    assignments.into_iter().collect()
 }
 
 /// What the member keeps of what it had, and how much that is. Shared with its old target when that is all of it, as it is

@@ -122,6 +122,15 @@ impl BrokerLayers {
         key.default_value()
     }
 
+    /// The strongest place that sets one of the broker's keys which a key of a topic or group takes its value from.
+    #[must_use]
+    pub fn source_of(&self, key: &ConfigKey) -> ConfigSource {
+        self.places()
+            .into_iter()
+            .find(|(properties, _)| key.from.iter().any(|from| properties.contains_key(from.name)))
+            .map_or(ConfigSource::Default, |(_, source)| source)
+    }
+
     /// Every place that sets this key or a synonym of it, the strongest first, ending with the defaults. Places of other
     /// names before the first of this name are left out, as Kafka does.
     #[must_use]

@@ -396,6 +396,27 @@ fn a_topic_is_described_with_its_synonyms_in_order() {
 }
 
 #[test]
+fn the_source_of_a_default_is_the_strongest_place_under_any_name() {
+    let hours = properties(&[("log.retention.hours", "7")]);
+    let milliseconds = properties(&[("log.retention.ms", "7")]);
+    let none = Properties::new();
+    for (broker, cluster, file, source) in [
+        (&none, &none, &none, 5),
+        (&none, &none, &hours, 4),
+        (&none, &none, &milliseconds, 4),
+        (&none, &hours, &milliseconds, 3),
+        (&hours, &milliseconds, &none, 2),
+    ] {
+        let layers = BrokerLayers { broker: broker.clone(), cluster: cluster.clone(), file: file.clone() };
+        let found = |name| layers.source_of(topic_keys().get(name).unwrap()).id();
+        assert_eq!(
+            (found("retention.ms"), found("segment.bytes"), found("remote.storage.enable")),
+            (source, 5, 5)
+        );
+    }
+}
+
+#[test]
 fn a_broker_is_described_without_its_secrets() {
     let file =
         node(&[("ssl.key.password", "hunter2"), ("custom.key", "x"), ("log.segment.bytes", "2000000")]);
@@ -532,7 +553,7 @@ fn listeners_are_named_and_bound_as_kafka_allows() {
             &[("create.topic.policy.class.name", "com.example.Policy")],
             "Class com.example.Policy could not be found",
         ),
-        (&[("vltava.http.listeners", "https://x:1")], "Write http://host:port"),
+        (&[("vltava.http.listeners", "ftp://x:1")], "Write http://host:port or https://host:port"),
     ] {
         let error = resolve(entries).expect_err(part);
         assert!(error.to_string().contains(part), "{error} lacks {part}");

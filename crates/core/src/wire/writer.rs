@@ -1,4 +1,4 @@
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{Payload, STRING_BYTES_MAX, Segment, WireError};
@@ -11,6 +11,9 @@ pub const PAYLOAD_SEGMENT_BYTES_MIN: usize = 1024;
 /// What a frame's envelope reserves at first, in bytes: enough for most answers.
 const ENVELOPE_BYTES_INITIAL: usize = 256;
 
+/// The same of a buffer for one key or value of a log record.
+const CONTIGUOUS_BYTES_INITIAL: usize = 64;
+
 /// Builds a frame: an envelope of everything small, and the payloads that stand in it.
 ///
 /// The envelope is one growing buffer, and a large payload is only remembered with its place in it. Nothing but the
@@ -18,7 +21,7 @@ const ENVELOPE_BYTES_INITIAL: usize = 256;
 /// segments for one vectored write. Methods with a `flexible` argument write the compact form (KIP-482) when it is true.
 #[derive(Debug, Default)]
 pub struct Writer {
-    envelope: BytesMut,
+    envelope: Vec<u8>,
     placed: Vec<Placed>,
     placed_bytes: usize,
     segmented: bool,
@@ -35,14 +38,14 @@ impl Writer {
     /// A writer whose large payloads stay what they are.
     #[must_use]
     pub fn segmented() -> Self {
-        let envelope = BytesMut::with_capacity(ENVELOPE_BYTES_INITIAL);
+        let envelope = Vec::with_capacity(ENVELOPE_BYTES_INITIAL);
         Self { envelope, segmented: true, ..Self::default() }
     }
 
     /// A writer that copies everything into one buffer.
     #[must_use]
     pub fn contiguous() -> Self {
-        Self::default()
+        Self { envelope: Vec::with_capacity(CONTIGUOUS_BYTES_INITIAL), ..Self::default() }
     }
 
     /// A segmented writer that has room for the frame's length in front; [`Writer::into_frame`] fills it in.
@@ -77,18 +80,19 @@ impl Writer {
 
     /// Everything written, as buffers in order, none of them empty.
     #[must_use]
-    pub fn into_segments(mut self) -> Vec<Segment> {
+    pub fn into_segments(self) -> Vec<Segment> {
         let mut segments = Vec::with_capacity(2 * self.placed.len() + 1);
+        let mut envelope = Bytes::from(self.envelope);
         let mut cut = 0;
-        for Placed { at, segment } in std::mem::take(&mut self.placed) {
+        for Placed { at, segment } in self.placed {
             if at > cut {
-                segments.push(Segment::Bytes(self.envelope.split_to(at - cut).freeze()));
+                segments.push(Segment::Bytes(envelope.split_to(at - cut)));
                 cut = at;
             }
             segments.push(segment);
         }
-        if !self.envelope.is_empty() {
-            segments.push(Segment::Bytes(self.envelope.freeze()));
+        if !envelope.is_empty() {
+            segments.push(Segment::Bytes(envelope));
         }
         segments
     }
@@ -98,19 +102,19 @@ impl Writer {
     /// Fails if one of them is in a file.
     pub fn into_bytes(self) -> Result<Bytes, WireError> {
         if self.placed.is_empty() {
-            return Ok(self.envelope.freeze());
+            return Ok(self.envelope.into());
         }
-        let mut whole = BytesMut::with_capacity(self.len());
+        let mut whole = Vec::with_capacity(self.len());
         for segment in self.into_segments() {
             whole.extend_from_slice(segment.in_memory().ok_or(WireError::NotInMemory)?);
         }
-        Ok(whole.freeze())
+        Ok(whole.into())
     }
 
     /// Bytes without a length.
     #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
-        self.envelope.put_slice(bytes);
+        self.envelope.extend_from_slice(bytes);
     }
 
     /// Bytes without a length, placed and not copied if they are large.
@@ -140,49 +144,49 @@ impl Writer {
     /// A byte, 1 for true.
     #[inline]
     pub fn bool(&mut self, value: bool) {
-        self.envelope.put_u8(u8::from(value));
+        self.envelope.push(u8::from(value));
     }
 
     /// A signed byte.
     #[inline]
     pub fn i8(&mut self, value: i8) {
-        self.envelope.put_i8(value);
+        self.envelope.push(value.cast_unsigned());
     }
 
     /// A signed number of two bytes.
     #[inline]
     pub fn i16(&mut self, value: i16) {
-        self.envelope.put_i16(value);
+        self.raw(&value.to_be_bytes());
     }
 
     /// An unsigned number of two bytes.
     #[inline]
     pub fn u16(&mut self, value: u16) {
-        self.envelope.put_u16(value);
+        self.raw(&value.to_be_bytes());
     }
 
     /// A signed number of four bytes.
     #[inline]
     pub fn i32(&mut self, value: i32) {
-        self.envelope.put_i32(value);
+        self.raw(&value.to_be_bytes());
     }
 
     /// An unsigned number of four bytes.
     #[inline]
     pub fn u32(&mut self, value: u32) {
-        self.envelope.put_u32(value);
+        self.raw(&value.to_be_bytes());
     }
 
     /// A signed number of eight bytes.
     #[inline]
     pub fn i64(&mut self, value: i64) {
-        self.envelope.put_i64(value);
+        self.raw(&value.to_be_bytes());
     }
 
     /// A floating-point number of eight bytes (IEEE 754).
     #[inline]
     pub fn f64(&mut self, value: f64) {
-        self.envelope.put_f64(value);
+        self.raw(&value.to_be_bytes());
     }
 
     /// Sixteen bytes; all zero is no id.

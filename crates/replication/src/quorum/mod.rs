@@ -41,7 +41,7 @@ use std::time::Duration;
 use openraft::{Raft, SnapshotPolicy};
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use vltava_core::clock::{Clock, Moment};
+use vltava_core::clock::{BoxFuture, Clock, Moment};
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{
     BrokerId, CLUSTER_METADATA_TOPIC, DirectoryId, LeaderEpoch, NameError, Offset, PartitionIndex, Timestamp,
@@ -177,31 +177,37 @@ impl Quorum {
     ///
     /// # Errors
     /// [`QuorumError`].
-    pub async fn open(storage: QuorumStorage, settings: QuorumSettings) -> Result<Arc<Quorum>, QuorumError> {
-        let id = VoterId { node: settings.node, directory: settings.directory };
-        let found = Found::read(&storage, id, &settings).await?;
-        let config = openraft::Config {
-            cluster_name: CLUSTER_METADATA_TOPIC.to_owned(),
-            heartbeat_interval: HEARTBEAT_MS,
-            election_timeout_min: ELECTION_TIMEOUT_MS.start,
-            election_timeout_max: ELECTION_TIMEOUT_MS.end,
-            snapshot_policy: SnapshotPolicy::Never,
-            max_in_snapshot_log_to_keep: 0,
-            ..openraft::Config::default()
-        };
-        let config = Arc::new(config.validate().map_err(|error| QuorumError::Raft(error.to_string()))?);
-        let log = RaftLog::new(
-            storage.raft,
-            storage.files,
-            found.projected.clone(),
-            found.vote,
-            found.purged.as_ref(),
-            found.last,
-        );
-        let raft = Raft::new(id, config, network::Alone, log, Projection(found.projected.clone()));
-        let raft = raft.await.map_err(|error| QuorumError::Raft(error.to_string()))?;
-        raft.trigger().elect().await.map_err(|error| QuorumError::Raft(error.to_string()))?;
-        Quorum::start(raft, id, settings, found.projected)
+    pub fn open(
+        storage: QuorumStorage,
+        settings: QuorumSettings,
+    ) -> BoxFuture<'static, Result<Arc<Quorum>, QuorumError>> {
+        // Boxed here, so that the library is compiled into this crate and not into every one that opens a quorum.
+        Box::pin(async move {
+            let id = VoterId { node: settings.node, directory: settings.directory };
+            let found = Found::read(&storage, id, &settings).await?;
+            let config = openraft::Config {
+                cluster_name: CLUSTER_METADATA_TOPIC.to_owned(),
+                heartbeat_interval: HEARTBEAT_MS,
+                election_timeout_min: ELECTION_TIMEOUT_MS.start,
+                election_timeout_max: ELECTION_TIMEOUT_MS.end,
+                snapshot_policy: SnapshotPolicy::Never,
+                max_in_snapshot_log_to_keep: 0,
+                ..openraft::Config::default()
+            };
+            let config = Arc::new(config.validate().map_err(|error| QuorumError::Raft(error.to_string()))?);
+            let log = RaftLog::new(
+                storage.raft,
+                storage.files,
+                found.projected.clone(),
+                found.vote,
+                found.purged.as_ref(),
+                found.last,
+            );
+            let raft = Raft::new(id, config, network::Alone, log, Projection(found.projected.clone()));
+            let raft = raft.await.map_err(|error| QuorumError::Raft(error.to_string()))?;
+            raft.trigger().elect().await.map_err(|error| QuorumError::Raft(error.to_string()))?;
+            Quorum::start(raft, id, settings, found.projected)
+        })
     }
 
     fn start(

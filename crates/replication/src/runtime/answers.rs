@@ -1,6 +1,7 @@
 //! The answers that wait: for a commit, or for a decision that releases them.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use vltava_core::clock::Moment;
@@ -24,7 +25,7 @@ pub(super) struct Answers<M: StateMachine> {
 struct Uncommitted<M: StateMachine> {
     /// The log has to be committed up to here.
     until: Offset,
-    deadline: Moment,
+    since: Moment,
     responder: Responder<M>,
     answer: Result<M::Answer, AskError>,
 }
@@ -48,15 +49,15 @@ impl<M: StateMachine> Answers<M> {
         self.parked.len()
     }
 
-    /// Answers once the log is committed up to `until`, which never goes back from call to call.
+    /// Answers once the log is committed up to `until`, which like `since` never goes back from call to call.
     pub(super) fn commit(
         &mut self,
         until: Offset,
-        deadline: Moment,
+        since: Moment,
         responder: Responder<M>,
         answer: Result<M::Answer, AskError>,
     ) {
-        self.uncommitted.push_back(Uncommitted { until, deadline, responder, answer });
+        self.uncommitted.push_back(Uncommitted { until, since, responder, answer });
     }
 
     /// Parks an answer under a key; who waited there before is told so.
@@ -68,9 +69,9 @@ impl<M: StateMachine> Answers<M> {
     }
 
     /// Releases a parked answer, which then waits for its commit. Nobody may be waiting: who asked has gone away.
-    pub(super) fn release(&mut self, key: &M::Key, until: Offset, deadline: Moment, answer: M::Answer) {
+    pub(super) fn release(&mut self, key: &M::Key, until: Offset, since: Moment, answer: M::Answer) {
         if let Some((_, responder)) = self.parked.remove(key) {
-            self.commit(until, deadline, responder, Ok(answer));
+            self.commit(until, since, responder, Ok(answer));
         }
     }
 
@@ -86,10 +87,11 @@ impl<M: StateMachine> Answers<M> {
         self.effects.push_back((until, effect));
     }
 
-    /// Sends every answer that `committed` covers.
-    pub(super) fn committed(&mut self, committed: Offset) {
+    /// Sends every answer that `committed` covers. `told` is given since when each has waited.
+    pub(super) fn committed(&mut self, committed: Offset, told: impl Fn(Moment)) {
         while self.uncommitted.front().is_some_and(|first| first.until <= committed) {
-            if let Some(Uncommitted { responder, answer, .. }) = self.uncommitted.pop_front() {
+            if let Some(Uncommitted { responder, answer, since, .. }) = self.uncommitted.pop_front() {
+                told(since);
                 // Who asked may have gone away; the command stands all the same.
                 let _ = responder.send(answer);
             }
@@ -106,14 +108,14 @@ impl<M: StateMachine> Answers<M> {
         self.effects.front().is_some_and(|(until, _)| *until <= committed)
     }
 
-    /// When the first answer that waits for a commit has waited too long.
-    pub(super) fn next_deadline(&self) -> Option<Moment> {
-        self.uncommitted.front().map(|first| first.deadline)
+    /// Since when the first answer waits for a commit.
+    pub(super) fn waiting_since(&self) -> Option<Moment> {
+        self.uncommitted.front().map(|first| first.since)
     }
 
-    /// Fails the answers that have waited too long. Deadlines are in order, as all waits are equally long.
-    pub(super) fn expire(&mut self, now: Moment) {
-        while self.uncommitted.front().is_some_and(|first| first.deadline <= now) {
+    /// Fails the answers that have waited for `timeout`.
+    pub(super) fn expire(&mut self, now: Moment, timeout: Duration) {
+        while self.uncommitted.front().is_some_and(|first| first.since + timeout <= now) {
             if let Some(Uncommitted { responder, .. }) = self.uncommitted.pop_front() {
                 fail(responder, AskError::Timeout);
             }

@@ -10,14 +10,14 @@ use vltava_core::clock::{BoxFuture, Clock, Moment};
 use vltava_core::error::ErrorCode;
 use vltava_core::id::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
 use vltava_core::image::Image;
-use vltava_core::machine::{Decision, Encoded, Place, Reply, StateMachine, Timer, TransactionWrite};
+use vltava_core::machine::{Context, Decision, Encoded, Place, Reply, StateMachine, Timer, TransactionWrite};
 use vltava_core::record::{Batch, BatchBuilder, BatchHeader};
-use vltava_core::replicated::{Admission, Origin, PlaceError, PlaceTerms, Placed, Watermarks};
+use vltava_core::replicated::{Admission, Origin, PlaceError, PlaceTerms, Watermarks};
 
 use super::answers::{Answers, Responder};
 use super::replay::{Position, replay_to};
 use super::seat::Away;
-use super::shard::{Ask, Committed, End, Shard, Task, refuse};
+use super::shard::{Ask, Committed, End, Shard, Step, Task, refuse};
 use super::timers::Timers;
 use super::{AskError, batch};
 
@@ -34,8 +34,9 @@ pub(super) struct Leading<M: StateMachine> {
     durable_until: Offset,
     pub(super) answers: Answers<M>,
     timers: Timers<M::Key, M::Command>,
-    /// The records of this turn that are applied and not yet placed, after the first `placed` offsets.
-    open: Option<BatchBuilder>,
+    /// The records of this turn that are applied and not yet placed, after the first `placed` offsets, and since when there
+    /// are any.
+    open: Option<(Moment, BatchBuilder)>,
     /// The end of the log as far as it is placed.
     placed: Offset,
     /// A timer is due, and so many commands came before that: a member whose heartbeat waits in the queue is not lost.
@@ -210,7 +211,7 @@ impl<M: StateMachine> Leading<M> {
     /// Nor after a decision that has held the caller's thread for too long, for the next one may be like it.
     pub(super) fn on_the_spot(&mut self, ask: Ask<M>) -> Result<OnTheSpot<M>, Dropped> {
         let shard = self.shard.clone();
-        let begun = shard.surroundings.clock.now();
+        let begun = ask.since;
         let due = self.due().is_some_and(|at| at <= begun);
         let queued = begun < self.queued_until;
         if M::SHARED_LOG || !self.started || due || queued || self.answers.uncommitted() > 0 {
@@ -230,8 +231,9 @@ impl<M: StateMachine> Leading<M> {
             self.release(marks);
         }
         let ended = shard.surroundings.clock.now();
-        if ended.since(begun) > shard.limits.on_the_spot_max {
-            self.queued_until = ended + shard.limits.queued_for;
+        let took = ended.since(begun);
+        if took > shard.limits.on_the_spot_max {
+            self.queued_until = ended + took * shard.limits.queued_for_times;
         }
         let sooner = |at: Moment| self.task_wakes_at.is_none_or(|wakes| at < wakes);
         let call_task = self.answers.uncommitted() > 0 || self.due().is_some_and(sooner);
@@ -240,8 +242,12 @@ impl<M: StateMachine> Leading<M> {
 
     /// Sends what is committed.
     fn release(&mut self, marks: Watermarks) {
-        let committed = self.acknowledged(marks);
-        self.answers.committed(committed);
+        if self.answers.uncommitted() == 0 {
+            return;
+        }
+        let (committed, now) = (self.acknowledged(marks), self.shard.surroundings.clock.now());
+        let witness = &self.shard.witness;
+        self.answers.committed(committed, |since| witness.timed(Step::Committed, now.since(since)));
         while self.answers.has_committed_effect(committed) {
             let Ok(permit) = self.shard.effects.try_reserve() else { break };
             if let Some(effect) = self.answers.committed_effect(committed) {
@@ -249,9 +255,7 @@ impl<M: StateMachine> Leading<M> {
                 permit.send(Committed { partition, epoch, effect });
             }
         }
-        if self.answers.uncommitted() > 0 {
-            self.answers.expire(self.shard.surroundings.clock.now());
-        }
+        self.answers.expire(now, self.shard.limits.commit_timeout);
     }
 
     /// Up to where answers may leave.
@@ -266,7 +270,8 @@ impl<M: StateMachine> Leading<M> {
     /// When something is to be done though nothing happens.
     fn due(&self) -> Option<Moment> {
         let timer = self.timers.next().map(|at| self.hold_timers_until.map_or(at, |hold| at.max(hold)));
-        [timer, self.start_again_at, self.answers.next_deadline()].into_iter().flatten().min()
+        let deadline = self.answers.waiting_since().map(|since| since + self.shard.limits.commit_timeout);
+        [timer, self.start_again_at, deadline].into_iter().flatten().min()
     }
 
     /// One wake-up: everything that is ready is decided and applied, and placed in one batch.
@@ -311,8 +316,9 @@ impl<M: StateMachine> Leading<M> {
 
     /// Carries out what loading has left to do: timers and effects among it, so that it is tried until the log takes it.
     fn start(&mut self, turn: &Turn<'_, M>, now: Moment) -> Result<(), Dropped> {
-        let decision = self.machine.loaded(&turn.shard.surroundings.context(turn.image));
-        self.started = matches!(self.carry_out(turn, decision, None)?, Outcome::Done);
+        let context = turn.shard.surroundings.context(turn.image, now);
+        let decision = self.machine.loaded(&context);
+        self.started = matches!(self.carry_out(turn, &context, decision, None)?, Outcome::Done);
         self.start_again_at = (!self.started).then(|| now + turn.shard.limits.retry_delay);
         Ok(())
     }
@@ -350,10 +356,14 @@ impl<M: StateMachine> Leading<M> {
         }
         self.hold_timers_until = None;
         for _ in 0..turn.shard.limits.timers_per_turn_max {
+            let due = self.timers.next();
             let Some((key, command)) = self.timers.pop(now) else { break };
-            let context = turn.shard.surroundings.context(turn.image);
+            let begun = turn.shard.timed(Step::Queued, due.unwrap_or(now));
+            let context = turn.shard.surroundings.context(turn.image, begun);
             let decision = self.machine.decide(&context, command.clone());
-            if !matches!(self.carry_out(turn, decision, None)?, Outcome::Done) {
+            let outcome = self.carry_out(turn, &context, decision, None)?;
+            turn.shard.timed(Step::Processed, begun);
+            if !matches!(outcome, Outcome::Done) {
                 // Nothing has changed, so it stays due; the log may take it once it is allowed larger batches.
                 self.timers.set(key, now + turn.shard.limits.retry_delay, command);
             }
@@ -377,11 +387,15 @@ impl<M: StateMachine> Leading<M> {
             refuse(ask, AskError::Overloaded);
             return Ok(None);
         }
-        let again = M::SHARED_LOG.then(|| ask.command.clone());
-        let context = turn.shard.surroundings.context(turn.image);
-        let decision = self.machine.decide(&context, ask.command);
-        Ok(match self.carry_out(turn, decision, ask.responder)? {
-            Outcome::Moved(end, responder) => again.map(|command| (end, Ask { command, responder })),
+        let Ask { command, responder, since } = ask;
+        let again = M::SHARED_LOG.then(|| command.clone());
+        let begun = turn.shard.timed(Step::Queued, since);
+        let context = turn.shard.surroundings.context(turn.image, begun);
+        let decision = self.machine.decide(&context, command);
+        let outcome = self.carry_out(turn, &context, decision, responder)?;
+        let since = turn.shard.timed(Step::Processed, begun);
+        Ok(match outcome {
+            Outcome::Moved(end, responder) => again.map(|command| (end, Ask { command, responder, since })),
             Outcome::Done | Outcome::Refused => None,
         })
     }
@@ -390,6 +404,7 @@ impl<M: StateMachine> Leading<M> {
     fn carry_out(
         &mut self,
         turn: &Turn<'_, M>,
+        context: &Context<'_>,
         decision: Decision<M>,
         responder: Option<Responder<M>>,
     ) -> Result<Outcome<M>, Dropped> {
@@ -400,8 +415,7 @@ impl<M: StateMachine> Leading<M> {
                 // What the log refuses because of what stands in it is said once that is committed: a marker that was
                 // written before is not there until then.
                 Some(responder) if turn.admission.is_ok() => {
-                    let deadline = turn.shard.surroundings.clock.now() + turn.shard.limits.commit_timeout;
-                    self.answers.commit(self.end, deadline, responder, Err(AskError::Refused(error)));
+                    self.answers.commit(self.end, context.now, responder, Err(AskError::Refused(error)));
                 }
                 Some(responder) => drop(responder.send(Err(AskError::Refused(error)))),
                 None => {
@@ -414,21 +428,21 @@ impl<M: StateMachine> Leading<M> {
             }
             return Ok(Outcome::Refused);
         }
-        let wall = turn.shard.surroundings.clock.wall();
         if M::SHARED_LOG {
-            if let Some(end) = self.place_first(turn, &encoded, wall)? {
+            if let Some(end) = self.place_first(turn, &encoded, context.wall)? {
                 return Ok(Outcome::Moved(end, responder));
             }
-            self.apply(turn, &decision, &encoded, wall);
+            self.apply(turn, &decision, &encoded, context.wall);
             self.end = self.placed;
-            self.reply(turn, decision, responder);
+            self.reply(turn.shard.surroundings.clock.now(), decision, responder);
             return Ok(Outcome::Done);
         }
         let transaction = decision.transaction.and_then(|write| write.within());
         self.make_room(turn, &encoded, transaction.is_some())?;
-        self.apply(turn, &decision, &encoded, wall);
-        self.write(turn, encoded, transaction, wall)?;
-        self.reply(turn, decision, responder);
+        self.apply(turn, &decision, &encoded, context.wall);
+        let applied = Context { now: turn.shard.surroundings.clock.now(), ..*context };
+        self.write(turn, &applied, encoded, transaction)?;
+        self.reply(applied.now, decision, responder);
         Ok(Outcome::Done)
     }
 
@@ -449,11 +463,8 @@ impl<M: StateMachine> Leading<M> {
             return Ok(None);
         }
         let batch = batch.build().map_err(|error| dropped(turn, &error))?;
-        match turn.shard.log.place(batch, self.terms()) {
-            Ok(placed) => {
-                self.note_placed(placed);
-                Ok(None)
-            }
+        match self.try_place(turn, batch) {
+            Ok(()) => Ok(None),
             Err(PlaceError::EndMoved { actual, .. }) => Ok(Some(actual)),
             Err(error) => Err(dropped(turn, &error)),
         }
@@ -467,7 +478,7 @@ impl<M: StateMachine> Leading<M> {
         transactional: bool,
     ) -> Result<(), Dropped> {
         let size = batch::size_max(encoded);
-        let Some(open) = self.open.as_ref().filter(|_| size > 0) else { return Ok(()) };
+        let Some((_, open)) = self.open.as_ref().filter(|_| size > 0) else { return Ok(()) };
         if transactional || open.uncompressed_size() + size > turn.batch_bytes_max() {
             self.place_open(turn)?;
         }
@@ -487,23 +498,25 @@ impl<M: StateMachine> Leading<M> {
     fn write(
         &mut self,
         turn: &Turn<'_, M>,
+        context: &Context<'_>,
         encoded: Vec<Encoded>,
         transaction: Option<(ProducerId, ProducerEpoch)>,
-        wall: Timestamp,
     ) -> Result<(), Dropped> {
         for record in encoded {
             match record {
                 // One that is unfit is not admitted.
                 Encoded::Volatile | Encoded::Unfit { .. } => continue,
                 Encoded::Record { key, value } => {
-                    let open = self.open.get_or_insert_with(|| {
-                        transaction.map_or_else(batch::open, batch::open_transactional)
+                    let (_, open) = self.open.get_or_insert_with(|| {
+                        let batch = transaction.map_or_else(batch::open, batch::open_transactional);
+                        (context.now, batch)
                     });
-                    open.append(wall, key.as_deref(), value.as_deref(), &[]);
+                    open.append(context.wall, key.as_deref(), value.as_deref(), &[]);
                 }
                 Encoded::End(end) => {
                     self.place_open(turn)?;
-                    let marker = batch::end_marker(end, wall).map_err(|error| dropped(turn, &error))?;
+                    let marker =
+                        batch::end_marker(end, context.wall).map_err(|error| dropped(turn, &error))?;
                     self.place(turn, marker)?;
                 }
             }
@@ -512,11 +525,10 @@ impl<M: StateMachine> Leading<M> {
         if transaction.is_some() { self.place_open(turn) } else { Ok(()) }
     }
 
-    fn reply(&mut self, turn: &Turn<'_, M>, decision: Decision<M>, responder: Option<Responder<M>>) {
-        let (until, deadline) =
-            (self.end, turn.shard.surroundings.clock.now() + turn.shard.limits.commit_timeout);
+    fn reply(&mut self, now: Moment, decision: Decision<M>, responder: Option<Responder<M>>) {
+        let until = self.end;
         for (key, answer) in decision.releases {
-            self.answers.release(&key, until, deadline, answer);
+            self.answers.release(&key, until, now, answer);
         }
         for effect in decision.effects {
             self.answers.effect(until, effect);
@@ -529,7 +541,7 @@ impl<M: StateMachine> Leading<M> {
         }
         let Some(responder) = responder else { return };
         match decision.reply {
-            Reply::Committed(answer) => self.answers.commit(until, deadline, responder, Ok(answer)),
+            Reply::Committed(answer) => self.answers.commit(until, now, responder, Ok(answer)),
             Reply::AtOnce(answer) => drop(responder.send(Ok(answer))),
             Reply::Parked(key) => self.answers.park(key, responder),
             Reply::Nobody => tracing::error!("a state machine has no answer for who asked"),
@@ -537,14 +549,24 @@ impl<M: StateMachine> Leading<M> {
     }
 
     fn place_open(&mut self, turn: &Turn<'_, M>) -> Result<(), Dropped> {
-        let Some(open) = self.open.take() else { return Ok(()) };
+        let Some((since, open)) = self.open.take() else { return Ok(()) };
+        turn.shard.timed(Step::Lingered, since);
         let batch = open.build().map_err(|error| dropped(turn, &error))?;
         self.place(turn, batch)
     }
 
     fn place(&mut self, turn: &Turn<'_, M>, batch: Batch) -> Result<(), Dropped> {
-        let placed = turn.shard.log.place(batch, self.terms()).map_err(|error| dropped(turn, &error))?;
-        self.note_placed(placed);
+        self.try_place(turn, batch).map_err(|error| dropped(turn, &error))
+    }
+
+    fn try_place(&mut self, turn: &Turn<'_, M>, batch: Batch) -> Result<(), PlaceError> {
+        let begun = turn.shard.surroundings.clock.now();
+        let placed = turn.shard.log.place(batch, self.terms())?;
+        turn.shard.timed(Step::Flushed, begun);
+        self.placed = placed.end;
+        if placed.sync {
+            self.durable_until = placed.end;
+        }
         Ok(())
     }
 
@@ -555,13 +577,6 @@ impl<M: StateMachine> Leading<M> {
             expected_epoch: Some(self.epoch),
             require_min_insync: false,
             ..PlaceTerms::by(Origin::Coordinator)
-        }
-    }
-
-    fn note_placed(&mut self, placed: Placed) {
-        self.placed = placed.end;
-        if placed.sync {
-            self.durable_until = placed.end;
         }
     }
 }

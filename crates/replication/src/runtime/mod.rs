@@ -48,7 +48,7 @@ pub use replay::ReplayError;
 pub(crate) use replay::gather;
 pub use replica::{Applied, Replica};
 pub use settings::{Entropy, Limits, Surroundings};
-pub use shard::{Committed, Phase, Shard, ShardHandle, Witness};
+pub use shard::{Committed, Phase, Shard, ShardHandle, Step, Witness};
 pub use shards::{Shards, Start};
 pub use snapshot::{MachineSnapshot, NewSnapshot, Snapshots};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use vltava_core::clock::Clock;
+use vltava_core::clock::{Clock, Moment};
 use vltava_core::image::Image;
 use vltava_core::machine::Context;
 
@@ -30,8 +30,8 @@ impl Surroundings {
     }
 
     /// The context of one decision.
-    pub(super) fn context<'a>(&self, image: &'a Image) -> Context<'a> {
-        Context { now: self.clock.now(), wall: self.clock.wall(), entropy: (self.entropy)(), image }
+    pub(super) fn context<'a>(&self, image: &'a Image, now: Moment) -> Context<'a> {
+        Context { now, wall: self.clock.wall(), entropy: (self.entropy)(), image }
     }
 }
 
@@ -54,11 +54,12 @@ pub struct Limits {
     /// For how long commands are decided before what has come of them is appended and answered: who came first must not
     /// wait for the last of many that take long.
     pub turn_max: Duration,
-    /// How long a command may hold the thread of whoever asks. Once one has taken longer, those of the next
-    /// [`Limits::queued_for`] go to the thread of the shard.
+    /// How long a command may hold the thread of whoever asks. Once one has taken longer, those that come next go to the
+    /// thread of the shard, for [`Limits::queued_for_times`] as long as it took.
     pub on_the_spot_max: Duration,
-    /// For how long commands are queued after one has taken too long.
-    pub queued_for: Duration,
+    /// For how many times the duration of a command that has taken too long the next ones are queued: those who ask spend no
+    /// more than this part of their time on such commands.
+    pub queued_for_times: u32,
     /// Timers fired in one wake-up.
     pub timers_per_turn_max: usize,
     /// Answers and effects that may wait for a commit; no command is taken beyond that.
@@ -82,7 +83,7 @@ impl Default for Limits {
             commands_per_turn_max: 512,
             turn_max: Duration::from_millis(5),
             on_the_spot_max: Duration::from_micros(500),
-            queued_for: Duration::from_millis(100),
+            queued_for_times: 20,
             timers_per_turn_max: 512,
             uncommitted_max: 65_536,
             parked_max: 100_000,

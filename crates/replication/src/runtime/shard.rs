@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot, watch};
+use vltava_core::clock::{Clock, Moment};
 use vltava_core::id::{LeaderEpoch, PartitionIndex};
 use vltava_core::machine::StateMachine;
 use vltava_core::replicated::{ReplicatedLog, Watermarks};
@@ -50,11 +51,29 @@ pub trait Witness<M: StateMachine>: Send + Sync {
     fn loaded(&self, took: Duration);
     /// The machine leads and applies an event. Those of a replay are not told.
     fn applied(&self, event: &M::Event);
+    /// A step of the way from a command to its answer has taken so long.
+    fn timed(&self, step: Step, took: Duration);
+}
+
+/// The steps from a command to its answer, in the order of the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A command, or a timer that was due, has waited for its turn.
+    Queued,
+    /// It was decided and applied.
+    Processed,
+    /// A batch was open for more records.
+    Lingered,
+    /// It was placed.
+    Flushed,
+    /// An answer has waited for its commit.
+    Committed,
 }
 
 impl<M: StateMachine> Witness<M> for () {
     fn loaded(&self, _: Duration) {}
     fn applied(&self, _: &M::Event) {}
+    fn timed(&self, _: Step, _: Duration) {}
 }
 
 /// Something that a machine wants done, and whose reason is committed.
@@ -84,16 +103,22 @@ pub enum Phase {
 }
 
 /// Asks a shard. Cheap to clone; the shard ends when its last handle is gone.
-pub struct ShardHandle<M: StateMachine> {
+pub struct ShardHandle<M: StateMachine>(Arc<Door<M>>);
+
+/// What all handles of a shard share.
+struct Door<M: StateMachine> {
     commands: mpsc::Sender<Ask<M>>,
     seat: Arc<Seat<M>>,
     phase: watch::Receiver<Phase>,
+    clock: Arc<dyn Clock>,
 }
 
 pub(super) struct Ask<M: StateMachine> {
     pub(super) command: M::Command,
     /// Nobody waits for the answer when there is none.
     pub(super) responder: Option<Responder<M>>,
+    /// When it was asked.
+    pub(super) since: Moment,
 }
 
 impl<M: StateMachine> ShardHandle<M> {
@@ -101,16 +126,22 @@ impl<M: StateMachine> ShardHandle<M> {
     /// nothing waits for it, the command is decided and placed here, on the thread of the caller.
     ///
     /// Has no deadline of its own while the answer is parked, as a member waits for its group: a caller that gives up
-    /// drops the future.
+    /// drops the future. That is small, the command having left the caller before it is first polled.
     ///
     /// # Errors
     /// [`AskError`].
-    pub async fn ask(&self, command: M::Command) -> Result<M::Answer, AskError> {
+    pub fn ask(
+        &self,
+        command: M::Command,
+    ) -> impl Future<Output = Result<M::Answer, AskError>> + Send + use<M> {
         let (responder, answer) = oneshot::channel();
-        let ask = Ask { command, responder: Some(responder) };
-        let ask = if self.waiting() == 0 { self.seat.on_the_spot(ask) } else { Some(ask) };
-        ask.map_or(Ok(()), |ask| self.send(ask))?;
-        answer.await.unwrap_or(Err(AskError::Closed))
+        let ask = Ask { command, responder: Some(responder), since: self.0.clock.now() };
+        let ask = if self.waiting() == 0 { self.0.seat.on_the_spot(ask) } else { Some(ask) };
+        let sent = ask.map_or(Ok(()), |ask| self.send(ask));
+        async move {
+            sent?;
+            answer.await.unwrap_or(Err(AskError::Closed))
+        }
     }
 
     /// Gives the machine a command whose answer is of no interest.
@@ -118,23 +149,23 @@ impl<M: StateMachine> ShardHandle<M> {
     /// # Errors
     /// [`AskError::Overloaded`] and [`AskError::Closed`]; nothing is known of what comes of it otherwise.
     pub fn tell(&self, command: M::Command) -> Result<(), AskError> {
-        self.send(Ask { command, responder: None })
+        self.send(Ask { command, responder: None, since: self.0.clock.now() })
     }
 
     /// What the shard is doing.
     #[must_use]
     pub fn phase(&self) -> watch::Receiver<Phase> {
-        self.phase.clone()
+        self.0.phase.clone()
     }
 
     /// How many commands wait to be taken.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.commands.max_capacity() - self.commands.capacity()
+        self.0.commands.max_capacity() - self.0.commands.capacity()
     }
 
     fn send(&self, ask: Ask<M>) -> Result<(), AskError> {
-        self.commands.try_send(ask).map_err(|refused| match refused {
+        self.0.commands.try_send(ask).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => AskError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => AskError::Closed,
         })
@@ -143,13 +174,13 @@ impl<M: StateMachine> ShardHandle<M> {
 
 impl<M: StateMachine> Clone for ShardHandle<M> {
     fn clone(&self) -> Self {
-        ShardHandle { commands: self.commands.clone(), seat: self.seat.clone(), phase: self.phase.clone() }
+        ShardHandle(self.0.clone())
     }
 }
 
 impl<M: StateMachine> fmt::Debug for ShardHandle<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ShardHandle({:?})", *self.phase.borrow())
+        write!(f, "ShardHandle({:?})", *self.0.phase.borrow())
     }
 }
 
@@ -162,7 +193,7 @@ impl<M: StateMachine> Shard<M> {
         let (commands, inbox) = mpsc::channel(self.limits.commands_waiting_max);
         let (phase_sender, phase) = watch::channel(Phase::Waiting);
         let (watch, leadership) = (self.log.watch(), self.log.watch_leadership());
-        let seat = Arc::new(Seat::default());
+        let (seat, clock) = (Arc::new(Seat::default()), self.surroundings.clock.clone());
         let task = Task {
             shard: Arc::new(self),
             inbox,
@@ -172,7 +203,14 @@ impl<M: StateMachine> Shard<M> {
             leadership,
             phase: phase_sender,
         };
-        (ShardHandle { commands, seat, phase }, task.run())
+        (ShardHandle(Arc::new(Door { commands, seat, phase, clock })), task.run())
+    }
+
+    /// Tells how long a step has taken that began then, and when that is.
+    pub(super) fn timed(&self, step: Step, begun: Moment) -> Moment {
+        let now = self.surroundings.clock.now();
+        self.witness.timed(step, now.since(begun));
+        now
     }
 }
 

@@ -105,9 +105,18 @@ impl<M: StateMachine> Shards<M> {
     ///
     /// # Errors
     /// [`AskError::NotLeader`] when this node does not lead the partition; else as [`ShardHandle::ask`].
-    pub async fn ask(&self, partition: PartitionIndex, command: M::Command) -> Result<M::Answer, AskError> {
-        let handle = self.get(partition).ok_or(AskError::NotLeader)?;
-        handle.ask(command).await
+    pub fn ask(
+        &self,
+        partition: PartitionIndex,
+        command: M::Command,
+    ) -> impl Future<Output = Result<M::Answer, AskError>> + Send + use<M> {
+        let asked = self.get(partition).map(|handle| handle.ask(command));
+        async move {
+            match asked {
+                Some(answer) => answer.await,
+                None => Err(AskError::NotLeader),
+            }
+        }
     }
 }
 

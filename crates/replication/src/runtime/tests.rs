@@ -40,7 +40,7 @@ impl World {
         cluster: FakeCluster,
         limits: Limits,
         effects_max: usize,
-        witness: fn(&ManualClock) -> Arc<dyn Witness<Ledger>>,
+        witness: impl Fn(&ManualClock) -> Arc<dyn Witness<Ledger>>,
     ) -> World {
         let clock = ManualClock::default();
         let (sender, effects) = mpsc::channel(effects_max);
@@ -157,6 +157,8 @@ impl Witness<Ledger> for Slow {
     fn applied(&self, _: &ledger::Event) {
         self.0.advance(Limits::default().on_the_spot_max * 2);
     }
+
+    fn timed(&self, _: Step, _: Duration) {}
 }
 
 #[tokio::test]
@@ -171,10 +173,51 @@ async fn a_command_that_takes_long_sends_the_next_ones_to_the_queue_for_a_while(
     assert!(handle.ask(put("k", "w")).now_or_never().is_none(), "its thread is the shard's");
     quiet().await;
     assert_eq!(world.get(0, "k").await.as_deref(), Some("w"));
-    world.clock.advance(limits.queued_for);
+    world.clock.advance(limits.on_the_spot_max * 2 * limits.queued_for_times);
     quiet().await;
     let answered = handle.ask(Command::Get("k".to_owned())).now_or_never();
     assert_eq!(answered.unwrap().unwrap(), Answer::Text(Some("w".to_owned())));
+}
+
+/// Notes how long each step took; a millisecond passes whenever something is applied.
+struct Steps(ManualClock, Arc<Mutex<Vec<(Step, u128)>>>);
+
+impl Witness<Ledger> for Steps {
+    fn loaded(&self, _: Duration) {}
+
+    fn applied(&self, _: &ledger::Event) {
+        self.0.advance(Duration::from_millis(1));
+    }
+
+    fn timed(&self, step: Step, took: Duration) {
+        self.1.lock().push((step, took.as_millis()));
+    }
+}
+
+#[tokio::test]
+async fn where_the_time_of_commands_goes_is_told() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let witness =
+        |clock: &ManualClock| Arc::new(Steps(clock.clone(), told.clone())) as Arc<dyn Witness<Ledger>>;
+    let world = World::of(Ledger::default, FakeCluster::new(1), Limits::default(), 100, witness);
+    assert!(world.cluster.elect(0));
+    world.until_leading(0).await;
+    quiet().await;
+    world.cluster.settle();
+    quiet().await;
+    told.lock().clear();
+    world.handles[0].tell(put("a", "queued")).unwrap();
+    world.clock.advance(Duration::from_secs(1));
+    quiet().await;
+    let asked = world.ask(0, put("a", "at once"));
+    quiet().await;
+    world.clock.advance(Duration::from_secs(2));
+    world.cluster.settle();
+    assert_eq!(asked.await.unwrap().unwrap(), Answer::Done);
+    let decided = [(Step::Processed, 1), (Step::Lingered, 0), (Step::Flushed, 0)];
+    let wanted =
+        [&[(Step::Queued, 1000)], &decided[..], &[(Step::Queued, 0)], &decided, &[(Step::Committed, 2000)]];
+    assert_eq!(*told.lock(), wanted.concat());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -4,7 +4,7 @@ import json
 import re
 
 # What the broker does not serve it does not advertise; a client sees an API that is not there and does without.
-OTHER_APIS = "17|29|30|31|34|36|38|39|40|41|43|45|46|48|49|50|51|64|71|72|76|77|78|79|80|81|83|84|85|86|87|88|89|90|91|92|93|94"
+OTHER_APIS = "17|34|36|38|39|40|41|45|48|49|50|51|64|71|72|76|77|78|79|80|81|83|84|85|86|87|88|89|90|91|92|93|94"
 FEATURES = r"share\.version|streams\.version|eligible\.leader\.replicas\.version"
 
 # (API, path, what Kafka answers, what we answer, reason); patterns match from beginning to end.

@@ -111,6 +111,53 @@ def update_features(side, version):
             ask("kraft.version", 1), ask("kraft.version", 0), ask("kraft.version", 0, 2), ask("kraft.version", 2)]
 
 
+@case("ElectLeaders", "partitions that have the leader they should have, and what is none")
+def elect_leaders(side, version):
+    topic(side, "cluster-elect", 2)
+    def ask(kind, name, *indexes):
+        rows = [{"Topic": name, "Partitions": list(indexes)}]
+        return side.ask("ElectLeaders", version, {"TopicPartitions": rows, "TimeoutMs": 10000, **({"ElectionType": kind} if version else {})})
+    kinds = (0, 1) if version else (0,)
+    return [ask(kind, name, *indexes) for kind in kinds for name, indexes in (
+        ("cluster-elect", (0, 1)), ("cluster-elect", (0, 7)), ("cluster-unknown", (0,)), ("bad name", (0,)), ("cluster-elect", ()))]
+
+
+@case("ElectLeaders", "a kind that is none", versions=at_least(1))
+def elect_leaders_bad(side, version):
+    topic(side, "cluster-elect", 2)
+    return side.ask("ElectLeaders", version, {
+        "ElectionType": 9, "TopicPartitions": [{"Topic": "cluster-elect", "Partitions": [0, 1]}], "TimeoutMs": 10000})
+
+
+@case("ListPartitionReassignments", "nothing moves")
+def list_reassignments(side, version):
+    topic(side, "cluster-elect", 2)
+    def ask(topics):
+        return side.ask("ListPartitionReassignments", version, {"TimeoutMs": 10000, "Topics": topics})
+    return [ask(None), ask([])] + [ask([{"Name": name, "PartitionIndexes": [0, 7]}]) for name in ("cluster-elect", "cluster-unknown", "bad name")]
+
+
+@case("DescribeAcls", "without an authorizer")
+def describe_acls(side, version):
+    return side.ask("DescribeAcls", version, {
+        "ResourceTypeFilter": 1, "ResourceNameFilter": None, "PatternTypeFilter": 1, "PrincipalFilter": None, "HostFilter": None,
+        "Operation": 1, "PermissionType": 1})
+
+
+@case("CreateAcls", "without an authorizer")
+def create_acls(side, version):
+    rule = {"ResourceType": 2, "ResourceName": "cluster", "ResourcePatternType": 4, "Principal": "User:corpus", "Host": "*",
+            "Operation": 3, "PermissionType": 3}
+    return [side.ask("CreateAcls", version, {"Creations": [rule] * count}) for count in range(3)]
+
+
+@case("DeleteAcls", "without an authorizer")
+def delete_acls(side, version):
+    rule = {"ResourceTypeFilter": 2, "ResourceNameFilter": "cluster", "PatternTypeFilter": 4, "PrincipalFilter": "User:corpus", "HostFilter": "*",
+            "Operation": 3, "PermissionType": 3}
+    return [side.ask("DeleteAcls", version, {"Filters": [rule] * count}) for count in range(3)]
+
+
 @case("ListConfigResources", "client metrics only", versions=[0])
 def list_config_resources(side, version):
     return side.ask("ListConfigResources", version, {})
@@ -157,7 +204,7 @@ def unknown_api(side, version):
 SERVED = """Produce Fetch ListOffsets Metadata OffsetCommit OffsetFetch FindCoordinator JoinGroup Heartbeat LeaveGroup SyncGroup
 DescribeGroups ListGroups CreateTopics DeleteTopics DeleteRecords InitProducerId OffsetForLeaderEpoch DescribeConfigs AlterConfigs
 DescribeLogDirs CreatePartitions DeleteGroups IncrementalAlterConfigs OffsetDelete DescribeQuorum UpdateFeatures DescribeCluster
-DescribeProducers ListConfigResources DescribeTopicPartitions""".split()
+DescribeProducers ListConfigResources DescribeTopicPartitions ElectLeaders ListPartitionReassignments DescribeAcls CreateAcls DeleteAcls""".split()
 
 
 def _ends(side, frame):

@@ -152,8 +152,8 @@ class Side:
         if name == "ClusterId" and value:
             return self.symbol("cluster", value)
         if name in ("ErrorMessage", "BatchIndexErrorMessage"):
-            # Kafka's message of success is the name of that error.
-            return "<a message>" if value not in ("", "NONE") else ""
+            # Kafka's message of success is either nothing or the name of that error.
+            return "<a message>" if value not in ("", "NONE") else value
         if name == "LogDir":
             return "<folder>"
         value = re.sub(r"[^\s,;]*/(server|oracle)/data", "<folder>", value)

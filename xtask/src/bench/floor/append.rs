@@ -12,7 +12,7 @@ use anyhow::Context;
 use rustix::event::epoll;
 use rustix::net::SendFlags;
 
-use super::{Kind, Request, acknowledged, fetched, produced, records};
+use super::{Kind, Request, acknowledged, committed, fetched, produced, records};
 use crate::bench::wire::crc;
 
 /// Where the checksummed part of a batch begins.
@@ -126,7 +126,8 @@ impl Logs {
                 let checksummed = batch.get(CHECKSUMMED_AT..).context("a short batch")?;
                 std::hint::black_box(crc(checksummed));
                 let grouped = self.grouped;
-                let log = self.log(partition, batch)?;
+                let log =
+                    self.log(partition, || Ok((batch.len() as u64, i64::try_from(records(batch)?)?)))?;
                 if grouped {
                     log.pending.extend_from_slice(batch);
                 } else {
@@ -142,23 +143,27 @@ impl Logs {
                 send(stream, answers, &log.file, position, bytes)?;
                 answers.clear();
             }
+            Kind::Commit { topic, partition, entry } => {
+                std::hint::black_box(crc(entry));
+                self.log(partition, || Ok((entry.len() as u64, 1)))?.append(entry)?;
+                committed(answers, correlation, topic, partition);
+            }
             Kind::Other => acknowledged(answers, correlation),
         }
         Ok(())
     }
 
-    fn log(&mut self, partition: [u8; 4], batch: &[u8]) -> anyhow::Result<&mut Log> {
+    fn log(
+        &mut self,
+        partition: [u8; 4],
+        batch: impl FnOnce() -> anyhow::Result<(u64, i64)>,
+    ) -> anyhow::Result<&mut Log> {
         if !self.by_partition.contains_key(&partition) {
             let name = format!("{}.log", u32::from_be_bytes(partition));
             let file =
                 File::options().read(true).write(true).create_new(true).open(self.folder.join(name))?;
-            let log = Log {
-                file,
-                bytes: 0,
-                batch_bytes: batch.len() as u64,
-                batch_records: i64::try_from(records(batch)?)?,
-                pending: Vec::new(),
-            };
+            let (batch_bytes, batch_records) = batch()?;
+            let log = Log { file, bytes: 0, batch_bytes, batch_records, pending: Vec::new() };
             self.by_partition.insert(partition, log);
         }
         self.by_partition.get_mut(&partition).context("just inserted")

@@ -63,6 +63,7 @@ struct Request<'a> {
 enum Kind<'a> {
     Produce { topic: &'a [u8], partition: [u8; 4], batch: &'a [u8] },
     Fetch { topic: &'a [u8], offset: i64, bytes_max: usize },
+    Commit { topic: &'a [u8], partition: [u8; 4], entry: &'a [u8] },
     Other,
 }
 
@@ -91,6 +92,16 @@ impl<'a> Request<'a> {
                 reader.take(8)?;
                 let bytes_max = usize::try_from(i32::from_be_bytes(reader.array()?))?;
                 Kind::Fetch { topic, offset, bytes_max }
+            }
+            8 => {
+                let entry = reader.0;
+                reader.text()?;
+                reader.take(4)?;
+                reader.text()?;
+                reader.take(4)?;
+                let topic = reader.text()?;
+                reader.take(4)?;
+                Kind::Commit { topic, partition: reader.array()?, entry }
             }
             _ => Kind::Other,
         };
@@ -148,6 +159,20 @@ fn fetched(answers: &mut Vec<u8>, correlation: [u8; 4], topic: &[u8], bytes: usi
     answers.extend_from_slice(&1_u32.to_be_bytes());
     answers.extend_from_slice(&[0; 4 + 2 + 8 + 8 + 8 + 4 + 4]);
     answers.extend_from_slice(&(bytes as u32).to_be_bytes());
+}
+
+/// The answer to an OffsetCommit request of version 6 and one partition.
+fn committed(answers: &mut Vec<u8>, correlation: [u8; 4], topic: &[u8], partition: [u8; 4]) {
+    let length = 4 + 4 + 4 + 2 + topic.len() + 4 + 4 + 2;
+    answers.extend_from_slice(&(length as u32).to_be_bytes());
+    answers.extend_from_slice(&correlation);
+    answers.extend_from_slice(&0_u32.to_be_bytes());
+    answers.extend_from_slice(&1_u32.to_be_bytes());
+    answers.extend_from_slice(&(topic.len() as u16).to_be_bytes());
+    answers.extend_from_slice(topic);
+    answers.extend_from_slice(&1_u32.to_be_bytes());
+    answers.extend_from_slice(&partition);
+    answers.extend_from_slice(&0_u16.to_be_bytes());
 }
 
 /// The answer to everything else; it tells a client that the server is up.

@@ -62,7 +62,7 @@ async fn connection(stream: TcpStream, relay: Arc<Relay>, log: Arc<File>) -> any
                 fetched(&mut answer, correlation, topic, batches.iter().map(|batch| batch.len()).sum());
                 batches.iter().for_each(|batch| answer.extend_from_slice(batch));
             }
-            Kind::Other => acknowledged(&mut answer, correlation),
+            Kind::Commit { .. } | Kind::Other => acknowledged(&mut answer, correlation),
         }
         stream.write_all(&answer).await?;
     }

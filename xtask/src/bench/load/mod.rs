@@ -2,6 +2,7 @@
 
 pub mod commits;
 pub mod compaction;
+pub mod connect;
 pub mod fetch;
 pub mod group;
 pub mod guarded;

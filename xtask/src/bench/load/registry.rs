@@ -200,17 +200,17 @@ fn figures(samples: &mut [u32], usage: &Usage) -> anyhow::Result<Figures> {
 }
 
 /// A connection that is kept alive.
-struct Connection {
+pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    fn open(address: &str) -> anyhow::Result<Connection> {
+    pub fn open(address: &str) -> anyhow::Result<Connection> {
         Ok(Connection { stream: connect(address)?, buffer: Vec::new() })
     }
 
-    fn ask(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<String> {
+    pub fn ask(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<String> {
         self.send(method, path, body)?;
         self.receive()
     }
@@ -235,12 +235,12 @@ impl Connection {
                     name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
                 });
                 if body.len() >= length.context("an answer has no length")? {
-                    ensure!(head.starts_with("HTTP/1.1 200"), "{head}\n{body}");
+                    ensure!(head.starts_with("HTTP/1.1 20"), "{head}\n{body}");
                     return Ok(body.to_owned());
                 }
             }
             let read = self.stream.read(&mut part)?;
-            ensure!(read > 0, "the registry closed the connection");
+            ensure!(read > 0, "the server closed the connection");
             self.buffer.extend_from_slice(part.get(..read).unwrap_or_default());
         }
     }

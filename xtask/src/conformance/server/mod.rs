@@ -73,7 +73,18 @@ impl Launch {
 impl Server {
     /// Writes a configuration below `folder`, formats it where needed, starts the server and waits until it answers.
     pub fn start(kind: Kind, binary: Option<&Path>, cache: &Cache, folder: &Path) -> anyhow::Result<Self> {
-        Self::launch(None, kind, binary, cache, folder)
+        Self::launch(None, "", kind, binary, cache, folder)
+    }
+
+    /// The same with further settings, one a line, which win over the usual ones.
+    pub fn start_with(
+        further: &str,
+        kind: Kind,
+        binary: Option<&Path>,
+        cache: &Cache,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        Self::launch(None, further, kind, binary, cache, folder)
     }
 
     /// The same, for clients that reach it through a proxy that listens on `advertised`.
@@ -84,11 +95,12 @@ impl Server {
         cache: &Cache,
         folder: &Path,
     ) -> anyhow::Result<Self> {
-        Self::launch(Some(advertised), kind, binary, cache, folder)
+        Self::launch(Some(advertised), "", kind, binary, cache, folder)
     }
 
     fn launch(
         advertised: Option<u16>,
+        further: &str,
         kind: Kind,
         binary: Option<&Path>,
         cache: &Cache,
@@ -98,10 +110,8 @@ impl Server {
         let [port, controller_port, registry_port] = port::free()?;
         let properties = folder.join("server.properties");
         let advertised = advertised.unwrap_or(port);
-        std::fs::write(
-            &properties,
-            self::properties(folder, [port, advertised, controller_port, registry_port]),
-        )?;
+        let usual = self::properties(folder, [port, advertised, controller_port, registry_port]);
+        std::fs::write(&properties, usual + further)?;
         let launch = match kind {
             Kind::Vltava => vltava::launch(binary, &properties)?,
             Kind::Kafka => kafka::launch(cache, folder, &properties)?,

@@ -81,7 +81,8 @@ async fn answer(
     let call =
         call.map_err(|_| Reply::error(400, "The path or its parameters are not percent-encoded UTF-8"))?;
     let named = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    let base = format!("http://{named}{prefix}");
+    let scheme = if head.extensions.get::<super::Encrypted>().is_some() { "https" } else { "http" };
+    let base = format!("{scheme}://{named}{prefix}");
     let asked = Asked { service, call, base, headers: &head.headers };
     match asked.dispatch().await {
         Err(Reply { elsewhere: Some(url), .. }) => asked.forward(&head, &url).await,

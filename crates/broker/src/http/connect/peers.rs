@@ -4,8 +4,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, Request};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use vltava_connect::tls::{Connector, TlsError, TlsSettings};
 use vltava_connect::worker::group::{PeerReply, PeerRequest, Peers};
 
 /// The most bytes of an answer.
@@ -18,20 +18,20 @@ const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 /// Workers behind HTTP. Connections are kept and shared.
 #[derive(Debug)]
 pub(crate) struct HttpPeers {
-    client: Client<HttpConnector, Body>,
+    client: Client<Connector, Body>,
 }
 
 impl HttpPeers {
     /// Nobody was asked yet.
-    pub(crate) fn new() -> HttpPeers {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
+    ///
+    /// # Errors
+    /// [`TlsError`] when certificates or keys cannot be read.
+    pub(crate) fn new(tls: &TlsSettings) -> Result<HttpPeers, TlsError> {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .build(connector);
-        HttpPeers { client }
+            .build(tls.connector(CONNECT_TIMEOUT)?);
+        Ok(HttpPeers { client })
     }
 }
 

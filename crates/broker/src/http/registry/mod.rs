@@ -33,8 +33,6 @@ use self::reply::Reply;
 use super::host;
 use crate::node::Node;
 
-/// The most bytes of a request (`size.limit.filter.max.request.body.size`).
-const BODY_BYTES_MAX: usize = 1 << 20;
 /// How long a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// The most schemas of one answer (`schema.search.max.limit`).
@@ -86,8 +84,9 @@ async fn answer(node: &Arc<Node>, hosts: &BTreeSet<String>, request: Request) ->
     if writes && !reply::takes(&head.headers) {
         return Err(Reply::plain(415, "HTTP 415 Unsupported Media Type"));
     }
-    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| {
-        Reply::plain(413, &format!("the body is larger than {BODY_BYTES_MAX} bytes, or broke off"))
+    let bytes_max = node.config.http.registry_body_bytes_max;
+    let body = to_bytes(body, bytes_max).await.map_err(|_| {
+        Reply::plain(413, &format!("the body is larger than {bytes_max} bytes, or broke off"))
     })?;
     let method = if head.method == Method::HEAD { Method::GET } else { head.method };
     let call = Call::new(method, head.uri.path(), head.uri.query().unwrap_or_default(), body)?;

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use async_trait::async_trait;
 use bytestring::ByteString;
 use parking_lot::Mutex;
+use vltava_core::testing::ManualClock;
 
 use super::{
     OffsetReader, SinkConnector, SinkContext, SinkRequest, Source, SourceConnector, SourceContext,
@@ -65,6 +66,12 @@ impl StoredOffsets {
         stored.retain(|(partition, _)| *partition != *position.partition);
         stored.push(((*position.partition).clone(), position.offset.clone()));
     }
+
+    /// What the first task of a connector is given that goes on from here.
+    pub fn context(self: &Arc<Self>) -> SourceContext {
+        let (offsets, clock) = (self.clone(), Arc::new(ManualClock::default()));
+        SourceContext { connector: "suite".to_owned(), task: 0, offsets, clock, transaction: None }
+    }
 }
 
 #[async_trait]
@@ -108,9 +115,7 @@ async fn started(harness: &dyn SourceHarness, offsets: &Arc<StoredOffsets>) -> B
     let mut config = harness.config();
     config.extend(connector.task_configs(&values, 1).await.expect("configs of tasks").remove(0));
     let values = connector.settings().parse(&config).unwrap_or_else(|errors| panic!("a task: {errors:?}"));
-    let offsets: Arc<dyn OffsetReader> = offsets.clone();
-    let context = SourceContext { connector: "suite".to_owned(), task: 0, offsets, transaction: None };
-    let mut task = connector.task(&values, context).expect("a task");
+    let mut task = connector.task(&values, offsets.context()).expect("a task");
     task.start().await.expect("a start");
     task
 }

@@ -26,8 +26,8 @@ use crate::record::{ConnectSchema, Datum, Position, Record, SourceMap, Type};
 use crate::settings::{Config, FieldError, Importance, Kind, Setting, Settings, Values};
 use crate::value::Value;
 
-/// How much is read at once, in bytes.
-const READ_BYTES: usize = 256 * 1024;
+/// How much is read at once, in bytes: twice as much with each read that finds something, and little again after a rest.
+const READ_BYTES: (usize, usize) = (4 * 1024, 256 * 1024);
 /// The longest line, in bytes.
 const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long to wait for more of a file, or for a file, at first and at most: a file that rests costs next to nothing.
@@ -169,7 +169,8 @@ impl OpenFile {
         self.searched = self.searched.saturating_sub(self.start);
         self.start = 0;
         let before = self.buffer.len();
-        self.buffer.resize(before + READ_BYTES, 0);
+        let room = (self.buffer.capacity() * 2).clamp(READ_BYTES.0, READ_BYTES.1);
+        self.buffer.resize(before + room, 0);
         let read = self.file.read(self.buffer.get_mut(before..).unwrap_or_default());
         self.buffer.truncate(before + *read.as_ref().unwrap_or(&0));
         read
@@ -228,6 +229,8 @@ impl FileSourceTask {
             }
             let read = open.read().map_err(|error| unreadable(&self.path, error))?;
             if read == 0 {
+                // A file that rests keeps no more than the line that is not finished.
+                open.buffer.shrink_to_fit();
                 return Ok(records);
             }
         }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{FileSink, FileSource};
 use crate::connector::testing::{SinkHarness, SourceHarness, StoredOffsets, sink_suite, source_suite};
-use crate::connector::{Connector, SinkConnector, Source, SourceConnector, SourceContext};
+use crate::connector::{Connector, SinkConnector, Source, SourceConnector};
 use crate::connectors::Allowed;
 use crate::record::{Origin, Record, SourceMap};
 use crate::settings::Config;
@@ -69,9 +69,7 @@ async fn the_source_keeps_the_rules() {
 fn task(lines: &Lines) -> Box<dyn Source> {
     let connector = lines.connector();
     let values = connector.settings().parse(&lines.config()).expect("settings");
-    let offsets = Arc::new(StoredOffsets::default());
-    let context = SourceContext { connector: "c".to_owned(), task: 0, offsets, transaction: None };
-    connector.task(&values, context).expect("a task")
+    connector.task(&values, Arc::new(StoredOffsets::default()).context()).expect("a task")
 }
 
 fn shown(records: &[Record]) -> Vec<(String, u64)> {

@@ -99,7 +99,7 @@ impl Client {
         let milliseconds =
             |name| Ok::<_, ConnectError>(Duration::from_millis(values.number(name)?.unsigned_abs()));
         let connect_timeout = milliseconds("http.connect.timeout.ms")?;
-        let tls = TlsSettings::of_client(|key| values.raw().get(key).map(String::as_str));
+        let tls = TlsSettings::read(|key| values.raw().get(key).map(String::as_str));
         let connector = tls.and_then(|tls| tls.connector(connect_timeout));
         let connector = connector.map_err(|error| ConnectError::config(error.to_string()))?;
         let pool = Pool::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);

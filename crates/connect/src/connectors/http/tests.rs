@@ -19,9 +19,7 @@ use super::{HttpSink, HttpSource};
 use crate::connector::testing::{
     SinkHarness, SourceHarness, StoredOffsets, record, sink_suite, source_suite,
 };
-use crate::connector::{
-    Connector, OffsetReader, SinkConnector, SinkContext, Source, SourceConnector, SourceContext,
-};
+use crate::connector::{Connector, SinkConnector, SinkContext, Source, SourceConnector};
 use crate::connectors::Allowed;
 use crate::error::ErrorKind;
 use crate::record::{Datum, Origin, Record};
@@ -190,9 +188,7 @@ async fn the_source_keeps_the_rules_with_every_cursor() {
 async fn source(config: &Config, offsets: &Arc<StoredOffsets>) -> Box<dyn Source> {
     let connector = HttpSource::new(Arc::new(Allowed::everything()));
     let values = connector.settings().parse(config).expect("settings");
-    let offsets: Arc<dyn OffsetReader> = offsets.clone();
-    let context = SourceContext { connector: "c".to_owned(), task: 0, offsets, transaction: None };
-    let mut task = connector.task(&values, context).expect("a task");
+    let mut task = connector.task(&values, offsets.context()).expect("a task");
     task.start().await.expect("a start");
     task
 }
@@ -305,9 +301,7 @@ async fn addresses_are_checked_before_and_while_tasks_run() {
     let connector = HttpSource::new(allowed);
     let settings = config(&[("http.url", &format!("{url}/items")), ("http.cursor.from", "link")]);
     let values = connector.settings().parse(&settings).expect("settings");
-    let offsets: Arc<dyn OffsetReader> = Arc::new(StoredOffsets::default());
-    let context = SourceContext { connector: "c".to_owned(), task: 0, offsets, transaction: None };
-    let mut task = connector.task(&values, context).expect("a task");
+    let mut task = connector.task(&values, Arc::new(StoredOffsets::default()).context()).expect("a task");
     let error = task.poll().await.expect_err("a page elsewhere");
     assert!(error.message.contains("allowed.urls"), "{error}");
 }

@@ -11,6 +11,7 @@ use crate::converters::{AvroSchema, json_line, of_json};
 use crate::error::ConnectError;
 use crate::notation::json::Json;
 use crate::record::{ConnectSchema, Datum};
+#[cfg(feature = "parquet")]
 use crate::value::Value;
 
 /// How container files begin.
@@ -168,7 +169,7 @@ fn size(value: &Value) -> usize {
         Value::Bytes(bytes) => bytes.len() + 4,
         Value::Array(list) => list.iter().map(size).sum(),
         Value::Map(entries) => entries.iter().map(|(key, item)| size(key) + size(item)).sum(),
-        Value::Struct(fields) => fields.iter().map(|(_, item)| size(item)).sum(),
+        Value::Struct(fields) => fields.values().iter().map(size).sum(),
         _ => 8,
     }
 }

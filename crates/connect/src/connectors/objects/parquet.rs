@@ -225,8 +225,8 @@ fn cut(
     };
     match (&schema.kind, value) {
         (Type::Struct(fields), given) => {
-            let given = if let Some(Value::Struct(given)) = given { given.as_slice() } else { &[] };
-            let given = given.iter().map(|(_, item)| Some(item)).chain(std::iter::repeat(None));
+            let given = if let Some(Value::Struct(given)) = given { given.values() } else { &[] };
+            let given = given.iter().map(Some).chain(std::iter::repeat(None));
             fields
                 .iter()
                 .zip(given)

@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use object_store::path::{Path, PathPart};
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use super::Stores;
 use super::content::{Content, Encoder, Format};
+use super::{Stores, failure};
 use crate::connector::{
     Altered, Connector, Report, Sink, SinkConnector, SinkContext, TopicOffsets, TopicPartition,
 };
@@ -49,8 +49,7 @@ impl Connector for ObjectSink {
         let time = "The folders of times, with partition.by=time: a pattern of SimpleDateFormat, for the timestamps of \
             records in UTC.";
         let rotate = "Records whose timestamps are so many milliseconds apart are in different objects; -1 is no limit.";
-        Settings::from([
-            super::url(),
+        let own = [
             Setting::new(
                 "format",
                 Kind::String,
@@ -81,13 +80,12 @@ impl Connector for ObjectSink {
                 .importance(Importance::High)
                 .between(1, 1_000_000),
             Setting::new("rotate.interval.ms", Kind::Long, "-1", rotate).at_least(-1),
-        ])
+        ];
+        super::settings().into_iter().chain(own).collect()
     }
 
     async fn validate(&self, values: &Values) -> Vec<FieldError> {
-        let url = values.string("store.url").unwrap_or_default();
-        let mut errors: Vec<FieldError> =
-            self.stores.open(url).err().map(|why| FieldError::new("store.url", why)).into_iter().collect();
+        let mut errors = self.stores.open(values).err().unwrap_or_default();
         if let Err(error) = Places::new(values) {
             errors.push(FieldError::new("partition.field.name", error.message));
         }
@@ -103,7 +101,7 @@ impl Connector for ObjectSink {
 impl SinkConnector for ObjectSink {
     fn task(&self, values: &Values, context: SinkContext) -> Result<Box<dyn Sink>, ConnectError> {
         Ok(Box::new(ObjectSinkTask {
-            store: self.stores.open(values.string("store.url")?).map_err(ConnectError::config)?,
+            store: self.stores.open_valid(values)?,
             encoder: Encoder::new(Format::named(values.string("format")?)?),
             folder: values.string("topics.dir")?.to_owned(),
             places: Places::new(values)?,
@@ -166,7 +164,7 @@ fn field(record: &Record, name: &str) -> Result<String, ConnectError> {
     let schema =
         record.value.schema.as_deref().and_then(|schema| schema.field(name)).map(|field| &*field.schema);
     let value = match &record.value.value {
-        Value::Struct(fields) => fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value),
+        Value::Struct(fields) => fields.get(name),
         Value::Map(entries) => {
             let is_meant = |(key, _): &&(Value, Value)| matches!(key, Value::String(key) if *key == name);
             entries.iter().rev().find(is_meant).map(|(_, value)| value)
@@ -215,6 +213,10 @@ struct Object {
 }
 
 impl ObjectSinkTask {
+    fn is_complete(&self, partition: &TopicPartition) -> bool {
+        self.partitions.get(partition).is_some_and(|begun| begun.is_complete)
+    }
+
     /// Whether the objects of a partition are complete before this record.
     fn ends_before(&self, partition: &TopicPartition, record: &Record) -> bool {
         let Some(begun) = self.partitions.get(partition) else { return false };
@@ -276,8 +278,7 @@ impl ObjectSinkTask {
                 folders.filter(|part| !part.is_empty()).chain([name.as_str()]).map(PathPart::from).collect();
             let bytes = object.content.object(self.encoder.format, begun.schema.as_ref())?;
             let written = self.store.put(&path, bytes.into()).await;
-            let message = || format!("the object {path} cannot be written");
-            written.map_err(|error| ConnectError::retriable(message()).because(error))?;
+            written.map_err(|error| failure(format!("the object {path} cannot be written"), error))?;
         }
         begun.objects.clear();
         begun.schema = None;
@@ -307,32 +308,32 @@ impl Sink for ObjectSinkTask {
             let partition =
                 TopicPartition { topic: coordinates.topic.clone(), partition: coordinates.partition };
             let next = self.partitions.get(&partition).and_then(|begun| begun.next);
-            if next.is_some_and(|next| coordinates.offset < next) {
-                continue;
-            }
-            if self.partitions.get(&partition).is_some_and(|begun| begun.is_complete)
-                || self.ends_before(&partition, record)
-            {
+            let is_taken = next.is_some_and(|next| coordinates.offset < next);
+            // What could not be written comes again with the records that completed it.
+            if self.is_complete(&partition) || (!is_taken && self.ends_before(&partition, record)) {
                 self.write(&partition).await?;
             }
+            if is_taken {
+                continue;
+            }
             self.add(&partition, coordinates.offset, record)?;
-            if self.partitions.get(&partition).is_some_and(|begun| begun.is_complete) {
+            if self.is_complete(&partition) {
                 self.write(&partition).await?;
             }
         }
         Ok(())
     }
 
+    /// Where objects end, and nowhere else: a task that began within one would write its rest under another name. What is
+    /// written of records that still count as waiting is committed with them.
     async fn precommit(&mut self, taken: TopicOffsets) -> Result<TopicOffsets, ConnectError> {
         let written =
             |partition: &TopicPartition| self.partitions.get(partition).and_then(|begun| begun.written);
-        Ok(taken
-            .into_iter()
-            .filter_map(|(partition, offset)| {
-                let written = written(&partition)?;
-                Some((partition, written.min(offset)))
-            })
-            .collect())
+        let end = |(partition, offset)| {
+            let written = written(&partition).filter(|written| *written <= offset)?;
+            Some((partition, written))
+        };
+        Ok(taken.into_iter().filter_map(end).collect())
     }
 
     async fn revoke(&mut self, partitions: &[TopicPartition], _lost: bool) {

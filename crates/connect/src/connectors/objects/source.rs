@@ -3,20 +3,25 @@
 //!
 //! Each folder has a position: `{"store": …, "folder": …}` and `{"object": …, "delivered": …}`, the name of an object in it
 //! and how many of its records are done. Objects do not change; a new one in a folder has a name behind those that were read.
+//! How they are found is [`Listing`]'s.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use bytestring::ByteString;
-use futures_util::TryStreamExt;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde_json::Value as Stored;
+use tokio::time::Instant;
 
-use super::Stores;
 use super::content::read;
+use super::listing::Listing;
+use super::{Stores, URL, failure, is_ordered};
 use crate::connector::{
     Altered, Connector, ExactlyOnce, OffsetReader, Source, SourceConnector, SourceContext,
 };
@@ -28,8 +33,8 @@ use crate::settings::{FieldError, Importance, Kind, Setting, Settings, Values};
 const BATCH_MAX: usize = 2000;
 /// The largest object that is read, in bytes.
 const OBJECT_BYTES_MAX: u64 = 256 << 20;
-/// The objects that are looked at.
-const OBJECTS_MAX: usize = 1_000_000;
+/// The folders whose positions are kept.
+const FOLDERS_MAX: usize = 1_000_000;
 
 const STORE: &str = "store";
 const FOLDER: &str = "folder";
@@ -53,8 +58,7 @@ impl Connector for ObjectSource {
     fn settings(&self) -> Settings {
         let topic =
             "The topic to write to. Unless it is given, the one that names of objects begin with: TOPIC+…";
-        Settings::from([
-            super::url(),
+        let own = [
             Setting::new("topics.dir", Kind::String, "topics", "The folder to read, with all in it."),
             Setting::optional("topic", Kind::String, topic).importance(Importance::High),
             Setting::new(
@@ -64,27 +68,32 @@ impl Connector for ObjectSource {
                 "How long to wait before looking for new objects.",
             )
             .at_least(1),
-        ])
+        ];
+        super::settings().into_iter().chain(own).collect()
     }
 
     async fn validate(&self, values: &Values) -> Vec<FieldError> {
-        let url = values.string("store.url").unwrap_or_default();
-        self.stores.open(url).err().map(|why| FieldError::new("store.url", why)).into_iter().collect()
+        self.stores.open(values).err().unwrap_or_default()
     }
 }
 
 #[async_trait]
 impl SourceConnector for ObjectSource {
     fn task(&self, values: &Values, context: SourceContext) -> Result<Box<dyn Source>, ConnectError> {
-        let url = values.string("store.url")?;
         Ok(Box::new(ObjectSourceTask {
-            store: self.stores.open(url).map_err(ConnectError::config)?,
-            url: url.to_owned(),
+            store: self.stores.open_valid(values)?,
+            is_ordered: is_ordered(values.string(URL)?),
+            url: values.string(URL)?.to_owned(),
             root: Path::from(values.string("topics.dir")?),
             topic: values.optional_string("topic")?.map(|topic| topic.to_owned().into()),
             interval: Duration::from_millis(values.number("poll.interval.ms")?.unsigned_abs()),
             offsets: context.offsets,
             folders: BTreeMap::new(),
+            listing: None,
+            listings: 0,
+            found: None,
+            reading: None,
+            rest_until: None,
             ready: VecDeque::new(),
         }))
     }
@@ -99,7 +108,7 @@ impl SourceConnector for ObjectSource {
         offsets: &[(SourceMap, Option<SourceMap>)],
     ) -> Result<Altered, ConnectError> {
         for (partition, offset) in offsets {
-            let is_ours = partition.get(STORE).and_then(Stored::as_str) == Some(values.string("store.url")?);
+            let is_ours = partition.get(STORE).and_then(Stored::as_str) == Some(values.string(URL)?);
             if !is_ours || !partition.get(FOLDER).is_some_and(Stored::is_string) {
                 return Err(ConnectError::failed(format!(
                     "Partition objects should have the keys '{STORE}' with store.url, and '{FOLDER}'"
@@ -124,10 +133,26 @@ struct Read {
     delivered: usize,
 }
 
+/// An object that is being read. It goes on where it was when a poll is given up.
+struct Reading {
+    folder: String,
+    name: String,
+    /// The records that are done.
+    skipped: usize,
+    bytes: BoxFuture<'static, object_store::Result<Bytes>>,
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Reading").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
 /// The task.
 #[derive(Debug)]
 struct ObjectSourceTask {
     store: Arc<dyn ObjectStore>,
+    is_ordered: bool,
     url: String,
     root: Path,
     topic: Option<ByteString>,
@@ -135,6 +160,14 @@ struct ObjectSourceTask {
     offsets: Arc<dyn OffsetReader>,
     /// By the folder.
     folders: BTreeMap<String, Read>,
+    /// What is worked off, and how many listings were before.
+    listing: Option<Listing>,
+    listings: u64,
+    /// What was found, and is not judged yet.
+    found: Option<ObjectMeta>,
+    reading: Option<Reading>,
+    /// When the next listing begins.
+    rest_until: Option<Instant>,
     /// Records that were not returned yet.
     ready: VecDeque<Record>,
 }
@@ -145,69 +178,91 @@ impl ObjectSourceTask {
         entries.map(|(name, value)| (name.to_owned(), Stored::from(value))).into_iter().collect()
     }
 
-    /// Reads the next object that has something new; whether there was one.
-    async fn next(&mut self) -> Result<bool, ConnectError> {
-        let unreadable = |error| ConnectError::retriable("the store cannot be read").because(error);
-        let mut objects: Vec<(String, String, u64)> = Vec::new();
-        let mut listed = self.store.list(Some(&self.root));
-        while let Some(found) = listed.try_next().await.map_err(unreadable)? {
-            let path = found.location.to_string();
-            let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
-            if objects.len() >= OBJECTS_MAX {
-                return Err(ConnectError::failed(format!("there are more than {OBJECTS_MAX} objects")));
-            }
-            objects.push((folder.to_owned(), name.to_owned(), found.size));
+    /// One step on the way to more records. When it is given up, the next one does the same.
+    async fn step(&mut self) -> Result<(), ConnectError> {
+        if let Some(reading) = &mut self.reading {
+            let bytes = (&mut reading.bytes).await;
+            let Some(reading) = self.reading.take() else { return Ok(()) };
+            return self.take(&reading, bytes);
         }
-        drop(listed);
-        objects.sort();
-        for (folder, name, size) in objects {
-            let done = match self.folders.get(&folder) {
-                Some(done) => done.clone(),
+        let found = match &self.found {
+            Some(found) => found.clone(),
+            None => match self.next().await? {
+                Some(found) => self.found.insert(found).clone(),
                 None => {
-                    let stored =
-                        self.offsets.offsets(&[self.partition(&folder)]).await?.into_iter().next().flatten();
-                    let text = |key| stored.as_ref().and_then(|offset| offset.get(key));
-                    let done = Read {
-                        object: text(OBJECT).and_then(Stored::as_str).unwrap_or_default().to_owned(),
-                        delivered: text(DELIVERED)
-                            .and_then(Stored::as_u64)
-                            .and_then(|done| done.try_into().ok())
-                            .unwrap_or(0),
-                    };
-                    self.folders.insert(folder.clone(), done.clone());
-                    done
+                    self.listing = None;
+                    self.listings += 1;
+                    self.rest_until = Some(Instant::now() + self.interval);
+                    return Ok(());
                 }
-            };
-            let skipped = if name == done.object { done.delivered } else { 0 };
-            if name < done.object || skipped == usize::MAX {
-                continue;
+            },
+        };
+        let path = found.location.to_string();
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        let done = self.done(folder).await?;
+        self.found = None;
+        let skipped = if name == done.object { done.delivered } else { 0 };
+        if name < done.object.as_str() || skipped == usize::MAX {
+            if let Some(listing) = self.listing.as_mut().filter(|_| done.delivered == usize::MAX) {
+                listing.pass(folder, &done.object);
             }
-            if self.read(&folder, &name, size, skipped).await? {
-                return Ok(true);
-            }
+            return Ok(());
         }
-        Ok(false)
-    }
-
-    /// Reads an object from a record on; whether something is there.
-    async fn read(
-        &mut self,
-        folder: &str,
-        name: &str,
-        size: u64,
-        skipped: usize,
-    ) -> Result<bool, ConnectError> {
-        let path = Path::from_iter(folder.split('/').filter(|part| !part.is_empty()).chain([name]));
-        let path = Path::parse(if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") })
-            .unwrap_or(path);
-        if size > OBJECT_BYTES_MAX {
+        if found.size > OBJECT_BYTES_MAX {
             return Err(ConnectError::failed(format!(
                 "the object {path} has more than {OBJECT_BYTES_MAX} bytes"
             )));
         }
-        let unreadable =
-            |error| ConnectError::retriable(format!("the object {path} cannot be read")).because(error);
-        let bytes = self.store.get(&path).await.map_err(unreadable)?.bytes().await.map_err(unreadable)?;
+        let (store, (folder, name)) = (Arc::clone(&self.store), (folder.to_owned(), name.to_owned()));
+        let bytes = async move { store.get(&found.location).await?.bytes().await }.boxed();
+        self.reading = Some(Reading { folder, name, skipped, bytes });
+        Ok(())
+    }
+
+    /// The next object of the listing; nothing at its end.
+    async fn next(&mut self) -> Result<Option<ObjectMeta>, ConnectError> {
+        if let Some(until) = self.rest_until {
+            tokio::time::sleep_until(until).await;
+            self.rest_until = None;
+        }
+        let listing = match &mut self.listing {
+            Some(listing) => listing,
+            none => none.insert(Listing::begin(&self.store, self.is_ordered, &self.root, self.listings)),
+        };
+        listing.next().await
+    }
+
+    /// How far a folder is read.
+    async fn done(&mut self, folder: &str) -> Result<Read, ConnectError> {
+        if let Some(done) = self.folders.get(folder) {
+            return Ok(done.clone());
+        }
+        if self.folders.len() >= FOLDERS_MAX {
+            return Err(ConnectError::failed(format!("there are more than {FOLDERS_MAX} folders")));
+        }
+        let partition = self.partition(folder);
+        let offsets = Arc::clone(&self.offsets);
+        let stored = offsets.offsets(&[partition]).await?.into_iter().next().flatten();
+        let given = |key| stored.as_ref().and_then(|offset| offset.get(key));
+        let delivered = given(DELIVERED).and_then(Stored::as_u64).and_then(|done| done.try_into().ok());
+        let object = given(OBJECT).and_then(Stored::as_str).unwrap_or_default().to_owned();
+        let done = Read { object, delivered: delivered.unwrap_or(0) };
+        self.folders.insert(folder.to_owned(), done.clone());
+        Ok(done)
+    }
+
+    /// Makes records of an object that was read.
+    fn take(&mut self, reading: &Reading, bytes: object_store::Result<Bytes>) -> Result<(), ConnectError> {
+        let Reading { folder, name, skipped, .. } = reading;
+        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            // It was there a moment ago: the next listing shows whether it still is.
+            Err(error @ object_store::Error::NotFound { .. }) => {
+                return Err(ConnectError::retriable(format!("the object {path} is gone")).because(error));
+            }
+            Err(error) => return Err(failure(format!("the object {path} cannot be read"), error)),
+        };
         let data = match read(name, &bytes) {
             Some(data) => {
                 data.map_err(|error| ConnectError { message: format!("{path}: {}", error.message), ..error })?
@@ -219,15 +274,15 @@ impl ObjectSourceTask {
             return Err(ConnectError::failed(format!("the object {path} names no topic; set topic")));
         };
         let partition = Arc::new(self.partition(folder));
-        for (place, datum) in data.into_iter().enumerate().skip(skipped) {
-            let offset = [(OBJECT, Stored::from(name)), (DELIVERED, Stored::from(place + 1))];
+        for (place, datum) in data.into_iter().enumerate().skip(*skipped) {
+            let offset = [(OBJECT, Stored::from(name.as_str())), (DELIVERED, Stored::from(place + 1))];
             let offset = offset.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
             let position = Position { partition: Arc::clone(&partition), offset };
             self.ready.push_back(Record::new(topic.clone(), datum, position));
         }
-        let done = Read { object: name.to_owned(), delivered: usize::MAX };
-        self.folders.insert(folder.to_owned(), done);
-        Ok(!self.ready.is_empty())
+        let done = Read { object: name.clone(), delivered: usize::MAX };
+        self.folders.insert(folder.clone(), done);
+        Ok(())
     }
 }
 
@@ -239,8 +294,10 @@ impl Source for ObjectSourceTask {
 
     async fn poll(&mut self) -> Result<Vec<Record>, ConnectError> {
         while self.ready.is_empty() {
-            if !self.next().await? {
-                tokio::time::sleep(self.interval).await;
+            if let Err(error) = self.step().await {
+                // What was found may be another way by now.
+                (self.listing, self.found, self.reading) = (None, None, None);
+                return Err(error);
             }
         }
         let count = self.ready.len().min(BATCH_MAX);

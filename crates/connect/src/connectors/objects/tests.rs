@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::content::{Content, Encoder, Format, read};
 use super::{ObjectSink, ObjectSource, Stores};
@@ -19,7 +19,7 @@ use crate::record::{DATE, DECIMAL};
 use crate::settings::Config;
 use crate::value::Value;
 
-fn config(entries: &[(&str, &str)]) -> Config {
+pub(super) fn config(entries: &[(&str, &str)]) -> Config {
     entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
@@ -144,7 +144,7 @@ fn data_comes_back_out_of_files_of_avro() {
     let schema = Arc::new(schema.named("shop.Item"));
     let datum = |number: i16| {
         let text = if number % 3 == 0 { Value::Null } else { Value::String("x".repeat(100).into()) };
-        let value = Value::Struct(vec![("n".into(), Value::Int16(number)), ("t".into(), text)]);
+        let value = Value::record(vec![("n".into(), Value::Int16(number)), ("t".into(), text)]);
         Datum { schema: Some(schema.clone()), value }
     };
     for count in [1, 2, 2000] {
@@ -183,7 +183,7 @@ fn nested_data_becomes_columns() {
         field("map", optional(Type::Map(of(Type::String), of(inner)))),
     ]));
     let text = |text: &'static str| Value::String(text.into());
-    let pair = |a, b| Value::Struct(vec![("a".into(), Value::Int8(a)), ("b".into(), b)]);
+    let pair = |a, b| Value::record(vec![("a".into(), Value::Int8(a)), ("b".into(), b)]);
     let numbers = |list: &[i32]| Value::Array(list.iter().map(|number| Value::Int32(*number)).collect());
     let row = |fields: [Value; 7]| {
         let names = ["id", "day", "price", "note", "inner", "lists", "map"];
@@ -224,12 +224,11 @@ fn nested_data_becomes_columns() {
     );
     assert!(super::parquet::check(&schema, &Value::Null).is_err());
     assert!(
-        super::parquet::check(&ConnectSchema::new(Type::Struct(Vec::new())), &Value::Struct(Vec::new()))
-            .is_err()
+        super::parquet::check(&ConnectSchema::new(Type::Struct(Vec::new())), &Value::record([])).is_err()
     );
 }
 
-fn record(offset: i64, region: &'static str) -> Record {
+pub(super) fn record(offset: i64, region: &'static str) -> Record {
     let text = |text: &'static str| Value::String(text.into());
     let entries = vec![(text("region"), text(region)), (text("n"), Value::Int64(offset))];
     Record {
@@ -299,24 +298,147 @@ async fn records_are_sorted_and_objects_are_the_same_after_a_restart() {
     }
 }
 
+/// An address, more settings, and the settings that are wrong.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[tokio::test]
 async fn addresses_are_checked() {
     let folder = tempfile::tempdir().expect("a folder");
-    let connector = ObjectSink::new(Stores::new(&Arc::new(Allowed::folders([folder.path().to_owned()]))));
+    let urls = ["s3://bucket/mine", "az://container", "https://store.example.com", "http://127.0.0.1:9000"];
+    let allowed = Allowed::new(Some(vec![folder.path().to_owned()]), Some(urls.map(str::to_owned).to_vec()));
+    let connector = ObjectSink::new(Stores::new(&Arc::new(allowed)));
     let inside = format!("file://{}", folder.path().display());
-    let cases = [
-        (inside.as_str(), true),
-        ("file:///etc", false),
-        ("s3://bucket", false),
-        ("file://relative", false),
-        ("memory:///", true),
+    let clouds = cfg!(feature = "cloud");
+    let keys = [("store.access.key.id", "A"), ("store.secret.access.key", "S")];
+    let key = ("store.account.key", "a2V5");
+    let of_account = [("store.account", "me"), key];
+    let cases: &[Case] = &[
+        (&inside, &[], &[]),
+        ("file:///etc", &[], &["store.url"]),
+        ("file://relative", &[], &["store.url"]),
+        ("ftp://server/folder", &[], &["store.url"]),
+        ("memory:///", &[], &[]),
+        ("memory:///", &[("partition.by", "field")], &["partition.field.name"]),
+        ("file:///etc", &[("partition.by", "field")], &["store.url", "partition.field.name"]),
     ];
-    for (url, expected) in cases {
-        let values = connector.settings().parse(&config(&[("store.url", url)])).expect("settings");
-        assert_eq!(connector.validate(&values).await.is_empty(), expected, "{url}");
+    let of_clouds: &[Case] = &[
+        ("s3://bucket/mine", &keys, &[]),
+        ("s3://bucket/mine/deeper", &keys, &[]),
+        ("s3://bucket/other", &keys, &["store.url"]),
+        ("s3://bucket/mine/../other", &keys, &["store.url"]),
+        ("s3://other/mine", &keys, &["store.url"]),
+        ("s3:///mine", &keys, &["store.url"]),
+        ("gs://bucket", &[("store.anonymous", "true")], &["store.url"]),
+        ("az://container", &of_account, &[]),
+        ("az://container", &[key], &["store.url"]),
+        ("az://container", &[("store.account", "evil.org/#"), key], &["store.account"]),
+        ("s3://bucket/mine", &[("store.access.key.id", "A")], &["store.secret.access.key"]),
+        ("s3://bucket/mine", &[keys[0], keys[1], ("store.region", "x.evil.org/")], &["store.region"]),
+        ("s3://bucket/mine", &[keys[0], keys[1], ("store.endpoint", "https://store.example.com")], &[]),
+        (
+            "s3://bucket/mine",
+            &[keys[0], keys[1], ("store.endpoint", "https://store.example.com.evil.org")],
+            &["store.endpoint"],
+        ),
+        (
+            "s3://bucket/mine",
+            &[keys[0], keys[1], ("store.endpoint", "http://127.0.0.1:9000")],
+            &["store.endpoint"],
+        ),
+        (
+            "s3://bucket/mine",
+            &[keys[0], keys[1], ("store.endpoint", "http://127.0.0.1:9000"), ("store.allow.http", "true")],
+            &[],
+        ),
+        (
+            "s3://other",
+            &[keys[1], ("store.endpoint", "ftp://x"), ("store.region", "")],
+            &["store.url", "store.endpoint", "store.access.key.id"],
+        ),
+        ("s3://bucket/mine", &[keys[0], keys[1], ("ssl.truststore.type", "JKS")], &["ssl.truststore.type"]),
+    ];
+    for (url, more, expected) in cases.iter().chain(of_clouds) {
+        let mut given = config(more);
+        given.insert("store.url".to_owned(), (*url).to_owned());
+        let values = connector.settings().parse(&given).expect("settings");
+        let errors = connector.validate(&values).await;
+        let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+        let is_cloud = ["s3:", "gs:", "az:"].iter().any(|scheme| url.starts_with(scheme));
+        if is_cloud && !clouds {
+            assert_eq!(fields, ["store.url"], "{url}");
+            let message = &errors.first().expect("an error").message;
+            assert!(message.contains("cargo feature cloud"), "{message}");
+        } else {
+            assert_eq!(&fields, expected, "{url} {more:?}: {errors:?}");
+        }
     }
-    let values =
-        connector.settings().parse(&config(&[("store.url", "memory:///"), ("partition.by", "field")]));
-    assert_eq!(connector.validate(&values.expect("settings")).await.len(), 1);
-    let _store: &dyn ObjectStore = &*connector.stores.memory;
+}
+
+/// A server that answers every request alike, or hangs up; its address.
+#[cfg(feature = "cloud")]
+async fn server(answer: Option<&'static str>) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            while !matches!(stream.read(&mut request).await, Ok(0) | Err(_)) {
+                let Some(answer) = answer else { break };
+                let text = format!("HTTP/1.1 {answer}\r\nETag: \"e\"\r\nContent-Length: 4\r\n\r\nwhy?");
+                if stream.write_all(text.as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    address
+}
+
+#[cfg(feature = "cloud")]
+#[tokio::test]
+async fn what_a_cloud_answers_passes_or_ends_the_task() {
+    use crate::error::ErrorKind::{Failed, Retriable};
+    let cases = [
+        (Some("200 OK"), None),
+        (Some("301 Moved Permanently"), Some(Failed)),
+        (Some("307 Temporary Redirect\r\nLocation: http://127.0.0.1:1/"), Some(Failed)),
+        (Some("400 Bad Request"), Some(Failed)),
+        (Some("401 Unauthorized"), Some(Failed)),
+        (Some("403 Forbidden"), Some(Failed)),
+        (Some("404 Not Found"), Some(Failed)),
+        (Some("429 Too Many Requests"), Some(Retriable)),
+        (Some("500 Internal Server Error"), Some(Retriable)),
+        (Some("503 Service Unavailable"), Some(Retriable)),
+        // An answer that contradicts itself.
+        (Some("200 OK\r\nContent-Length: 9"), Some(Retriable)),
+        (None, Some(Retriable)),
+    ];
+    for (answer, expected) in cases {
+        let endpoint = server(answer).await;
+        let connector = ObjectSink::new(Stores::new(&Arc::new(Allowed::everything())));
+        let given = config(&[
+            ("store.url", "s3://bucket/folder"),
+            ("store.endpoint", &endpoint),
+            ("store.allow.http", "true"),
+            ("store.access.key.id", "id"),
+            ("store.secret.access.key", "a secret"),
+            ("store.retries.max", "1"),
+            ("store.retry.backoff.ms", "1"),
+            ("store.request.timeout.ms", "300"),
+        ]);
+        let values = connector.settings().parse(&given).expect("settings");
+        let store = connector.stores.open(&values).expect("a store");
+        let put = store.put(&Path::from("object"), "text".into()).await;
+        let error = put.err().map(|error| super::failure("no".to_owned(), error));
+        assert_eq!(error.as_ref().map(|error| error.kind), expected, "{answer:?}: {error:?}");
+        if expected.is_some() {
+            use futures_util::TryStreamExt;
+            let listed = store.list(None).try_next().await.expect_err("no listing");
+            let kind = super::failure("no".to_owned(), listed).kind;
+            assert_eq!(Some(kind), expected, "a listing and {answer:?}");
+        }
+        let trace = error.map(|error| error.trace()).unwrap_or_default();
+        assert!(!trace.contains("a secret"), "{trace}");
+    }
 }

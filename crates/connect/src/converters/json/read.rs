@@ -215,5 +215,5 @@ fn structure(fields: &[Field], json: &Json, style: &Style) -> Result<Value, Conn
         require_valid(&field.schema, &value, &format!("field: \"{}\"", field.name))?;
         values.push((field.name.clone(), value));
     }
-    Ok(Value::Struct(values))
+    Ok(Value::record(values))
 }

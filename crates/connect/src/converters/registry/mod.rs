@@ -289,7 +289,7 @@ impl<M: Mapping> RegistryConverter<M> {
 /// An entry of a map, where the format has no maps with keys like its.
 fn map_entry(key: Value, value: Value) -> Value {
     let name = ByteString::from_static;
-    Value::Struct(vec![(name("key"), key), (name("value"), value)])
+    Value::record([(name("key"), key), (name("value"), value)])
 }
 
 /// The schema of simple data that has none.

@@ -1,11 +1,8 @@
-//! A registry in memory, and converters on it.
+//! Converters on a registry in memory.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use super::{Registries, registry_plugins};
 use crate::convert::{CONVERTER_TYPE, Converter, Decoding, Encoding};
@@ -13,83 +10,13 @@ use crate::error::ConnectError;
 use crate::notation::Decimal;
 use crate::plugins::Plugins;
 use crate::record::{ConnectSchema, DATE, DECIMAL, Datum, Field, TIMESTAMP, Type};
-use crate::schema::serializer::{Registered, RegistryClient, RegistryError, SchemaSource};
-use crate::schema::wire::Guid;
+use crate::schema::serializer::RegistryClient;
+use crate::schema::serializer::testing::Memory;
 use crate::settings::Config;
 use crate::value::Value;
 
 /// Settings: names and values.
 pub(super) type Given<'a> = &'a [(&'a str, &'a str)];
-
-/// Subjects and schemas; the place of one, from 1, is its id.
-#[derive(Default)]
-pub(super) struct Memory(pub(super) Mutex<Vec<(String, SchemaSource)>>);
-
-impl Memory {
-    fn at(&self, place: Option<usize>) -> Result<Registered, RegistryError> {
-        let missing = || RegistryError { code: Some(40403), message: "Schema not found".to_owned() };
-        let place = place.ok_or_else(missing)?;
-        let known = self.0.lock();
-        let (_, source) = known.get(place).ok_or_else(missing)?;
-        let (format, text) = (source.format.clone(), source.text.clone());
-        Ok(Registered {
-            id: place as i32 + 1,
-            guid: Some(Guid([place as u8; 16])),
-            format,
-            text,
-            referenced: Vec::new(),
-        })
-    }
-
-    fn place(&self, is_meant: impl Fn(&(String, SchemaSource)) -> bool) -> Option<usize> {
-        self.0.lock().iter().rposition(is_meant)
-    }
-}
-
-#[async_trait]
-impl RegistryClient for Memory {
-    async fn register(
-        &self,
-        subject: &str,
-        schema: &SchemaSource,
-        _: bool,
-    ) -> Result<Registered, RegistryError> {
-        let new = (subject.to_owned(), schema.clone());
-        if self.place(|known| *known == new).is_none() {
-            self.0.lock().push(new.clone());
-        }
-        self.at(self.place(|known| *known == new))
-    }
-
-    async fn lookup(
-        &self,
-        subject: &str,
-        schema: &SchemaSource,
-        _: bool,
-    ) -> Result<Registered, RegistryError> {
-        self.at(self.place(|known| known.0 == subject && known.1 == *schema))
-    }
-
-    async fn by_id(&self, id: i32, _: Option<&str>) -> Result<Registered, RegistryError> {
-        self.at(usize::try_from(id - 1).ok())
-    }
-
-    async fn by_guid(&self, guid: Guid) -> Result<Registered, RegistryError> {
-        self.at(Some(guid.0[0].into()))
-    }
-
-    async fn latest(&self, subject: &str) -> Result<Registered, RegistryError> {
-        self.at(self.place(|known| known.0 == subject))
-    }
-
-    async fn latest_with(
-        &self,
-        subject: &str,
-        _: &BTreeMap<String, String>,
-    ) -> Result<Registered, RegistryError> {
-        self.latest(subject).await
-    }
-}
 
 pub(super) fn converter(class: &str, memory: &Arc<Memory>, settings: &[(&str, &str)]) -> Box<dyn Converter> {
     let memory = Arc::clone(memory);
@@ -238,8 +165,8 @@ impl Random {
                 };
                 Value::Map((0..self.below(4)).map(|index| (key(index), self.value(values, nulls))).collect())
             }
-            Type::Struct(fields) => Value::Struct(
-                fields.iter().map(|field| (field.name.clone(), self.value(&field.schema, nulls))).collect(),
+            Type::Struct(fields) => Value::record(
+                fields.iter().map(|field| (field.name.clone(), self.value(&field.schema, nulls))),
             ),
         }
     }

@@ -1,13 +1,15 @@
 //! From bytes to values, by a [`Plan`].
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::plan::{Number, Plan, RecordStep, Step, StepId};
+use super::plan::{Number, Plan, RecordStep, Step, StepId, WrittenField};
 use super::types::{Kind, TypeId, Types};
 use super::{VALUE_NESTING_MAX, varint};
 use crate::schema::DataError;
-use crate::value::Value;
+use crate::value::{Fields, Value};
 
 /// Values that bytes may stand for beyond their number: items of no length, and fields that are defaults.
 const FREE_VALUES_MAX: usize = 256 << 10;
@@ -83,31 +85,46 @@ impl<'p> Decoder<'p> {
         Ok(())
     }
 
-    fn record(&mut self, record: &'p RecordStep, depth: usize) -> Outcome<Vec<(ByteString, Value)>> {
+    fn record(&mut self, record: &'p RecordStep, depth: usize) -> Outcome<Fields> {
         self.count(record.defaults.iter().map(|(_, value)| size(value)).sum())?;
-        let mut fields: Vec<(ByteString, Value)> =
-            record.names.iter().map(|name| (name.clone(), Value::Null)).collect();
+        let mut fields = Fields::new(Arc::clone(&record.names), Vec::with_capacity(record.names.len()));
+        let values = fields.values_mut();
         for written in &record.written {
-            self.written(written, &mut fields, depth)?;
+            match written.targets[..] {
+                [target] => self.field(target, record, values, depth)?,
+                _ => self.written(written, record, values, depth)?,
+            }
         }
         for (place, value) in &record.defaults {
-            fields[*place].1 = value.clone();
+            values[*place] = value.clone();
         }
         Ok(fields)
+    }
+
+    #[inline]
+    fn field(
+        &mut self,
+        (place, step): (usize, StepId),
+        record: &RecordStep,
+        values: &mut [Value],
+        depth: usize,
+    ) -> Outcome<()> {
+        let read = self.value(step, depth, &mut values[place]);
+        read.map_err(|error| within(error, &record.names[place]))
     }
 
     /// Reads one field of the writer as often as the reader has it.
     fn written(
         &mut self,
-        written: &super::plan::WrittenField,
-        fields: &mut [(ByteString, Value)],
+        written: &WrittenField,
+        record: &RecordStep,
+        values: &mut [Value],
         depth: usize,
     ) -> Outcome<()> {
         let start = self.at;
-        for (place, step) in &written.targets {
+        for target in &written.targets {
             self.at = start;
-            let (name, field) = &mut fields[*place];
-            self.value(*step, depth, field).map_err(|error| within(error, &*name))?;
+            self.field(*target, record, values, depth)?;
         }
         if written.targets.is_empty() {
             let plan = self.plan;
@@ -209,6 +226,7 @@ impl<'p> Decoder<'p> {
         count.min(self.bytes.len() - self.at)
     }
 
+    #[inline]
     fn count(&mut self, values: usize) -> Outcome<()> {
         match self.values.checked_sub(values) {
             Some(left) => {
@@ -231,11 +249,13 @@ impl<'p> Decoder<'p> {
         }
     }
 
+    #[inline]
     fn int(&mut self) -> Outcome<i32> {
         let number = self.long()?;
         i32::try_from(number).or_else(|_| refuse(format!("{number} does not fit into 32 bits")))
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> Outcome<[u8; N]> {
         let end = self.at + N;
         let bytes = self.bytes.get(self.at..end).and_then(|bytes| bytes.try_into().ok());
@@ -324,7 +344,7 @@ fn size(value: &Value) -> usize {
     1 + match value {
         Value::Array(items) => items.iter().map(size).sum(),
         Value::Map(entries) => entries.iter().map(|(_, value)| 1 + size(value)).sum(),
-        Value::Struct(fields) => fields.iter().map(|(_, value)| size(value)).sum(),
+        Value::Struct(fields) => fields.values().iter().map(size).sum(),
         _ => 0,
     }
 }

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::json::{Json, JsonValue};
 use super::types::{Field, Kind, TypeId, Types};
-use crate::value::Value;
+use crate::schema::tree::{Item, Node};
+use crate::value::{Fields, Value};
 
 /// Defaults may be nested so deep, those of records within them included.
 const DEPTH_MAX: usize = 128;
@@ -38,26 +38,26 @@ impl Budget {
 
 /// Whether a default fits by Avro's rules, which are about its shape: a text for whatever is written as a text, and for
 /// a union any of its branches.
-pub(super) fn is_valid(types: &Types, id: TypeId, json: &Json, budget: &mut Budget) -> bool {
+pub(super) fn is_valid(types: &Types, id: TypeId, json: &Item, budget: &mut Budget) -> bool {
     budget.within(|budget| fits(types, id, json, budget).then_some(())).is_some()
 }
 
-fn fits(types: &Types, id: TypeId, json: &Json, budget: &mut Budget) -> bool {
-    match (types.kind(id), &json.value) {
-        (Kind::Null, JsonValue::Null)
-        | (Kind::Boolean, JsonValue::Boolean(_))
-        | (Kind::Float | Kind::Double, JsonValue::Integer(_) | JsonValue::Float(_))
-        | (Kind::String | Kind::Bytes | Kind::Fixed { .. } | Kind::Enum(_), JsonValue::String(_)) => true,
-        (Kind::Int, _) => json.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
-        (Kind::Long, _) => json.as_i64().is_some(),
-        (Kind::Array(items), JsonValue::Array(list)) => {
+fn fits(types: &Types, id: TypeId, json: &Item, budget: &mut Budget) -> bool {
+    match (types.kind(id), &json.node) {
+        (Kind::Null, Node::Null)
+        | (Kind::Boolean, Node::Boolean(_))
+        | (Kind::Float | Kind::Double, Node::Number(_))
+        | (Kind::String | Kind::Bytes | Kind::Fixed { .. } | Kind::Enum(_), Node::String(_)) => true,
+        (Kind::Int, _) => json.whole().is_some_and(|number| i32::try_from(number).is_ok()),
+        (Kind::Long, _) => json.whole().is_some(),
+        (Kind::Array(items), Node::Array(list)) => {
             list.iter().all(|item| is_valid(types, items.id, item, budget))
         }
-        (Kind::Map(values), JsonValue::Object(entries)) => {
+        (Kind::Map(values), Node::Object(entries)) => {
             entries.iter().all(|(_, value)| is_valid(types, values.id, value, budget))
         }
         (Kind::Union(branches), _) => branches.iter().any(|branch| is_valid(types, branch.id, json, budget)),
-        (Kind::Record { fields, .. }, JsonValue::Object(_)) => fields.iter().all(|field| {
+        (Kind::Record { fields, .. }, Node::Object(_)) => fields.iter().all(|field| {
             let value = json.get(&field.name).or(field.default.as_ref());
             value.is_some_and(|value| is_valid(types, field.ty.id, value, budget))
         }),
@@ -70,28 +70,28 @@ pub(super) fn value(types: &Types, field: &Field, budget: &mut Budget) -> Option
     convert(types, field.ty.id, field.default.as_ref()?, budget)
 }
 
-fn convert(types: &Types, id: TypeId, json: &Json, budget: &mut Budget) -> Option<Value> {
-    budget.within(|budget| match (types.kind(id), &json.value) {
-        (Kind::Null, JsonValue::Null) => Some(Value::Null),
-        (Kind::Boolean, JsonValue::Boolean(value)) => Some(Value::Boolean(*value)),
-        (Kind::Int, _) => json.as_i64().and_then(|number| i32::try_from(number).ok()).map(Value::Int32),
-        (Kind::Long, _) => json.as_i64().map(Value::Int64),
+fn convert(types: &Types, id: TypeId, json: &Item, budget: &mut Budget) -> Option<Value> {
+    budget.within(|budget| match (types.kind(id), &json.node) {
+        (Kind::Null, Node::Null) => Some(Value::Null),
+        (Kind::Boolean, Node::Boolean(value)) => Some(Value::Boolean(*value)),
+        (Kind::Int, _) => json.whole().and_then(|number| i32::try_from(number).ok()).map(Value::Int32),
+        (Kind::Long, _) => json.whole().map(Value::Int64),
         #[allow(clippy::cast_possible_truncation, reason = "a `float` is what the schema asks for")]
-        (Kind::Float, _) => float(json).map(|number| Value::Float32(number as f32)),
-        (Kind::Double, _) => float(json).map(Value::Float64),
-        (Kind::String, JsonValue::String(text)) => Some(Value::String(ByteString::from(text.as_str()))),
-        (Kind::Bytes, JsonValue::String(text)) => bytes(text).map(Value::Bytes),
-        (Kind::Fixed { size }, JsonValue::String(text)) => {
+        (Kind::Float, _) => json.float().map(|number| Value::Float32(number as f32)),
+        (Kind::Double, _) => json.float().map(Value::Float64),
+        (Kind::String, Node::String(text)) => Some(Value::String(ByteString::from(text.as_str()))),
+        (Kind::Bytes, Node::String(text)) => bytes(text).map(Value::Bytes),
+        (Kind::Fixed { size }, Node::String(text)) => {
             bytes(text).filter(|bytes| bytes.len() == *size).map(Value::Bytes)
         }
-        (Kind::Enum(symbols), JsonValue::String(text)) => {
+        (Kind::Enum(symbols), Node::String(text)) => {
             symbols.places.get_key_value(text.as_str()).map(|(symbol, _)| Value::String(symbol.clone()))
         }
-        (Kind::Array(items), JsonValue::Array(list)) => {
+        (Kind::Array(items), Node::Array(list)) => {
             let items = list.iter().map(|item| convert(types, items.id, item, budget));
             items.collect::<Option<Vec<Value>>>().map(Value::Array)
         }
-        (Kind::Map(values), JsonValue::Object(entries)) => {
+        (Kind::Map(values), Node::Object(entries)) => {
             let entries = entries.iter().map(|(key, value)| {
                 let key = Value::String(ByteString::from(key.as_str()));
                 convert(types, values.id, value, budget).map(|value| (key, value))
@@ -101,23 +101,15 @@ fn convert(types: &Types, id: TypeId, json: &Json, budget: &mut Budget) -> Optio
         (Kind::Union(branches), _) => {
             branches.iter().find_map(|branch| convert(types, branch.id, json, budget))
         }
-        (Kind::Record { fields, .. }, JsonValue::Object(_)) => {
+        (Kind::Record { fields, .. }, Node::Object(_)) => {
             let fields = fields.iter().map(|field| {
                 let json = json.get(&field.name).or(field.default.as_ref())?;
                 convert(types, field.ty.id, json, budget).map(|value| (field.name.clone(), value))
             });
-            fields.collect::<Option<Vec<_>>>().map(Value::Struct)
+            fields.collect::<Option<Fields>>().map(Value::Struct)
         }
         _ => None,
     })
-}
-
-fn float(json: &Json) -> Option<f64> {
-    match &json.value {
-        JsonValue::Integer(digits) => digits.parse().ok(),
-        JsonValue::Float(number) => Some(*number),
-        _ => None,
-    }
 }
 
 /// Bytes are written as the characters of the same numbers.

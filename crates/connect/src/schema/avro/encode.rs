@@ -7,10 +7,8 @@ use super::default::{self, Budget};
 use super::types::{Field, Kind, Symbols, TypeId, Types};
 use super::{VALUE_NESTING_MAX, varint};
 use crate::schema::DataError;
-use crate::value::Value;
+use crate::value::{Fields, Value};
 
-/// Bytes that there is room for at first: most records are no longer.
-const BYTES_LIKELY: usize = 256;
 /// Symbols that are looked at one by one, which is faster than to hash one.
 const SYMBOLS_SEARCHED_MAX: usize = 8;
 /// Values that may be looked at to find the branches of unions in one message.
@@ -18,15 +16,20 @@ const LOOKS_MAX: usize = 1 << 20;
 
 type Outcome<T> = Result<T, Box<DataError>>;
 
-/// Writes `value` as the root of the schema. `type_name` chooses among the branches of a union.
-pub(super) fn encode(types: &Types, type_name: Option<&str>, value: &Value) -> Result<Vec<u8>, DataError> {
-    let mut encoder = Encoder { types, bytes: Vec::with_capacity(BYTES_LIKELY), looks: LOOKS_MAX };
+/// Appends `value` as the root of the schema. `type_name` chooses among the branches of a union.
+pub(super) fn encode(
+    types: &Types,
+    type_name: Option<&str>,
+    value: &Value,
+    bytes: &mut Vec<u8>,
+) -> Result<(), DataError> {
+    let mut encoder = Encoder { types, bytes, looks: LOOKS_MAX };
     let root = types.root.id;
     let outcome = match type_name {
         Some(name) if types.branch_name(root) != name => encoder.named(root, name, value),
         _ => encoder.value(root, value, VALUE_NESTING_MAX),
     };
-    outcome.map(|()| encoder.bytes).map_err(|error| *error)
+    outcome.map_err(|error| *error)
 }
 
 fn refuse<T>(message: impl Into<String>) -> Outcome<T> {
@@ -35,7 +38,7 @@ fn refuse<T>(message: impl Into<String>) -> Outcome<T> {
 
 struct Encoder<'t> {
     types: &'t Types,
-    bytes: Vec<u8>,
+    bytes: &'t mut Vec<u8>,
     /// How many more values may be looked at to find branches.
     looks: usize,
 }
@@ -87,6 +90,9 @@ impl<'t> Encoder<'t> {
             },
             (Kind::Array(items), Value::Array(list)) => self.items(items.id, list, deeper(depth)?),
             (Kind::Map(values), Value::Map(entries)) => self.entries(values.id, entries, deeper(depth)?),
+            (Kind::Record { fields, names, .. }, Value::Struct(entries)) if entries.share(names) => {
+                self.whole_record(fields, entries, deeper(depth)?)
+            }
             (Kind::Record { fields, .. }, Value::Struct(entries)) => {
                 self.record(fields, entries, deeper(depth)?)
             }
@@ -105,7 +111,15 @@ impl<'t> Encoder<'t> {
         self.value(id, value, depth)
     }
 
-    fn record(&mut self, fields: &'t [Field], entries: &[(ByteString, Value)], depth: usize) -> Outcome<()> {
+    /// A record that was read with the schema: its fields are those of the schema, in its order.
+    fn whole_record(&mut self, fields: &'t [Field], entries: &Fields, depth: usize) -> Outcome<()> {
+        for (field, value) in fields.iter().zip(entries.values()) {
+            self.value(field.ty.id, value, depth).map_err(|error| within(error, &field.name))?;
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, fields: &'t [Field], entries: &Fields, depth: usize) -> Outcome<()> {
         let mut found = 0;
         for (place, field) in fields.iter().enumerate() {
             if let Some(value) = entry(entries, place, &field.name) {
@@ -158,11 +172,13 @@ impl<'t> Encoder<'t> {
         }
     }
 
+    #[inline]
     fn number(&mut self, number: i64) -> Outcome<()> {
-        varint::write(&mut self.bytes, number);
+        varint::write(self.bytes, number);
         Ok(())
     }
 
+    #[inline]
     fn length(&mut self, length: usize) -> Outcome<()> {
         match i64::try_from(length) {
             Ok(length) => self.number(length),
@@ -170,11 +186,13 @@ impl<'t> Encoder<'t> {
         }
     }
 
+    #[inline]
     fn block(&mut self, bytes: &[u8]) -> Outcome<()> {
         self.length(bytes.len())?;
         self.raw(bytes)
     }
 
+    #[inline]
     fn raw(&mut self, bytes: &[u8]) -> Outcome<()> {
         self.bytes.extend_from_slice(bytes);
         Ok(())
@@ -302,10 +320,10 @@ fn place_of(symbols: &Symbols, symbol: &ByteString) -> Option<usize> {
 }
 
 /// The value of a field: most values have their fields in the order of the schema.
-fn entry<'v>(entries: &'v [(ByteString, Value)], place: usize, name: &ByteString) -> Option<&'v Value> {
-    match entries.get(place) {
-        Some((known, value)) if known == name => Some(value),
-        _ => entries.iter().find(|(known, _)| known == name).map(|(_, value)| value),
+fn entry<'v>(entries: &'v Fields, place: usize, name: &ByteString) -> Option<&'v Value> {
+    match entries.names().get(place) {
+        Some(known) if known == name => entries.values().get(place),
+        _ => entries.get(name),
     }
 }
 

@@ -16,8 +16,8 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 
 use super::{
-    CompatibilityPolicy, DataError, Direction, Encoded, EntityTags, Incompatibility, ParseError, RenderError,
-    Schema, SchemaFormat, SchemaText, TagChange, TagError,
+    CompatibilityPolicy, DataError, Direction, EntityTags, Incompatibility, ParseError, RenderError, Schema,
+    SchemaFormat, SchemaText, TagChange, TagError, tags,
 };
 use crate::value::Value;
 
@@ -28,9 +28,9 @@ mod json;
 mod types;
 
 mod default;
+mod entities;
 mod parse;
 mod print;
-mod tags;
 
 mod difference;
 mod relation;
@@ -41,7 +41,7 @@ mod plan;
 mod varint;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// Arrays, maps and records of data may stand within so many others.
 const VALUE_NESTING_MAX: usize = 300;
@@ -109,11 +109,11 @@ impl Schema for AvroSchema {
     }
 
     fn tags(&self) -> Vec<EntityTags> {
-        tags::all(&self.canonical)
+        tags::all(json::parse(&self.canonical).ok(), entities::visit)
     }
 
     fn with_tags(&self, changes: &[TagChange]) -> Result<String, TagError> {
-        tags::changed(&self.canonical, changes)
+        tags::changed(json::parse(&self.canonical).ok(), changes, entities::visit)
     }
 
     fn incompatibilities(
@@ -128,9 +128,14 @@ impl Schema for AvroSchema {
         }
     }
 
-    fn encode(&self, type_name: Option<&str>, value: &Value) -> Result<Encoded, DataError> {
-        let payload = encode::encode(&self.types, type_name, value)?;
-        Ok(Encoded { selector: Bytes::new(), payload: payload.into() })
+    fn encode(
+        &self,
+        type_name: Option<&str>,
+        value: &Value,
+        bytes: &mut Vec<u8>,
+    ) -> Result<usize, DataError> {
+        encode::encode(&self.types, type_name, value, bytes)?;
+        Ok(0)
     }
 
     fn decode(&self, writer: &dyn Schema, bytes: Bytes) -> Result<Value, DataError> {

@@ -9,9 +9,10 @@ use std::collections::{HashMap, HashSet};
 use bytestring::ByteString;
 
 use super::default;
-use super::json::{self, Fault, Json, JsonValue};
+use super::json::{self, float_text};
 use super::print;
 use super::types::{Field, Kind, Name, Named, Order, PRIMITIVES, Symbols, Type, TypeId, Types, Use};
+use crate::schema::tree::{Fault, Item, Node};
 use crate::schema::{ParseError, Position, SchemaText, Validation};
 
 /// Longest text, those that it refers to included, in bytes.
@@ -40,27 +41,17 @@ pub(super) fn parse(schema: SchemaText<'_>) -> Result<Types, ParseError> {
     let mut types = Types::new();
     for reference in schema.references {
         Parser::new(&mut types, Validation::Stored, true).parse(&reference.text).map_err(|fault| {
-            let Position { line, column } = position(&reference.text, fault.at);
+            let Position { line, column } = Position::of(&reference.text, fault.at);
             let name = echo(&reference.name);
             let message =
                 format!("in the referenced schema {name} (line {line}, column {column}): {}", fault.message);
             ParseError { message, position: None }
         })?;
     }
-    types.root = Parser::new(&mut types, schema.validation, false).parse(schema.text).map_err(|fault| {
-        ParseError { message: fault.message.into_owned(), position: Some(position(schema.text, fault.at)) }
-    })?;
+    types.root = Parser::new(&mut types, schema.validation, false)
+        .parse(schema.text)
+        .map_err(|fault| fault.locate(schema.text))?;
     Ok(types)
-}
-
-/// The line and the column of an offset.
-fn position(text: &str, at: usize) -> Position {
-    let before = text.get(..at).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-    Position {
-        line: before.matches('\n').count() + 1,
-        column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
-    }
 }
 
 /// A bounded part of what was written, in quotes.
@@ -98,11 +89,11 @@ impl<'a> Parser<'a> {
         Ok(root)
     }
 
-    fn ty(&mut self, json: &Json, namespace: &str) -> Result<Use, Fault> {
-        match &json.value {
-            JsonValue::String(name) => self.by_name(name, namespace, json.at),
-            JsonValue::Object(_) => self.by_object(json, namespace),
-            JsonValue::Array(branches) => {
+    fn ty(&mut self, json: &Item, namespace: &str) -> Result<Use, Fault> {
+        match &json.node {
+            Node::String(name) => self.by_name(name, namespace, json.at),
+            Node::Object(_) => self.by_object(json, namespace),
+            Node::Array(branches) => {
                 let branches: Result<Vec<Use>, Fault> =
                     branches.iter().map(|branch| self.branch(branch, namespace)).collect();
                 self.add(Type::new(Kind::Union(branches?), json.at))
@@ -115,8 +106,8 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn branch(&mut self, json: &Json, namespace: &str) -> Result<Use, Fault> {
-        if json.as_array().is_some() {
+    fn branch(&mut self, json: &Item, namespace: &str) -> Result<Use, Fault> {
+        if json.array().is_some() {
             return Err(Fault::new("a union may not directly hold another union", json.at));
         }
         self.ty(json, namespace)
@@ -140,11 +131,11 @@ impl<'a> Parser<'a> {
         self.add(Type::new(Kind::Unresolved { name, fallback }, at))
     }
 
-    fn by_object(&mut self, json: &Json, namespace: &str) -> Result<Use, Fault> {
+    fn by_object(&mut self, json: &Item, namespace: &str) -> Result<Use, Fault> {
         let Some(word) = json.get("type") else {
             return Err(Fault::new("the attribute `type` is missing", json.at));
         };
-        let Some(word) = word.as_str() else {
+        let Some(word) = word.string() else {
             let message = "`type` must be a name in quotes here; only fields take a whole schema there";
             return Err(Fault::new(message, word.at));
         };
@@ -168,10 +159,10 @@ impl<'a> Parser<'a> {
         self.add(Type { properties: properties(json, &RESERVED), ..ty })
     }
 
-    fn record(&mut self, json: &Json, namespace: &str, error: bool) -> Result<Use, Fault> {
+    fn record(&mut self, json: &Item, namespace: &str, error: bool) -> Result<Use, Fault> {
         let named = self.named(json, namespace)?;
         let fields = required(json, "fields", "a record needs `fields`, an array")?;
-        let Some(list) = fields.as_array() else {
+        let Some(list) = fields.array() else {
             return Err(Fault::new("`fields` of a record must be an array", fields.at));
         };
         let namespace = named.name.namespace().to_owned();
@@ -185,15 +176,16 @@ impl<'a> Parser<'a> {
             }
             fields.push(field);
         }
-        self.define(Kind::Record { fields, places, error }, named, json, &RESERVED)
+        let names = fields.iter().map(|field| field.name.clone()).collect();
+        self.define(Kind::Record { fields, names, places, error }, named, json, &RESERVED)
     }
 
-    fn field(&mut self, json: &Json, namespace: &str) -> Result<Field, Fault> {
-        if !matches!(json.value, JsonValue::Object(_)) {
+    fn field(&mut self, json: &Item, namespace: &str) -> Result<Field, Fault> {
+        if !matches!(json.node, Node::Object(_)) {
             return Err(Fault::new("a field must be an object with `name` and `type`", json.at));
         }
         let name = required(json, "name", "a field needs a `name`")?;
-        let Some(text) = name.as_str() else {
+        let Some(text) = name.string() else {
             return Err(Fault::new("the name of a field must be in quotes", name.at));
         };
         check_length(text, "", name.at)?;
@@ -212,27 +204,27 @@ impl<'a> Parser<'a> {
     }
 
     /// A default of a floating-point field may be written as a text.
-    fn as_number(&self, default: &Json, ty: Use) -> Json {
+    fn as_number(&self, default: &Item, ty: Use) -> Item {
         let floating = matches!(self.types.kind(ty.id), Kind::Float | Kind::Double);
-        match default.as_str().and_then(number) {
-            Some(number) if floating => Json { value: JsonValue::Float(number), at: default.at },
+        match default.string().and_then(number) {
+            Some(number) if floating => Item { node: Node::Number(float_text(number)), at: default.at },
             _ => default.clone(),
         }
     }
 
-    fn enumeration(&mut self, json: &Json, namespace: &str) -> Result<Use, Fault> {
+    fn enumeration(&mut self, json: &Item, namespace: &str) -> Result<Use, Fault> {
         let named = self.named(json, namespace)?;
         let symbols = required(json, "symbols", "an enum needs `symbols`, an array")?;
-        let Some(list) = symbols.as_array() else {
+        let Some(list) = symbols.array() else {
             return Err(Fault::new("`symbols` of an enum must be an array", symbols.at));
         };
         let mut words = Vec::with_capacity(list.len());
         for symbol in list {
-            let text = symbol.as_str().ok_or_else(|| Fault::new("a symbol must be in quotes", symbol.at))?;
+            let text = symbol.string().ok_or_else(|| Fault::new("a symbol must be in quotes", symbol.at))?;
             self.check_word(text, symbol.at)?;
             words.push(ByteString::from(text));
         }
-        let default = json.get("default").and_then(Json::as_str).map(ByteString::from);
+        let default = json.get("default").and_then(Item::string).map(ByteString::from);
         let Some(set) = Symbols::new(words, default) else {
             return Err(Fault::new("a symbol of the enum is there twice", symbols.at));
         };
@@ -245,22 +237,22 @@ impl<'a> Parser<'a> {
         self.define(Kind::Enum(set), named, json, &with_default())
     }
 
-    fn fixed(&mut self, json: &Json, namespace: &str) -> Result<Use, Fault> {
+    fn fixed(&mut self, json: &Item, namespace: &str) -> Result<Use, Fault> {
         let named = self.named(json, namespace)?;
         let size = required(json, "size", "a fixed needs a `size` in bytes")?;
-        let bytes = size.as_i64().and_then(|size| i32::try_from(size).ok());
+        let bytes = size.whole().and_then(|size| i32::try_from(size).ok());
         let Some(bytes) = bytes.and_then(|size| usize::try_from(size).ok()) else {
             return Err(Fault::new("the size of a fixed must be a whole number from 0 to 2^31-1", size.at));
         };
         self.define(Kind::Fixed { size: bytes }, named, json, &RESERVED)
     }
 
-    fn named(&mut self, json: &Json, namespace: &str) -> Result<Box<Named>, Fault> {
+    fn named(&mut self, json: &Item, namespace: &str) -> Result<Box<Named>, Fault> {
         let written = required(json, "name", "a record, enum or fixed needs a `name`")?;
-        let Some(text) = written.as_str() else {
+        let Some(text) = written.string() else {
             return Err(Fault::new("a name must be in quotes", written.at));
         };
-        let own = json.get("namespace").and_then(Json::as_str).unwrap_or(namespace);
+        let own = json.get("namespace").and_then(Item::string).unwrap_or(namespace);
         check_length(text, own, written.at)?;
         let name = Name::new(text, own);
         self.check_word(name.simple(), written.at)?;
@@ -286,7 +278,7 @@ impl<'a> Parser<'a> {
         &mut self,
         kind: Kind,
         named: Box<Named>,
-        json: &Json,
+        json: &Item,
         reserved: &[&str],
     ) -> Result<Use, Fault> {
         let name = named.name.full().to_owned();
@@ -411,22 +403,22 @@ fn with_default() -> Vec<&'static str> {
     RESERVED.iter().copied().chain(["default"]).collect()
 }
 
-fn required<'j>(json: &'j Json, key: &str, message: &'static str) -> Result<&'j Json, Fault> {
+fn required<'j>(json: &'j Item, key: &str, message: &'static str) -> Result<&'j Item, Fault> {
     json.get(key).ok_or_else(|| Fault::new(message, json.at))
 }
 
 /// An attribute that counts only when it is a text.
-fn text_of(json: &Json, key: &str) -> Option<String> {
-    json.get(key).and_then(Json::as_str).map(str::to_owned)
+fn text_of(json: &Item, key: &str) -> Option<String> {
+    json.get(key).and_then(Item::string).map(str::to_owned)
 }
 
 /// An attribute that must be an array of texts when it is there; each text once.
-fn texts(json: &Json, key: &'static str) -> Result<Vec<String>, Fault> {
+fn texts(json: &Item, key: &'static str) -> Result<Vec<String>, Fault> {
     let Some(value) = json.get(key) else { return Ok(Vec::new()) };
     let fault = || Fault::new(format!("`{key}` must be an array of texts"), value.at);
     let mut list: Vec<String> = Vec::new();
-    for item in value.as_array().ok_or_else(fault)? {
-        let text = item.as_str().ok_or_else(fault)?;
+    for item in value.array().ok_or_else(fault)? {
+        let text = item.string().ok_or_else(fault)?;
         if !list.iter().any(|known| known == text) {
             list.push(text.to_owned());
         }
@@ -434,9 +426,9 @@ fn texts(json: &Json, key: &'static str) -> Result<Vec<String>, Fault> {
     Ok(list)
 }
 
-fn order(json: &Json) -> Result<Order, Fault> {
+fn order(json: &Item) -> Result<Order, Fault> {
     let Some(order) = json.get("order") else { return Ok(Order::Ascending) };
-    match order.as_str().map(str::to_ascii_lowercase).as_deref() {
+    match order.string().map(str::to_ascii_lowercase).as_deref() {
         Some("ascending") => Ok(Order::Ascending),
         Some("descending") => Ok(Order::Descending),
         Some("ignore") => Ok(Order::Ignore),
@@ -444,9 +436,10 @@ fn order(json: &Json) -> Result<Order, Fault> {
     }
 }
 
-fn properties(json: &Json, reserved: &[&str]) -> Vec<(String, Json)> {
-    let JsonValue::Object(entries) = &json.value else { return Vec::new() };
-    entries.iter().filter(|(key, _)| !reserved.contains(&key.as_str())).cloned().collect()
+fn properties(json: &Item, reserved: &[&str]) -> Vec<(String, Item)> {
+    let entries = json.object().into_iter().flatten();
+    let own = entries.filter(|(key, _)| !reserved.contains(&key.as_str()));
+    own.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn check_length(name: &str, namespace: &str, at: usize) -> Result<(), Fault> {

@@ -60,7 +60,7 @@ pub(super) enum Number {
 #[derive(Debug)]
 pub(super) struct RecordStep {
     /// The reader's fields.
-    pub(super) names: Vec<ByteString>,
+    pub(super) names: Arc<[ByteString]>,
     /// One for each field that was written.
     pub(super) written: Vec<WrittenField>,
     /// Fields that were not written, by their place among the reader's.
@@ -158,8 +158,8 @@ impl Builder<'_> {
             _ if reader.named.is_some() && writer.named.is_some() && !self.sides.same_name(pair) => {
                 self.refuse(pair)
             }
-            (Kind::Record { fields, .. }, Kind::Record { fields: written, .. }) => {
-                self.record(pair, fields, written)
+            (Kind::Record { fields, names, .. }, Kind::Record { fields: written, .. }) => {
+                self.record(pair, (fields, names), written)
             }
             (Kind::Enum(read), Kind::Enum(written)) => {
                 let symbol = |symbol: &ByteString| {
@@ -173,11 +173,16 @@ impl Builder<'_> {
         }
     }
 
-    fn record(&mut self, pair: Pair, fields: &[Field], written: &[Field]) -> Step {
+    fn record(
+        &mut self,
+        pair: Pair,
+        (fields, names): (&[Field], &Arc<[ByteString]>),
+        written: &[Field],
+    ) -> Step {
         let (_, writer) = self.sides.types(pair);
         let unread = |field: &Field| WrittenField { ty: field.ty.id, targets: Vec::new() };
         let mut step = RecordStep {
-            names: fields.iter().map(|field| field.name.clone()).collect(),
+            names: Arc::clone(names),
             written: written.iter().map(unread).collect(),
             defaults: Vec::new(),
         };

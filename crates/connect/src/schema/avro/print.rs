@@ -8,8 +8,9 @@
 
 use std::collections::HashSet;
 
-use super::json::{Json, JsonValue, write_string};
+use super::json::float_text;
 use super::types::{Field, Kind, Name, Named, Order, Type, TypeId, Types, Use};
+use crate::schema::tree::{Item, write_string};
 
 /// The text that stands for the schema; what other texts define stays a name.
 pub(super) fn canonical(types: &Types) -> String {
@@ -196,17 +197,14 @@ impl<'t> Printer<'t> {
         text + &self.properties(&field.properties) + "}"
     }
 
-    fn default(&self, text: &mut String, default: &Json, ty: Use) {
+    fn default(&self, text: &mut String, default: &Item, ty: Use) {
         if self.style != Style::Normalized {
-            return default.write(text);
+            return text.push_str(&default.canonical());
         }
         let floating = matches!(self.types.kind(ty.id), Kind::Float | Kind::Double);
-        match &default.value {
-            JsonValue::Integer(digits) if floating => {
-                let number = digits.parse().map_or_else(|_| default.value.clone(), JsonValue::Float);
-                Json { value: number, at: default.at }.write(text);
-            }
-            _ => default.write_sorted(text),
+        match default.float().filter(|_| floating) {
+            Some(number) => text.push_str(&float_text(number)),
+            None => text.push_str(&default.sorted(str::to_owned)),
         }
     }
 
@@ -230,9 +228,9 @@ impl<'t> Printer<'t> {
         format!(",\"aliases\":{}", list(written.iter().map(String::as_str)))
     }
 
-    fn properties(&self, properties: &[(String, Json)]) -> String {
+    fn properties(&self, properties: &[(String, Item)]) -> String {
         let sorted = self.style == Style::Normalized;
-        let mut properties: Vec<&(String, Json)> = properties.iter().collect();
+        let mut properties: Vec<&(String, Item)> = properties.iter().collect();
         if sorted {
             properties.sort_by(|left, right| rank(&left.0).cmp(&rank(&right.0)));
         }
@@ -241,7 +239,7 @@ impl<'t> Printer<'t> {
             text.push(',');
             write_string(&mut text, key);
             text.push(':');
-            if sorted { value.write_sorted(&mut text) } else { value.write(&mut text) }
+            text.push_str(&if sorted { value.sorted(str::to_owned) } else { value.canonical() });
         }
         text
     }

@@ -7,9 +7,9 @@
 
 use std::collections::HashMap;
 
-use super::json::Json;
 use super::types::{Field, Kind, Named, Type, TypeId, Types};
 use crate::schema::CompatibilityPolicy;
+use crate::schema::tree::Item;
 
 /// So many steps may one comparison take; each looks at one pair, symbol, field or alias.
 const STEPS_MAX: usize = 300_000;
@@ -302,7 +302,7 @@ pub(super) struct LogicalType<'t> {
 impl<'t> LogicalType<'t> {
     pub(super) fn of(ty: &'t Type) -> Self {
         let name = ty.logical_type();
-        let number = |key| name.and_then(|_| ty.property(key)).and_then(Json::as_i64);
+        let number = |key| name.and_then(|_| ty.property(key)).and_then(Item::whole);
         Self { name, precision: number("precision"), scale: number("scale").unwrap_or(0) }
     }
 }

@@ -4,10 +4,11 @@
 //! (comparing, planning how to read) needs to know where it has been, without recursion as deep as the input wants.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytestring::ByteString;
 
-use super::json::Json;
+use crate::schema::tree::Item;
 
 /// The place of a type in its [`Types`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,7 +38,7 @@ pub(super) struct Type {
     /// What named types have; `None` in all others.
     pub(super) named: Option<Box<Named>>,
     /// Attributes that Avro knows nothing of, logical types among them, in their order.
-    pub(super) properties: Vec<(String, Json)>,
+    pub(super) properties: Vec<(String, Item)>,
     /// Where it stands in its text, in bytes.
     pub(super) at: usize,
 }
@@ -72,6 +73,8 @@ pub(super) enum Kind {
     Enum(Symbols),
     Record {
         fields: Vec<Field>,
+        /// Their names.
+        names: Arc<[ByteString]>,
         /// Where each field stands, by name.
         places: HashMap<ByteString, usize>,
         /// Written as `error`, which means the same.
@@ -98,10 +101,10 @@ pub(super) struct Field {
     pub(super) name: ByteString,
     pub(super) doc: Option<String>,
     pub(super) ty: Use,
-    pub(super) default: Option<Json>,
+    pub(super) default: Option<Item>,
     pub(super) order: Order,
     pub(super) aliases: Vec<String>,
-    pub(super) properties: Vec<(String, Json)>,
+    pub(super) properties: Vec<(String, Item)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,13 +218,13 @@ impl Type {
     }
 
     /// An attribute that Avro's types do not define.
-    pub(super) fn property(&self, key: &str) -> Option<&Json> {
+    pub(super) fn property(&self, key: &str) -> Option<&Item> {
         self.properties.iter().find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
     /// The logical type, when it is one by its form.
     pub(super) fn logical_type(&self) -> Option<&str> {
-        self.property("logicalType").and_then(Json::as_str)
+        self.property("logicalType").and_then(Item::string)
     }
 
     /// Every use of a type in this one.

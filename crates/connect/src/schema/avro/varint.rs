@@ -4,6 +4,7 @@
 const BYTES_MAX: usize = 10;
 
 /// Appends a number.
+#[inline]
 pub(super) fn write(bytes: &mut Vec<u8>, number: i64) {
     let mut rest = (number.cast_unsigned() << 1) ^ (number >> 63).cast_unsigned();
     while rest > 0x7f {
@@ -14,7 +15,15 @@ pub(super) fn write(bytes: &mut Vec<u8>, number: i64) {
 }
 
 /// The number that the bytes start with, and its length; `None` when it does not end, or has more than 64 bits.
+#[inline]
 pub(super) fn read(bytes: &[u8]) -> Option<(i64, usize)> {
+    match bytes {
+        [byte @ 0..=0x7f, ..] => Some((signed(u64::from(*byte)), 1)),
+        _ => read_long(bytes),
+    }
+}
+
+fn read_long(bytes: &[u8]) -> Option<(i64, usize)> {
     let mut number = 0_u64;
     for (place, byte) in bytes.iter().take(BYTES_MAX).enumerate() {
         let bits = u64::from(byte & 0x7f);
@@ -23,8 +32,13 @@ pub(super) fn read(bytes: &[u8]) -> Option<(i64, usize)> {
         }
         number |= bits << (7 * place);
         if byte & 0x80 == 0 {
-            return Some(((number >> 1).cast_signed() ^ -(number & 1).cast_signed(), place + 1));
+            return Some((signed(number), place + 1));
         }
     }
     None
+}
+
+#[inline]
+fn signed(zigzag: u64) -> i64 {
+    (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed()
 }

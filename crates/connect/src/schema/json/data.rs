@@ -7,20 +7,20 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use bytestring::ByteString;
 use serde_json::Value as Json;
 
 use super::number::Decimal;
-use super::tree::{Item, NESTING_MAX, Node, echo, number_to_serde, write_string};
+use super::tree::{NESTING_MAX, echo, number_to_serde, parse};
 use crate::schema::DataError;
+use crate::schema::tree::{Item, Node, write_string};
 use crate::value::Value;
 
 /// Writes a value as JSON without layout, and as the validator takes it.
-pub(super) fn write(value: &Value) -> Result<(Bytes, Json), DataError> {
+pub(super) fn write(value: &Value) -> Result<(String, Json), DataError> {
     let mut writer = Writer { text: String::new(), path: Vec::new() };
     let json = writer.value(value)?;
-    Ok((Bytes::from(writer.text), json))
+    Ok((writer.text, json))
 }
 
 struct Writer<'a> {
@@ -125,7 +125,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Value, Json), DataError> {
     let whole = |message: String| DataError { message, path: String::new() };
     let text = std::str::from_utf8(bytes)
         .map_err(|error| whole(format!("the data is no text in UTF-8: {error}")))?;
-    let item = Item::parse(text).map_err(|error| whole(format!("the data is no JSON: {error}")))?;
+    let item = parse(text).map_err(|error| whole(format!("the data is no JSON: {error}")))?;
     let value = value(&item, &mut String::new())?;
     Ok((value, item.to_serde()))
 }
@@ -152,7 +152,7 @@ fn value(item: &Item, path: &mut String) -> Result<Value, DataError> {
                 let field = within(path, name, |path| value(item, path))?;
                 fields.push((ByteString::from(name.as_str()), field));
             }
-            Value::Struct(fields)
+            Value::record(fields)
         }
     })
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::tree::Item;
+use crate::schema::tree::Item;
 
 /// Where relative names are resolved when the schema has no `$id`.
 const BASE: &str = "mem://input";

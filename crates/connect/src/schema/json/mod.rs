@@ -1,6 +1,7 @@
 //! JSON Schema (`JSON`): drafts 4, 6, 7, 2019-09 and 2020-12.
 //!
-//! * `tree` reads the text with places and without loss; canonical and normalized texts are written from it.
+//! * `tree` reads the text with places and without loss; canonical and normalized texts are written from it. `entities` are the
+//!   parts of it that have tags.
 //! * `document` settles what a `$ref` means, among the texts that were handed in.
 //! * `validation` checks the schema against its draft, and data against the schema.
 //! * `model` is the schema as the rules see it; `compare` and `content` are the rules, `difference` their words.
@@ -16,16 +17,16 @@ mod data;
 mod difference;
 mod document;
 mod effort;
+mod entities;
 mod matching;
 mod model;
 mod number;
 mod pattern;
-mod tags;
 mod tree;
 mod validation;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
@@ -36,10 +37,11 @@ use jsonschema::Validator;
 use self::compare::Keep;
 use self::document::Documents;
 use self::model::{Loader, Model};
-use self::tree::{Item, echo};
+use self::tree::{echo, parse};
+use super::tree::Item;
 use super::{
-    CompatibilityPolicy, DataError, Direction, Encoded, EntityTags, Incompatibility, ParseError, Referenced,
-    RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError, Validation,
+    CompatibilityPolicy, DataError, Direction, EntityTags, Incompatibility, ParseError, Referenced,
+    RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError, Validation, tags,
 };
 use crate::value::Value;
 
@@ -59,7 +61,7 @@ impl SchemaFormat for JsonFormat {
     }
 
     fn parse(&self, text: SchemaText<'_>) -> Result<Arc<dyn Schema>, ParseError> {
-        let item = Item::parse(text.text)?;
+        let item = parse(text.text)?;
         let references = parse_references(text.references, text.text.len())?;
         let documents = Documents::new(&item, &references);
         let mut texts = vec![text.text];
@@ -94,11 +96,11 @@ fn parse_references(references: &[Referenced], bytes: usize) -> Result<Vec<(Stri
             format!("the schema and its references have {bytes} bytes; at most {TEXTS_BYTES_MAX} are taken");
         return Err(whole(message));
     }
-    let parse = |reference: &Referenced| match Item::parse(&reference.text) {
+    let item = |reference: &Referenced| match parse(&reference.text) {
         Ok(item) => Ok((reference.name.clone(), item)),
         Err(error) => Err(whole(format!("the reference {:?}: {error}", echo(&reference.name)))),
     };
-    references.iter().map(parse).collect()
+    references.iter().map(item).collect()
 }
 
 /// A parsed schema.
@@ -134,7 +136,7 @@ impl JsonSchema {
     }
 
     fn build(&self) -> Result<Validator, ParseError> {
-        let item = Item::parse(&self.canonical)?;
+        let item = parse(&self.canonical)?;
         let references = parse_references(&self.references, self.canonical.len())?;
         let documents = Documents::new(&item, &references);
         let mut texts = vec![self.canonical.as_str()];
@@ -153,7 +155,7 @@ pub(crate) fn texts(schema: &dyn Schema) -> Option<(&str, &[Referenced])> {
 
 /// A value as JSON.
 pub(crate) fn written(value: &Value) -> Result<Bytes, DataError> {
-    Ok(data::write(value)?.0)
+    Ok(data::write(value)?.0.into())
 }
 
 impl Schema for JsonSchema {
@@ -162,7 +164,7 @@ impl Schema for JsonSchema {
     }
 
     fn normalized(&self) -> String {
-        Item::parse(&self.canonical).map_or_else(|_| self.canonical.clone(), |item| item.normalized())
+        parse(&self.canonical).map_or_else(|_| self.canonical.clone(), |item| item.normalized())
     }
 
     fn render(&self, form: &str) -> Result<String, RenderError> {
@@ -177,18 +179,18 @@ impl Schema for JsonSchema {
     }
 
     fn has_field(&self, name: &str) -> bool {
-        let item = Item::parse(&self.canonical).ok();
+        let item = parse(&self.canonical).ok();
         item.is_some_and(|item| {
             item.get("properties").is_some_and(|properties| properties.get(name).is_some())
         })
     }
 
     fn tags(&self) -> Vec<EntityTags> {
-        tags::all(&self.canonical)
+        tags::all(parse(&self.canonical).ok(), entities::visit)
     }
 
     fn with_tags(&self, changes: &[TagChange]) -> Result<String, TagError> {
-        tags::changed(&self.canonical, changes)
+        tags::changed(parse(&self.canonical).ok(), changes, entities::visit)
     }
 
     fn incompatibilities(
@@ -211,10 +213,11 @@ impl Schema for JsonSchema {
         differences.iter().map(|difference| difference.explain(direction)).collect()
     }
 
-    fn encode(&self, _type_name: Option<&str>, value: &Value) -> Result<Encoded, DataError> {
-        let (payload, json) = data::write(value)?;
+    fn encode(&self, _: Option<&str>, value: &Value, bytes: &mut Vec<u8>) -> Result<usize, DataError> {
+        let (text, json) = data::write(value)?;
         validation::check(self.validator()?, &self.model, &json)?;
-        Ok(Encoded { selector: Bytes::new(), payload })
+        bytes.extend_from_slice(text.as_bytes());
+        Ok(0)
     }
 
     /// JSON says itself what it is, so only the reader judges it; a writer of another format wrote something else.

@@ -10,8 +10,9 @@ use indexmap::IndexMap;
 
 use super::document::{Documents, Draft, Place, Scope, Target};
 use super::number::Decimal;
-use super::tree::{Item, Node, echo, position};
-use crate::schema::ParseError;
+use super::tree::echo;
+use crate::schema::tree::{Item, Node};
+use crate::schema::{ParseError, Position};
 
 /// How many schemas may be on the way from the root to one, following references.
 pub(super) const DEPTH_MAX: usize = 160;
@@ -748,7 +749,7 @@ fn number_rules(item: &Item, demanded: bool) -> NumberRules {
 
 fn fault(texts: &[&str], document: usize, at: usize, message: String) -> ParseError {
     // A place in another text would mislead.
-    let position = (document == 0).then(|| position(texts.first().copied().unwrap_or(""), at));
+    let position = (document == 0).then(|| Position::of(texts.first().copied().unwrap_or(""), at));
     ParseError { message, position }
 }
 

@@ -8,8 +8,9 @@ use super::document::{Documents, Draft};
 use super::effort;
 use super::model::{Model, References, document_uri};
 use super::pattern;
-use super::tree::{Item, Node, echo, number_to_serde, position};
-use crate::schema::{DataError, ParseError};
+use super::tree::{echo, number_to_serde};
+use crate::schema::tree::{Item, Node};
+use crate::schema::{DataError, ParseError, Position};
 
 /// How much of a message of the library is passed on, in characters.
 const MESSAGE_MAX: usize = 300;
@@ -59,7 +60,7 @@ fn refused(error: &ValidationError<'_>, root: &Item, text: &str) -> ParseError {
     }
     ParseError {
         message: format!("{place} is not valid: {message}"),
-        position: Some(position(text, item.at)),
+        position: Some(Position::of(text, item.at)),
     }
 }
 

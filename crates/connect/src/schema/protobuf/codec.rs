@@ -7,19 +7,24 @@
 //!
 //! Why not the dynamic messages of the library: their maps have no order, and everything would be built twice.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use bytestring::ByteString;
 
 use super::types::{Enum, Field, FieldLabel, Kind, Message, Types};
 use super::{DATA_NESTING_MAX, NESTING_MAX, VALUES_MIN, VALUES_PER_BYTE_MAX};
-use crate::schema::{DataError, Encoded};
+use crate::schema::DataError;
 use crate::value::Value;
 
 mod read;
 mod write;
 
-/// Encodes `value` as the message `type_name`, or the first one.
-pub(super) fn encode(types: &Types, type_name: Option<&str>, value: &Value) -> Result<Encoded, DataError> {
+/// Appends the selector of the message `type_name`, or of the first one, and `value` as that; returns the length of the former.
+pub(super) fn encode(
+    types: &Types,
+    type_name: Option<&str>,
+    value: &Value,
+    bytes: &mut Vec<u8>,
+) -> Result<usize, DataError> {
     let index = match type_name {
         Some(name) => {
             types.message(name).filter(|index| types.messages.get(*index).is_some_and(is_selectable))
@@ -32,9 +37,11 @@ pub(super) fn encode(types: &Types, type_name: Option<&str>, value: &Value) -> R
             None => error("the schema has no message"),
         });
     };
-    let mut payload = BytesMut::new();
-    write::Writer::new(types).message(index, value, &mut payload)?;
-    Ok(Encoded { selector: selector(&message.place), payload: payload.freeze() })
+    let start = bytes.len();
+    put_selector(&message.place, bytes);
+    let length = bytes.len() - start;
+    write::Writer::new(types).message(index, value, bytes)?;
+    Ok(length)
 }
 
 fn is_selectable(message: &Message) -> bool {
@@ -63,17 +70,14 @@ fn message_at<'a>(types: &'a Types, place: &[usize]) -> Option<&'a Message> {
 }
 
 /// The indexes of a message: their number and they themselves as zigzag varints; `[0]`, the most frequent, is one byte.
-fn selector(place: &[usize]) -> Bytes {
-    let mut out = BytesMut::new();
+fn put_selector(place: &[usize], out: &mut Vec<u8>) {
     if place == [0] {
-        out.put_u8(0);
-        return out.freeze();
+        return out.put_u8(0);
     }
     let numbers = std::iter::once(place.len()).chain(place.iter().copied());
     for number in numbers {
-        put_varint(&mut out, (number as u64) << 1);
+        put_varint(out, (number as u64) << 1);
     }
-    out.freeze()
 }
 
 pub(super) fn read_selector(bytes: &mut Bytes) -> Result<Vec<usize>, DataError> {
@@ -109,7 +113,7 @@ fn get_varint(bytes: &mut impl Buf) -> Option<u64> {
     None
 }
 
-fn put_varint(out: &mut BytesMut, mut number: u64) {
+fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.put_u8(number.to_le_bytes()[0] | 0x80);
         number >>= 7;

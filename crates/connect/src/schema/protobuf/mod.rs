@@ -17,8 +17,8 @@ use prost_reflect::prost_types::FileDescriptorProto;
 use prost_reflect::{FileDescriptor, MessageDescriptor};
 
 use super::{
-    CompatibilityPolicy, DataError, Direction, Encoded, EntityTags, Incompatibility, ParseError, RenderError,
-    Schema, SchemaFormat, SchemaText, TagChange, TagError,
+    CompatibilityPolicy, DataError, Direction, EntityTags, Incompatibility, ParseError, RenderError, Schema,
+    SchemaFormat, SchemaText, TagChange, TagError,
 };
 use crate::value::Value;
 
@@ -37,7 +37,7 @@ mod types;
 mod well_known;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// Bytes of a new text, and of its canonical text; those of all that it refers to are counted apart.
 pub const TEXT_BYTES_MAX: usize = 1 << 20;
@@ -175,8 +175,13 @@ impl Schema for ProtobufSchema {
         }
     }
 
-    fn encode(&self, type_name: Option<&str>, value: &Value) -> Result<Encoded, DataError> {
-        codec::encode(&self.types, type_name, value)
+    fn encode(
+        &self,
+        type_name: Option<&str>,
+        value: &Value,
+        bytes: &mut Vec<u8>,
+    ) -> Result<usize, DataError> {
+        codec::encode(&self.types, type_name, value, bytes)
     }
 
     fn decode(&self, writer: &dyn Schema, bytes: Bytes) -> Result<Value, DataError> {

@@ -17,7 +17,7 @@ pub(super) fn error(message: impl Into<String>) -> ParseError {
 
 /// An error at `offset`, in bytes, of `text`.
 pub(super) fn error_at(text: &str, offset: usize, message: impl Into<String>) -> ParseError {
-    ParseError { message: cut(message.into()), position: Some(position(text, offset)) }
+    ParseError { message: cut(message.into()), position: Some(Position::of(text, offset)) }
 }
 
 /// What the parser says of `text`; without a span the text ended too early.
@@ -36,13 +36,6 @@ pub(super) fn name_error(text: &str, places: &[Location], found: &DescriptorErro
         Some(Position { line: line + 1, column: characters(text, column) + 1 })
     });
     ParseError { message: cut(found.to_string()), position }
-}
-
-fn position(text: &str, offset: usize) -> Position {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-    let line = before.matches('\n').count() + 1;
-    Position { line, column: characters(&before[line_start..], before.len()) + 1 }
 }
 
 /// The characters of `line` before the byte `column`.

@@ -1,6 +1,7 @@
 //! The messages and enums of a file and of all that it imports, as comparing and coding want them: by index.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytestring::ByteString;
 use prost_reflect::FileDescriptor;
@@ -35,6 +36,8 @@ pub(super) struct Message {
     pub(super) is_map_entry: bool,
     /// In the order of the text.
     pub(super) fields: Vec<Field>,
+    /// The names of the fields.
+    pub(super) names: Arc<[ByteString]>,
     /// Index of a field by its number.
     pub(super) by_number: HashMap<u32, usize>,
     /// Names of the oneofs, without those that stand for `optional`.
@@ -220,6 +223,7 @@ impl Adding<'_> {
             name: message.name().to_owned(),
             is_local: self.is_local,
             is_map_entry: message.options.as_ref().is_some_and(MessageOptions::map_entry),
+            names: fields.iter().map(|field| field.name.clone()).collect(),
             by_number: fields.iter().enumerate().map(|(index, field)| (field.number, index)).collect(),
             fields,
             oneofs: message.oneof_decl.iter().take(oneofs).map(|oneof| oneof.name().to_owned()).collect(),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::schema::{
-    CompatibilityPolicy, DataError, Direction, Encoded, EntityTags, Incompatibility, ParseError, Position,
+    CompatibilityPolicy, DataError, Direction, EntityTags, Incompatibility, ParseError, Position,
     RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError,
 };
 use crate::value::Value;
@@ -104,11 +104,12 @@ impl Schema for Words {
             .collect()
     }
 
-    fn encode(&self, _type_name: Option<&str>, value: &Value) -> Result<Encoded, DataError> {
+    fn encode(&self, _: Option<&str>, value: &Value, bytes: &mut Vec<u8>) -> Result<usize, DataError> {
         let Value::String(text) = value else {
             return Err(DataError { message: "not a text".to_owned(), path: String::new() });
         };
-        Ok(Encoded { selector: Bytes::new(), payload: text.clone().into_bytes() })
+        bytes.extend_from_slice(text.as_bytes());
+        Ok(0)
     }
 
     fn decode(&self, _writer: &dyn Schema, bytes: Bytes) -> Result<Value, DataError> {

@@ -143,7 +143,7 @@ impl HttpSettings {
         };
         read.headers = settings.iter().filter_map(header).collect();
         read.headers.sort();
-        read.tls = TlsSettings::of_client(|key| given(key).map(String::as_str))?;
+        read.tls = TlsSettings::read(|key| given(key).map(String::as_str))?;
         Ok(read)
     }
 }

@@ -1,97 +1,12 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use parking_lot::Mutex;
+use std::sync::atomic::Ordering;
 
 use super::super::avro::AvroFormat;
+use super::testing::Memory;
 use super::*;
 
 const V1: &str = r#"{"type":"record","name":"shop.Order","fields":[{"name":"id","type":"int"}]}"#;
 const V2: &str = r#"{"type":"record","name":"shop.Order","fields":[{"name":"id","type":"long"},{"name":"note","type":["null","string"],"default":null}]}"#;
 const OTHER: &str = r#"{"type":"record","name":"shop.Order","fields":[{"name":"id","type":"boolean"}]}"#;
-
-/// A registry in memory: subjects with their schemas, each known by its place, from 1.
-#[derive(Default)]
-struct Memory {
-    schemas: Mutex<Vec<(String, SchemaSource)>>,
-    requests: AtomicUsize,
-}
-
-impl Memory {
-    fn with(schemas: &[(&str, &str)]) -> Arc<Self> {
-        let memory = Self::default();
-        let list = schemas.iter().map(|(subject, text)| ((*subject).to_owned(), avro(text)));
-        *memory.schemas.lock() = list.collect();
-        Arc::new(memory)
-    }
-
-    fn find(
-        &self,
-        matches: impl Fn(usize, &str, &SchemaSource) -> bool,
-    ) -> Result<Registered, RegistryError> {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        let schemas = self.schemas.lock();
-        let found = schemas
-            .iter()
-            .enumerate()
-            .rev()
-            .find(|(place, (subject, source))| matches(*place, subject, source));
-        let (place, (_, source)) =
-            found.ok_or(RegistryError { code: Some(40403), message: "Schema not found".to_owned() })?;
-        Ok(Registered {
-            id: i32::try_from(place).unwrap() + 1,
-            guid: Some(Guid([u8::try_from(place).unwrap() + 1; 16])),
-            format: source.format.clone(),
-            text: source.text.clone(),
-            referenced: Vec::new(),
-        })
-    }
-}
-
-#[async_trait]
-impl RegistryClient for Memory {
-    async fn register(
-        &self,
-        subject: &str,
-        schema: &SchemaSource,
-        normalize: bool,
-    ) -> Result<Registered, RegistryError> {
-        if self.lookup(subject, schema, normalize).await.is_err() {
-            self.schemas.lock().push((subject.to_owned(), schema.clone()));
-        }
-        self.lookup(subject, schema, normalize).await
-    }
-
-    async fn lookup(
-        &self,
-        subject: &str,
-        schema: &SchemaSource,
-        _: bool,
-    ) -> Result<Registered, RegistryError> {
-        self.find(|_, known, source| known == subject && source == schema)
-    }
-
-    async fn by_id(&self, id: i32, _: Option<&str>) -> Result<Registered, RegistryError> {
-        self.find(|place, _, _| place + 1 == usize::try_from(id).unwrap_or(0))
-    }
-
-    async fn by_guid(&self, guid: Guid) -> Result<Registered, RegistryError> {
-        self.find(|place, _, _| guid == Guid([u8::try_from(place).unwrap() + 1; 16]))
-    }
-
-    async fn latest(&self, subject: &str) -> Result<Registered, RegistryError> {
-        self.find(|_, known, _| known == subject)
-    }
-
-    /// Its only metadata is the version, which is the schema's place.
-    async fn latest_with(
-        &self,
-        subject: &str,
-        properties: &BTreeMap<String, String>,
-    ) -> Result<Registered, RegistryError> {
-        let place = properties.get("place").cloned().unwrap_or_default();
-        self.find(|at, known, _| known == subject && (at + 1).to_string() == place)
-    }
-}
 
 fn avro(text: &str) -> SchemaSource {
     SchemaSource { format: "AVRO".to_owned(), text: text.to_owned(), references: Vec::new() }
@@ -107,7 +22,7 @@ fn settings(given: &[(&str, &str)]) -> Result<SerializerSettings, SettingError> 
 }
 
 fn order(id: Value) -> Value {
-    Value::Struct(vec![("id".into(), id)])
+    Value::record(vec![("id".into(), id)])
 }
 
 struct Case {
@@ -120,7 +35,7 @@ struct Case {
 impl Case {
     /// Writes the value, and returns what is sent.
     async fn write(&self) -> Result<(Serialized, Arc<Memory>), SerdeError> {
-        let memory = Memory::with(self.registered);
+        let memory = Memory::with(self.registered.iter().map(|(subject, text)| (*subject, avro(text))));
         let serializer = Serializer::new(memory.clone(), formats(), settings(self.settings).unwrap());
         let schema = RecordSchema::new(&formats(), avro(self.schema), &[])?;
         let first = serializer.serialize("orders", &schema, None, &self.value).await?;
@@ -144,10 +59,7 @@ impl Case {
         for _ in 0..2 {
             let read =
                 deserializer.deserialize(Some(subject), header.clone(), sent.bytes.clone()).await.unwrap();
-            assert_eq!(
-                read.schema.encode(None, &read.value).unwrap().payload,
-                sent.bytes.slice(bytes.len() - 1..)
-            );
+            assert_eq!(read.schema.encoded(None, &read.value).unwrap(), sent.bytes.slice(bytes.len() - 1..));
         }
         assert_eq!(memory.requests.load(Ordering::Relaxed), asked + 1, "a schema is fetched once");
     }
@@ -199,7 +111,7 @@ async fn a_schema_of_the_registry_takes_the_place_of_the_given_one() {
 
 #[tokio::test]
 async fn subjects_stand_in_the_context_that_is_set() {
-    let memory = Memory::with(&[]);
+    let memory = Arc::new(Memory::default());
     let settings =
         SerializerSettings { context: Some(":.shop:".to_owned()), ..SerializerSettings::new(Part::Key) };
     let serializer = Serializer::new(memory.clone(), formats(), settings);
@@ -225,7 +137,7 @@ async fn what_cannot_be_written_is_refused() {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_refused() {
-    let deserializer = Deserializer::new(Memory::with(&[("s", V1)]), formats(), Reader::Writer);
+    let deserializer = Deserializer::new(Memory::with([("s", avro(V1))]), formats(), Reader::Writer);
     let check = async |bytes: &'static [u8], header: Option<&'static [u8]>| {
         let header = header.map(Bytes::from_static);
         deserializer.deserialize(None, header, Bytes::from_static(bytes)).await.map(|read| read.value)
@@ -242,9 +154,9 @@ async fn what_cannot_be_read_is_refused() {
 #[tokio::test]
 async fn a_reader_may_have_a_schema_of_its_own() {
     let reader = formats().parse("AVRO", V2, &[]).unwrap();
-    let deserializer = Deserializer::new(Memory::with(&[("s", V1)]), formats(), Reader::Schema(reader));
+    let deserializer = Deserializer::new(Memory::with([("s", avro(V1))]), formats(), Reader::Schema(reader));
     let read = deserializer.deserialize(None, None, Bytes::from_static(&[0, 0, 0, 0, 1, 2])).await.unwrap();
-    let expected = Value::Struct(vec![("id".into(), Value::Int64(1)), ("note".into(), Value::Null)]);
+    let expected = Value::record(vec![("id".into(), Value::Int64(1)), ("note".into(), Value::Null)]);
     assert_eq!((read.value, read.id), (expected, SchemaId::Id(1)));
 }
 

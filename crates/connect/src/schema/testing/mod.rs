@@ -9,13 +9,13 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use vltava_core::testing::{PeakAllocator, seeds};
 
 use super::{
-    CompatibilityPolicy, DataError, Direction, Encoded, Entity, EntityTags, EntityType, Incompatibility,
-    ParseError, Referenced, RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError, Validation,
+    CompatibilityPolicy, DataError, Direction, Entity, EntityTags, EntityType, Incompatibility, ParseError,
+    Referenced, RenderError, Schema, SchemaFormat, SchemaText, TagChange, TagError, Validation,
 };
 use crate::value::Value;
 
@@ -127,7 +127,7 @@ impl Suite<'_> {
             self.value(&*schema, type_name.as_deref(), value);
         }
         for value in &case.misfits {
-            assert!(schema.encode(None, value).is_err(), "{} takes {value:?}", short(&case.text));
+            assert!(schema.encoded(None, value).is_err(), "{} takes {value:?}", short(&case.text));
         }
     }
 
@@ -166,9 +166,8 @@ impl Suite<'_> {
 
     /// A value is read as it was written; damaged bytes are refused, or read as something.
     fn value(&self, schema: &dyn Schema, type_name: Option<&str>, value: &Value) {
-        let encoded =
-            schema.encode(type_name, value).unwrap_or_else(|error| panic!("{value:?} fits: {error}"));
-        let bytes = joined(&encoded);
+        let bytes =
+            schema.encoded(type_name, value).unwrap_or_else(|error| panic!("{value:?} fits: {error}"));
         let read = schema.decode(schema, bytes.clone());
         assert_eq!(read.as_ref(), Ok(value), "a value is read as it was written");
         let mut damage = Damage::new(bytes.len());
@@ -250,9 +249,9 @@ impl Suite<'_> {
                 let _any = bounded("decode", &text, || reader.decode(&**writer, noise.clone()));
             }
             if let Some(value) = damage.one_of(&values)
-                && let Ok(encoded) = bounded("encode", &text, || schema.encode(None, value))
+                && let Ok(bytes) = bounded("encode", &text, || schema.encoded(None, value))
             {
-                let _any = bounded("decode", &text, || known.decode(&*schema, joined(&encoded)));
+                let _any = bounded("decode", &text, || known.decode(&*schema, bytes.clone()));
             }
             bounded("tag", &text, || retag(&*schema));
         }
@@ -354,20 +353,13 @@ impl Schema for Stranger {
         Vec::new()
     }
 
-    fn encode(&self, _: Option<&str>, _: &Value) -> Result<Encoded, DataError> {
-        Ok(Encoded { selector: Bytes::new(), payload: Bytes::new() })
+    fn encode(&self, _: Option<&str>, _: &Value, _: &mut Vec<u8>) -> Result<usize, DataError> {
+        Ok(0)
     }
 
     fn decode(&self, _: &dyn Schema, _: Bytes) -> Result<Value, DataError> {
         Ok(Value::Null)
     }
-}
-
-/// The selector and the payload, as records hold them.
-fn joined(encoded: &Encoded) -> Bytes {
-    let mut bytes = BytesMut::from(&encoded.selector[..]);
-    bytes.extend_from_slice(&encoded.payload);
-    bytes.freeze()
 }
 
 /// Runs a call, and fails when it takes too long or holds too many bytes.

@@ -181,7 +181,7 @@ impl Member {
                 "this worker is no member of the group any more, and stops its work"
             );
         }
-        self.view.send_replace(View { generation: -1, ..View::default() });
+        self.view.send_replace(View::outside(self.protocol));
         self.id.clear();
         self.assignment = None;
         self.stop_all(self.shared.settings.member.grace(self.shared.settings.task_shutdown_timeout)).await;
@@ -242,9 +242,8 @@ impl Member {
             generation: self.generation,
             leader: Some(assignment.leader_url.clone()),
             leads,
-            signed: protocol == Protocol::Sessioned,
             owners: Arc::new(shared_out.owners),
-            ..View::default()
+            ..View::outside(protocol)
         };
         self.take(assignment, view, shared_out.waiting, known).await
     }

@@ -31,6 +31,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use self::protocol::Protocol;
+
 /// A connector, or a task of one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Piece {
@@ -66,12 +68,19 @@ pub struct View {
     pub leader: Option<String>,
     /// Whether it is this worker.
     pub leads: bool,
-    /// Whether requests between workers are signed.
+    /// Whether requests between workers are signed; before the first round, as this worker would have it.
     pub signed: bool,
     /// What this worker runs.
     pub work: Arc<Work>,
     /// Where the API of the worker is that runs a piece; only the leader knows.
     pub owners: Arc<BTreeMap<Piece, String>>,
+}
+
+impl View {
+    /// What a worker sees that is no member, and knew of this protocol last.
+    pub fn outside(protocol: Protocol) -> View {
+        View { generation: -1, signed: protocol == Protocol::Sessioned, ..View::default() }
+    }
 }
 
 /// A request to another worker.

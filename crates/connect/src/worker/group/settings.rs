@@ -126,7 +126,7 @@ pub fn declared() -> Vec<Setting> {
             "http",
             "The kind of listener that other workers are told.",
         )
-        .one_of(["http"]),
+        .one_of(["http", "https"]),
     ]
 }
 
@@ -164,7 +164,7 @@ impl GroupSettings {
         let bits = values.optional_number("inter.worker.key.size")?;
         Ok(Self {
             times,
-            url: format!("http://{worker_id}/"),
+            url: format!("{}://{worker_id}/", values.string("rest.advertised.listener")?),
             heartbeat_interval,
             sync_timeout: milliseconds("worker.sync.timeout.ms")?,
             unsync_backoff: milliseconds("worker.unsync.backoff.ms")?,

@@ -4,16 +4,59 @@
 //! told, its assignment: `m 1 [1:0,1]`, partitions 0 and 1 of the topic with the identity 1. A logged `m@1 unrevoked
 //! [1:0] -[1:1]` says that it has yet to give up partition 1; `epoch` and `target` alone are the group's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::GroupSettings;
+use vltava_core::id::Generation;
+
+use super::super::command::{ConsumerHeartbeat, TopicFilter};
+use super::super::{GroupAnswer, GroupCommand, GroupSettings};
 use super::script::check;
+use super::{Shard, set_topic};
 
 /// Targets may follow each other at once.
 fn settings() -> GroupSettings {
     let mut settings = GroupSettings::default();
     settings.consumer.assignment_interval.default = Duration::ZERO;
     settings
+}
+
+/// Asks as `member` in this epoch, where 0 joins; returns the epochs of the group and of its target then.
+fn beat(shard: &mut Shard, member: &str, epoch: i32) -> (i32, i32) {
+    let joins = epoch == 0;
+    let heartbeat = ConsumerHeartbeat {
+        group: "g".into(),
+        member: member.into(),
+        epoch: Generation(epoch),
+        instance: None,
+        rack: None,
+        rebalance_timeout: joins.then_some(Duration::from_secs(60)),
+        topics: joins.then(|| Arc::new(["t".into()].into())),
+        regex: None,
+        assignor: None,
+        owned: joins.then(Vec::new),
+        client_id: "c".into(),
+        client_host: "/127.0.0.1".into(),
+        visible: TopicFilter::default(),
+        makes_member_id: true,
+    };
+    let (ticket, _) = shard.ask(GroupCommand::ConsumerHeartbeat(heartbeat.into()));
+    assert!(matches!(shard.answers[&ticket], GroupAnswer::ConsumerHeartbeat(Ok(_))));
+    let group = shard.machine.consumer(&"g".into()).unwrap();
+    (group.epoch().0, group.target_epoch().0)
+}
+
+#[test]
+fn members_of_a_big_group_that_come_together_share_a_target() {
+    let mut shard = Shard::new(settings());
+    set_topic(&mut shard.image, "t", 1, 100_000);
+    assert_eq!(beat(&mut shard, "a", 0), (2, 2), "the first one waits for nobody");
+    assert_eq!(beat(&mut shard, "b", 0), (3, 2));
+    shard.wait(Duration::from_millis(29));
+    assert_eq!(beat(&mut shard, "c", 0), (4, 2));
+    shard.wait(Duration::from_millis(1));
+    assert_eq!(beat(&mut shard, "b", 2), (4, 4), "anybody's heartbeat brings the next target");
+    assert_eq!(beat(&mut shard, "d", 0), (5, 4));
 }
 
 #[test]

@@ -322,7 +322,7 @@ pub struct TransactionSettings {
     pub partition_verification: bool,
 }
 
-/// Addresses of the HTTP servers as `http://host:port` texts. Empty is off.
+/// The HTTP servers: addresses as `http://host:port` or `https://host:port` texts. Empty is off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpListeners {
     /// `vltava.http.listeners`.
@@ -331,11 +331,15 @@ pub struct HttpListeners {
     pub registry: Vec<HttpListener>,
     /// `vltava.connect.listeners`.
     pub connect: Vec<HttpListener>,
+    /// `vltava.registry.size.limit.filter.max.request.body.size`.
+    pub registry_body_bytes_max: usize,
 }
 
 /// One address of an HTTP server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpListener {
+    /// Whether it speaks `https`.
+    pub encrypted: bool,
     /// A host name or address, IPv6 without brackets; empty binds every address.
     pub host: String,
     /// The port; 0 lets the system choose.

@@ -378,21 +378,30 @@ fn http(values: &ConfigValues, layers: &BrokerLayers) -> Result<HttpListeners, C
         node: addresses("vltava.http.listeners")?,
         registry: addresses("vltava.registry.listeners")?,
         connect: addresses("vltava.connect.listeners")?,
+        registry_body_bytes_max: usize::try_from(
+            values.int("vltava.registry.size.limit.filter.max.request.body.size")?,
+        )
+        .unwrap_or_default(),
     })
 }
 
 impl HttpListener {
-    /// Reads `http://host:port`; without a host every address is meant.
+    /// Reads `http://host:port` or `https://host:port`; without a host every address is meant.
     ///
     /// # Errors
     /// When it has another form.
     pub fn parse(key: &str, entry: &str, configured: bool) -> Result<HttpListener, ConfigError> {
-        let invalid = || ConfigError::invalid(key, entry, "Write http://host:port");
-        let address = entry.strip_prefix("http://").ok_or_else(invalid)?;
+        let invalid = || ConfigError::invalid(key, entry, "Write http://host:port or https://host:port");
+        let (scheme, address) = entry.split_once("://").ok_or_else(invalid)?;
+        let encrypted = match scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(invalid()),
+        };
         let (host, port) = match address.strip_prefix(':') {
             Some(port) => (String::new(), port.parse().map_err(|_| invalid())?),
             None => host_port(key, address.trim_end_matches('/')).map_err(|_| invalid())?,
         };
-        Ok(HttpListener { host, port, configured })
+        Ok(HttpListener { encrypted, host, port, configured })
     }
 }

@@ -56,7 +56,7 @@ impl AvroSchema {
             &changed
         };
         let refuse = |error| ConnectError::data("The data is not what its schema says").because(error);
-        Ok(self.parsed.encode(None, value).map_err(refuse)?.payload)
+        self.parsed.encoded(None, value).map_err(refuse)
     }
 
     /// So many data of a schema that a file says, one after another.

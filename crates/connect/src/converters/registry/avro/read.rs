@@ -44,17 +44,19 @@ pub(super) fn value(schema: &ConnectSchema, given: Value) -> Value {
             entries.into_iter().map(|(key, item)| (value(keys, key), value(values, item))).collect(),
         ),
         (Type::Map(keys, values), Value::Array(entries)) => {
-            let entry = |entry: Value| {
-                let parts = if let Value::Struct(parts) = entry { parts } else { Vec::new() };
-                let mut parts = parts.into_iter().map(|(_, part)| part);
+            let entry = |mut entry: Value| {
+                let parts = if let Value::Struct(parts) = &mut entry { parts.values_mut() } else { &mut [] };
+                let mut parts = parts.iter_mut().map(std::mem::take);
                 let (key, item) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
                 (value(keys, key), value(values, item))
             };
             Value::Map(entries.into_iter().map(entry).collect())
         }
-        (Type::Struct(fields), Value::Struct(values)) => {
-            let fields = fields.iter().zip(values);
-            Value::Struct(fields.map(|(field, (name, item))| (name, value(&field.schema, item))).collect())
+        (Type::Struct(fields), Value::Struct(mut values)) => {
+            for (field, item) in fields.iter().zip(values.values_mut()) {
+                *item = value(&field.schema, std::mem::take(item));
+            }
+            Value::Struct(values)
         }
         (_, other) => other,
     }

@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 #[cfg(feature = "http")]
 use super::super::registries;
-use super::super::testing::{Memory, converter, decode, encode, logical, of, structure};
+use super::super::testing::{converter, decode, encode, logical, of, structure};
 use crate::error::ErrorKind;
 use crate::record::{ConnectSchema, DATE, DECIMAL, Datum, TIME, TIMESTAMP, Type};
+use crate::schema::serializer::testing::Memory;
 use crate::schema::serializer::{RegistryClient, SchemaSource};
 #[cfg(feature = "http")]
 use crate::settings::Config;
@@ -27,7 +28,7 @@ async fn schemas_and_data_come_back_as_they_went() {
         schema
     };
     let inner = structure("shop.Inner", vec![("n", of(Type::Int8))]);
-    let inner_value = |number: i8| Value::Struct(vec![("n".into(), Value::Int8(number))]);
+    let inner_value = |number: i8| Value::record(vec![("n".into(), Value::Int8(number))]);
     let numbers = Type::Map(of(Type::Int32).into(), of(Type::Int16).optional().into());
     let cases: Vec<(ConnectSchema, Value, &str)> = vec![
         (of(Type::String), text("a"), "\"string\""),
@@ -72,7 +73,7 @@ async fn schemas_and_data_come_back_as_they_went() {
                     ("second", inner.clone().optional()),
                 ],
             ),
-            Value::Struct(vec![
+            Value::record(vec![
                 ("id".into(), Value::Int32(7)),
                 ("note".into(), Value::Null),
                 ("state".into(), text("done")),
@@ -88,7 +89,8 @@ async fn schemas_and_data_come_back_as_they_went() {
         let datum = Datum { schema: Some(schema.into()), value };
         for _ in ["new", "remembered"] {
             let bytes = encode(&*converter, &datum).await.expect("data").expect("bytes");
-            let written = memory.0.lock().last().map(|(_, source)| source.text.clone()).unwrap_or_default();
+            let written =
+                memory.schemas.lock().last().map(|(_, source)| source.text.clone()).unwrap_or_default();
             assert!(written.contains(expected), "{written}");
             let mut read = decode(&*converter, Some(&bytes)).await.expect("data");
             // A type at the root cannot say that it may be missing and be named.
@@ -98,7 +100,7 @@ async fn schemas_and_data_come_back_as_they_went() {
             assert_eq!(read.schema, datum.schema, "{written}");
         }
     }
-    assert_eq!(memory.0.lock().iter().map(|(subject, _)| subject.as_str()).next(), Some("t-value"));
+    assert_eq!(memory.schemas.lock().iter().map(|(subject, _)| subject.as_str()).next(), Some("t-value"));
     assert_eq!(encode(&*converter, &Datum::default()).await.expect("null"), None);
     assert_eq!(decode(&*converter, None).await.expect("null"), Datum::default());
 }
@@ -142,7 +144,7 @@ async fn foreign_schemas_are_read() {
     memory.register("t-value", &source, false).await.expect("a schema");
     let symbol = |text: &'static str| Value::String(text.into());
     let schema = structure("n.A", vec![("e", of(Type::String)), ("f", of(Type::String))]);
-    let value = Value::Struct(vec![("e".into(), symbol("X")), ("f".into(), symbol("Y"))]);
+    let value = Value::record(vec![("e".into(), symbol("X")), ("f".into(), symbol("Y"))]);
     let datum = Datum { schema: Some(schema.into()), value };
     let bytes = encode(&*writer, &datum).await.expect("data").expect("bytes");
     let read = decode(&*writer, Some(&bytes)).await.expect("data");
@@ -160,7 +162,7 @@ async fn what_cannot_be_converted_is_an_error_of_the_record() {
     let list = Datum::schemaless(Value::Array(Vec::new()));
     let wrong = Datum { schema: Some(ConnectSchema::of(Type::Int32)), value: Value::String("a".into()) };
     let name = structure("no name", Vec::new());
-    let unnamed = Datum { schema: Some(name.into()), value: Value::Struct(Vec::new()) };
+    let unnamed = Datum { schema: Some(name.into()), value: Value::record([]) };
     for datum in [list, wrong, unnamed] {
         let error = encode(&*converter, &datum).await.expect_err("no data");
         assert_eq!(error.kind, ErrorKind::Data, "{error}");

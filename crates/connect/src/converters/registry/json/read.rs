@@ -402,24 +402,26 @@ pub(super) fn value(schema: &ConnectSchema, given: Value) -> Result<Value, Conne
             Value::Array(list.into_iter().map(|item| value(items, item)).collect::<Result<_, _>>()?)
         }
         (Type::Map(keys, values), Value::Struct(members)) => {
-            let entry = |(name, item)| Ok((value(keys, Value::String(name))?, value(values, item)?));
-            Value::Map(members.into_iter().map(entry).collect::<Result<_, ConnectError>>()?)
+            let entry = |(name, item): (&ByteString, &Value)| {
+                Ok((value(keys, Value::String(name.clone()))?, value(values, item.clone())?))
+            };
+            Value::Map(members.iter().map(entry).collect::<Result<_, ConnectError>>()?)
         }
         (Type::Map(keys, values), Value::Array(entries)) => {
-            let entry = |entry: Value| {
-                let mut parts = if let Value::Struct(parts) = entry { parts } else { Vec::new() };
-                Ok((value(keys, taken(&mut parts, "key"))?, value(values, taken(&mut parts, "value"))?))
+            let entry = |entry: Value| -> Result<(Value, Value), ConnectError> {
+                let Value::Struct(mut parts) = entry else { return refuse("An entry of a map is no object") };
+                Ok((value(keys, parts.take("key"))?, value(values, parts.take("value"))?))
             };
             Value::Map(entries.into_iter().map(entry).collect::<Result<_, ConnectError>>()?)
         }
         (Type::Struct(fields), Value::Struct(mut members)) => {
             let mut read = Vec::with_capacity(fields.len());
             for field in fields {
-                let item = taken(&mut members, &field.name);
+                let item = members.take(&field.name);
                 let item = value(&field.schema, item).map_err(|error| within(&field.name, error))?;
                 read.push((field.name.clone(), item));
             }
-            Value::Struct(read)
+            Value::record(read)
         }
         (_, given) => return wrong(&given),
     })
@@ -427,14 +429,6 @@ pub(super) fn value(schema: &ConnectSchema, given: Value) -> Result<Value, Conne
 
 fn within(name: &str, error: ConnectError) -> ConnectError {
     ConnectError { message: format!("{name}: {}", error.message), ..error }
-}
-
-/// The member of that name, which is then no longer there.
-fn taken(members: &mut Vec<(ByteString, Value)>, name: &str) -> Value {
-    match members.iter().position(|(known, _)| *known == name) {
-        Some(place) => members.swap_remove(place).1,
-        None => Value::Null,
-    }
 }
 
 fn whole(given: &Value) -> Option<i64> {

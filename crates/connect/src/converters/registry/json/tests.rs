@@ -3,12 +3,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::testing::{
-    Given, Memory, Random, converter, decode, encode, logical, of, structure, there_and_back,
+    Given, Random, converter, decode, encode, logical, of, structure, there_and_back,
 };
 use super::{ENUM, ONE_OF, read};
 use crate::error::ErrorKind;
 use crate::record::{ConnectSchema, DATE, DECIMAL, Datum, TIME, TIMESTAMP, Type};
 use crate::schema::Referenced;
+use crate::schema::serializer::testing::Memory;
 use crate::value::Value;
 
 const CLASS: &str = "io.confluent.connect.json.JsonSchemaConverter";
@@ -31,7 +32,7 @@ fn with_default(mut schema: ConnectSchema, default: Value) -> ConnectSchema {
 #[tokio::test]
 async fn schemas_and_data_come_back_as_they_went() {
     let inner = structure("shop.Inner", vec![("n", of(Type::Int8))]);
-    let inner_value = |number: i8| Value::Struct(vec![("n".into(), Value::Int8(number))]);
+    let inner_value = |number: i8| Value::record(vec![("n".into(), Value::Int8(number))]);
     let mut symbol = of(Type::String);
     symbol.parameters = vec![(ENUM.into(), "".into())];
     symbol.parameters.extend(["red", "blue"].map(|name| (format!("{ENUM}.{name}").into(), name.into())));
@@ -42,7 +43,7 @@ async fn schemas_and_data_come_back_as_they_went() {
     };
     let union = of(Type::Struct(vec![member_of(0, Type::String), member_of(1, Type::Int32)])).named(ONE_OF);
     let union_value =
-        Value::Struct(vec![(member(0).into(), Value::Null), (member(1).into(), Value::Int32(5))]);
+        Value::record(vec![(member(0).into(), Value::Null), (member(1).into(), Value::Int32(5))]);
     // Settings, a schema and data; the text of the schema, and of the data.
     #[rustfmt::skip]
     let cases: Vec<(Given<'_>, ConnectSchema, Value, &str, &str)> = vec![
@@ -83,7 +84,7 @@ async fn schemas_and_data_come_back_as_they_went() {
                 ("first", inner.clone()),
                 ("second", inner.clone().optional()),
             ]),
-            Value::Struct(vec![
+            Value::record(vec![
                 ("z".into(), Value::Int32(7)),
                 ("note".into(), Value::Null),
                 ("state".into(), text("done")),
@@ -101,7 +102,8 @@ async fn schemas_and_data_come_back_as_they_went() {
         let datum = Datum { schema: Some(schema.into()), value };
         for _ in ["new", "remembered"] {
             let bytes = encode(&*converter, &datum).await.expect("data").expect("bytes");
-            let written = memory.0.lock().last().map(|(_, source)| source.text.clone()).unwrap_or_default();
+            let written =
+                memory.schemas.lock().last().map(|(_, source)| source.text.clone()).unwrap_or_default();
             assert!(written.contains(expected), "{written}");
             assert_eq!(String::from_utf8_lossy(&bytes[5..]), data, "{written}");
             assert_eq!(decode(&*converter, Some(&bytes)).await.expect("data"), datum, "{written}");
@@ -185,7 +187,7 @@ async fn what_cannot_be_converted_is_an_error_of_the_record() {
     let wrong = Datum { schema: Some(ConnectSchema::of(Type::Int32)), value: text("a") };
     let missing = structure("a", vec![("x", of(Type::String))]);
     let missing =
-        Datum { schema: Some(missing.into()), value: Value::Struct(vec![("x".into(), Value::Null)]) };
+        Datum { schema: Some(missing.into()), value: Value::record(vec![("x".into(), Value::Null)]) };
     let long = Value::Bytes(Bytes::from_static(&[1; 20]));
     let list = Datum::schemaless(Value::Array(Vec::new()));
     for datum in [wrong, missing, Datum { schema: Some(decimal().into()), value: long }, list] {

@@ -200,7 +200,7 @@ impl Json {
                 Value::Array(entries.iter().map(written).collect::<Result<_, ConnectError>>()?)
             }
             (Type::Struct(fields), Value::Struct(values)) if schema.name.as_deref() == Some(ONE_OF) => {
-                let mut given = fields.iter().zip(values).filter(|(_, (_, item))| *item != Value::Null);
+                let mut given = fields.iter().zip(values).filter(|(_, (_, item))| **item != Value::Null);
                 match given.next() {
                     Some((field, (_, item))) => self.value(&field.schema, item)?,
                     None => Value::Null,
@@ -208,7 +208,7 @@ impl Json {
             }
             (Type::Struct(fields), Value::Struct(values)) => {
                 let fields = fields.iter().zip(values);
-                let field = |(field, (name, item)): (&crate::record::Field, &(ByteString, Value))| {
+                let field = |(field, (name, item)): (&crate::record::Field, (&ByteString, &Value))| {
                     Ok((name.clone(), self.value(&field.schema, item)?))
                 };
                 Value::Struct(fields.map(field).collect::<Result<_, ConnectError>>()?)

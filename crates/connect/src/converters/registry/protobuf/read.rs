@@ -14,7 +14,7 @@ use crate::notation::Decimal;
 use crate::notation::text::{Meaning, class, kind};
 use crate::notation::time::days_from_civil;
 use crate::record::{ConnectSchema, DATE, DECIMAL, Field, TIME, TIMESTAMP, Type};
-use crate::value::Value;
+use crate::value::{Fields, Value};
 
 /// The most schemas that one message may stand for, since what is referred to counts wherever it is used.
 const SCHEMAS_MAX: usize = 100_000;
@@ -223,19 +223,15 @@ fn plain(schema: &ConnectSchema, given: Value) -> Result<Value, ConnectError> {
         }
         (Type::Map(keys, values), Value::Array(entries)) => {
             let entry = |entry: Value| {
-                let parts = if let Value::Struct(parts) = entry { parts } else { Vec::new() };
-                let part =
-                    |name| parts.iter().find(|(known, _)| *known == name).map(|(_, part)| part.clone());
-                let (key, item) = (part("key").unwrap_or_default(), part("value").unwrap_or_default());
-                Ok((value(keys, key)?, value(values, item)?))
+                let Value::Struct(mut parts) = entry else { return wrong(schema, &entry) };
+                Ok((value(keys, parts.take("key"))?, value(values, parts.take("value"))?))
             };
             Value::Map(entries.into_iter().map(entry).collect::<Result<_, ConnectError>>()?)
         }
         // A wrapper around a plain value.
-        (_, Value::Struct(fields)) if fields.len() == 1 => match fields.into_iter().next() {
-            Some((_, inner)) => value(schema, inner)?,
-            None => Value::Null,
-        },
+        (_, Value::Struct(mut fields)) if fields.len() == 1 => {
+            value(schema, fields.values_mut().first_mut().map(std::mem::take).unwrap_or_default())?
+        }
         (Type::Int8, Value::Int32(number)) => Value::Int8(number as i8),
         (Type::Int16, Value::Int32(number)) => Value::Int16(number as i16),
         (Type::Int32, Value::String(symbol)) => {
@@ -261,37 +257,36 @@ fn plain(schema: &ConnectSchema, given: Value) -> Result<Value, ConnectError> {
 }
 
 /// The fields of a struct out of those of a message; a union has the members that it names.
-fn structure(fields: &[Field], values: &mut [(ByteString, Value)]) -> Result<Value, ConnectError> {
+fn structure(fields: &[Field], values: &mut Fields) -> Result<Value, ConnectError> {
     let mut read = Vec::with_capacity(fields.len());
     let mut next = 0;
     for field in fields {
         let item = match union(&field.schema) {
             Some(_) => match structure(field.schema.fields(), values)? {
-                Value::Struct(members) if members.iter().all(|(_, item)| *item == Value::Null) => Value::Null,
+                Value::Struct(members) if members.values().iter().all(|item| *item == Value::Null) => {
+                    Value::Null
+                }
                 members => members,
             },
             None => value(&field.schema, taken(values, &mut next, &field.name))?,
         };
         read.push((field.name.clone(), item));
     }
-    Ok(Value::Struct(read))
+    Ok(Value::record(read))
 }
 
 /// The value of that name, from `next` on, where it mostly is.
-fn taken(values: &mut [(ByteString, Value)], next: &mut usize, name: &ByteString) -> Value {
-    let found = (*next..values.len()).chain(0..*next);
-    let mut found = found.filter(|place| values.get(*place).is_some_and(|(known, _)| known == name));
-    let Some(place) = found.next() else { return Value::Null };
+fn taken(values: &mut Fields, next: &mut usize, name: &ByteString) -> Value {
+    let mut found = (*next..values.len()).chain(0..*next);
+    let Some(place) = found.find(|place| values.names().get(*place) == Some(name)) else {
+        return Value::Null;
+    };
     *next = place + 1;
-    values.get_mut(place).map(|(_, value)| std::mem::take(value)).unwrap_or_default()
+    values.values_mut().get_mut(place).map(std::mem::take).unwrap_or_default()
 }
 
-fn logical(
-    schema: &ConnectSchema,
-    meaning: Meaning,
-    fields: &[(ByteString, Value)],
-) -> Result<Value, ConnectError> {
-    let given = |name: &str| fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+fn logical(schema: &ConnectSchema, meaning: Meaning, fields: &Fields) -> Result<Value, ConnectError> {
+    let given = |name: &str| fields.get(name);
     let number = |name: &str| match given(name) {
         Some(Value::Int32(number)) => i64::from(*number),
         Some(Value::Int64(number)) => *number,

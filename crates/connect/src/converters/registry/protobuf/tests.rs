@@ -3,11 +3,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::testing::{
-    Given, Memory, Random, converter, decode, encode, logical, of, structure, there_and_back,
+    Given, Random, converter, decode, encode, logical, of, structure, there_and_back,
 };
 use super::{ENUM, UNION};
 use crate::error::ErrorKind;
 use crate::record::{ConnectSchema, DATE, DECIMAL, Datum, TIME, TIMESTAMP, Type};
+use crate::schema::serializer::testing::Memory;
 use crate::schema::serializer::{RegistryClient, SchemaSource};
 use crate::value::Value;
 
@@ -39,7 +40,7 @@ fn shape(schema: &ConnectSchema) -> ConnectSchema {
 }
 
 fn one(name: &'static str, schema: ConnectSchema, value: Value) -> (ConnectSchema, Value) {
-    (structure("shop.One", vec![(name, schema)]), Value::Struct(vec![(name.into(), value)]))
+    (structure("shop.One", vec![(name, schema)]), Value::record(vec![(name.into(), value)]))
 }
 
 #[tokio::test]
@@ -55,10 +56,10 @@ async fn schemas_and_data_come_back_as_they_went() {
         [("RED", "0"), ("BLUE", "5")].map(|(name, number)| (format!("{ENUM}.{name}").into(), number.into())),
     );
     let inner = structure("shop.Inner", vec![("n", of(Type::Int8))]);
-    let inner_value = |number: i8| Value::Struct(vec![("n".into(), Value::Int8(number))]);
+    let inner_value = |number: i8| Value::record(vec![("n".into(), Value::Int8(number))]);
     let union = structure("x", vec![("card", of(Type::String)), ("cash", of(Type::Int32))])
         .named(format!("{UNION}.paid"));
-    let union_value = Value::Struct(vec![("card".into(), Value::Null), ("cash".into(), Value::Int32(0))]);
+    let union_value = Value::record(vec![("card".into(), Value::Null), ("cash".into(), Value::Int32(0))]);
     let map = |keys, values: ConnectSchema| of(Type::Map(of(keys).into(), values.into())).named("Stock");
     // Settings, a schema and data; a part of the text of the schema.
     #[rustfmt::skip]
@@ -96,7 +97,7 @@ async fn schemas_and_data_come_back_as_they_went() {
             let bytes = encode(&*converter, &datum)
                 .await
                 .unwrap_or_else(|error| panic!("{expected}: {}", error.trace()));
-            let source = memory.0.lock().last().map(|(_, source)| source.clone()).expect("a schema");
+            let source = memory.schemas.lock().last().map(|(_, source)| source.clone()).expect("a schema");
             let written = crate::schema::SchemaFormat::parse(
                 &crate::schema::protobuf::ProtobufFormat,
                 crate::schema::SchemaText {
@@ -151,7 +152,7 @@ async fn plain_values_are_wrappers() {
         assert_eq!(read.value, datum.value);
         assert_eq!(read.schema.map(|schema| schema.optional), Some(false));
     }
-    assert_eq!(memory.0.lock().len(), 1, "they share a schema");
+    assert_eq!(memory.schemas.lock().len(), 1, "they share a schema");
     assert_eq!(encode(&*converter, &Datum::default()).await.expect("null"), None);
 }
 
@@ -181,9 +182,9 @@ async fn foreign_schemas_are_read() {
         48, 4, // a colour without a name
     ]);
     let read = decode(&*converter(CLASS, &memory, &[]), Some(&bytes)).await.expect("data");
-    let line = |count| Value::Struct(vec![("count".into(), Value::Int64(count))]);
-    let expected = Value::Struct(vec![
-        ("payment_0".into(), Value::Struct(vec![("card".into(), Value::Null), ("line".into(), line(9))])),
+    let line = |count| Value::record(vec![("count".into(), Value::Int64(count))]);
+    let expected = Value::record(vec![
+        ("payment_0".into(), Value::record(vec![("card".into(), Value::Null), ("line".into(), line(9))])),
         ("id".into(), Value::Int64(7)),
         ("lines".into(), Value::Map(vec![(text("k"), line(3))])),
         ("note".into(), Value::Null),
@@ -223,7 +224,7 @@ async fn what_cannot_be_converted_is_an_error_of_the_record() {
     let datum = Datum { schema: Some(strange.into()), value: of_strange };
     let bytes = encode(&*scrubbing, &datum).await.expect("data");
     let read = decode(&*scrubbing, bytes.as_ref()).await.expect("data");
-    assert_eq!(read.value, Value::Struct(vec![("a_b".into(), Value::Int32(1))]));
+    assert_eq!(read.value, Value::record(vec![("a_b".into(), Value::Int32(1))]));
 
     let recursive = "syntax = \"proto3\"; message R { R next = 1; }";
     let source =

@@ -10,7 +10,7 @@ use crate::error::ConnectError;
 use crate::notation::text::{Meaning, decimal, millis};
 use crate::notation::time::{DAY, civil_from_days};
 use crate::record::{ConnectSchema, Field, Type};
-use crate::value::Value;
+use crate::value::{Fields, Value};
 
 /// The text of Google's wrappers.
 pub(super) fn wrappers() -> String {
@@ -21,7 +21,7 @@ pub(super) fn wrappers() -> String {
 
 /// A value in a wrapper.
 pub(super) fn wrapped(value: Value) -> Value {
-    Value::Struct(vec![(ByteString::from_static("value"), value)])
+    Value::record([(ByteString::from_static("value"), value)])
 }
 
 /// What a text is made of.
@@ -275,7 +275,7 @@ impl Protobuf {
             (Type::Struct(fields), Value::Struct(values)) => {
                 let mut written = Vec::with_capacity(fields.len());
                 self.add(&mut written, fields, values)?;
-                Value::Struct(written)
+                Value::record(written)
             }
             (Type::Int8 | Type::Int16, Value::Int8(number)) => Value::Int32((*number).into()),
             (Type::Int16, Value::Int16(number)) => Value::Int32((*number).into()),
@@ -289,7 +289,7 @@ impl Protobuf {
         &self,
         written: &mut Vec<(ByteString, Value)>,
         fields: &[Field],
-        values: &[(ByteString, Value)],
+        values: &Fields,
     ) -> Result<(), ConnectError> {
         for (field, (_, item)) in fields.iter().zip(values) {
             match (union(&field.schema), item) {
@@ -408,5 +408,5 @@ fn logical(schema: &ConnectSchema, given: &Value) -> Result<Option<Value>, Conne
             }
         }
     };
-    Ok(Some(Value::Struct(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())))
+    Ok(Some(Value::record(fields.into_iter().map(|(name, value)| (name.into(), value)))))
 }

@@ -25,10 +25,10 @@ fn the_verdict_is_what_reading_shows() {
         let mut failed = None;
         for _ in 0..VALUES {
             let value = shapes.value(&shape);
-            let bytes = writer.encode(None, &value).unwrap().payload;
+            let bytes = writer.encoded(None, &value).unwrap();
             assert_eq!(writer.decode(&*writer, bytes.clone()).as_ref(), Ok(&value), "seed {seed}");
             match reader.decode(&*writer, bytes) {
-                Ok(read) => assert!(reader.encode(None, &read).is_ok(), "seed {seed}: {read:?}"),
+                Ok(read) => assert!(reader.encoded(None, &read).is_ok(), "seed {seed}: {read:?}"),
                 Err(error) => failed = Some(error),
             }
         }

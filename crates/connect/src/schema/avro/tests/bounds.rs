@@ -43,8 +43,8 @@ fn records_nested_by_name_without_end_overflow_nothing() {
     let schema = timely(|| parse(&chain(3000, "int")));
     assert!(timely(|| schema.render("resolved")).unwrap().len() > 3000);
     assert_eq!(timely(|| schema.normalized()), parse(schema.canonical()).normalized());
-    let deep = Value::Struct(Vec::new());
-    assert!(timely(|| schema.encode(Some("n2999.R"), &deep)).is_err());
+    let deep = Value::record([]);
+    assert!(timely(|| schema.encoded(Some("n2999.R"), &deep)).is_err());
     let mut bytes = Vec::new();
     varint::write(&mut bytes, 2999);
     assert!(timely(|| schema.decode(&*schema, Bytes::from(bytes))).is_err());
@@ -99,7 +99,7 @@ fn defaults_that_multiply_are_refused() {
     let bomb = union(64, level);
     assert!(timely(|| try_parse(&bomb, &[], Validation::New)).is_err());
     let stored = try_parse(&bomb, &[], Validation::Stored).unwrap();
-    assert!(timely(|| stored.encode(Some("R63"), &Value::Struct(Vec::new()))).is_err());
+    assert!(timely(|| stored.encoded(Some("R63"), &Value::record([]))).is_err());
 }
 
 #[test]

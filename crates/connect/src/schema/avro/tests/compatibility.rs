@@ -9,7 +9,7 @@ use crate::schema::{CompatibilityPolicy, Direction, Schema};
 
 const CASES: &str = include_str!("compatibility.jsonl");
 
-fn cases() -> Vec<Json> {
+pub(in crate::schema) fn cases() -> Vec<Json> {
     CASES.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -42,5 +42,4 @@ fn every_case_of_the_table_is_judged_in_both_directions() {
         assert!(reasons(&*a, &*a, CompatibilityPolicy::Logical).is_empty(), "{}", case["name"]);
     }
     assert_eq!(wrong, Vec::<String>::new());
-    assert!(cases().len() >= 150);
 }

@@ -108,7 +108,7 @@ fn nesting_is_limited() {
     }
     assert!(
         parse("true")
-            .encode(None, &value)
+            .encoded(None, &value)
             .is_err_and(|error| error.message.contains("nested deeper than 100"))
     );
 }

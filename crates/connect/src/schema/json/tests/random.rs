@@ -14,28 +14,20 @@ const PAIRS: u64 = 800;
 /// How many documents are tried on a compatible pair.
 const DOCUMENTS: usize = 150;
 
-/// A generator of numbers (SplitMix64).
-struct Random(u64);
+/// Schemas and documents from a seed.
+struct Random(vltava_core::testing::Random);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
     fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        self.0.below(end)
     }
 
-    fn one_in(&mut self, count: usize) -> bool {
-        self.below(count) == 0
+    fn once_in(&mut self, times: usize) -> bool {
+        self.0.once_in(times)
     }
 
     fn of<T: Clone>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())].clone()
+        self.0.pick(choices).clone()
     }
 
     fn name(&mut self) -> &'static str {
@@ -45,7 +37,7 @@ impl Random {
     fn document(&mut self, depth: usize) -> Json {
         match self.below(if depth == 0 { 7 } else { 12 }) {
             0 => Json::Null,
-            1 => json!(self.one_in(2)),
+            1 => json!(self.once_in(2)),
             2 | 3 => json!(self.below(8) as i64 - 2),
             4 => json!(1.5),
             5 | 6 => json!(self.of(&["", "a", "ab", "b", "ba", "aaaa"])),
@@ -61,7 +53,7 @@ impl Random {
         let mut schema = Map::new();
         let kind = self.below(if depth == 0 { 6 } else { 14 });
         match kind {
-            0 => return json!(!self.one_in(4)),
+            0 => return json!(!self.once_in(4)),
             1 => return json!({ "enum": [self.document(0), self.document(0), self.document(1)] }),
             2 => return json!({ "const": self.document(1) }),
             3 => self.strings(&mut schema),
@@ -75,16 +67,16 @@ impl Random {
                 let parts: Vec<Json> =
                     (0..1 + self.below(3)).map(|_| self.schema(depth - 1, modern)).collect();
                 schema.insert(self.of(&["anyOf", "allOf"]).to_owned(), Json::Array(parts));
-                if self.one_in(3) {
+                if self.once_in(3) {
                     self.objects(&mut schema, depth - 1, modern);
                 }
             }
             12 => {
                 schema.insert("not".to_owned(), self.schema(depth - 1, modern));
             }
-            _ if self.one_in(2) => {
+            _ if self.once_in(2) => {
                 for keyword in ["if", "then", "else"] {
-                    if !self.one_in(4) {
+                    if !self.once_in(4) {
                         schema.insert(keyword.to_owned(), self.schema(depth - 1, modern));
                     }
                 }
@@ -117,7 +109,7 @@ impl Random {
         let properties: Map<String, Json> = properties.collect::<Vec<_>>().into_iter().collect();
         schema.insert("properties".to_owned(), Json::Object(properties));
         self.maybe(schema, "required", |random| {
-            json!(names.iter().filter(|_| random.one_in(2)).collect::<std::collections::BTreeSet<_>>())
+            json!(names.iter().filter(|_| random.once_in(2)).collect::<std::collections::BTreeSet<_>>())
         });
         self.maybe(schema, "additionalProperties", |random| random.schema(depth, modern));
         self.maybe(schema, "patternProperties", |random| {
@@ -143,7 +135,7 @@ impl Random {
         let tuple = |random: &mut Random| {
             (0..1 + random.below(2)).map(|_| random.schema(depth, modern)).collect::<Json>()
         };
-        match (modern, self.one_in(2)) {
+        match (modern, self.once_in(2)) {
             (true, prefix) => {
                 if prefix {
                     schema.insert("prefixItems".to_owned(), tuple(self));
@@ -162,11 +154,11 @@ impl Random {
         }
         self.maybe(schema, "minItems", |random| json!(random.below(3)));
         self.maybe(schema, "maxItems", |random| json!(random.below(4)));
-        self.maybe(schema, "uniqueItems", |random| json!(random.one_in(2)));
+        self.maybe(schema, "uniqueItems", |random| json!(random.once_in(2)));
     }
 
     fn typed(&mut self, schema: &mut Map<String, Json>, name: &str) {
-        if !self.one_in(4) {
+        if !self.once_in(4) {
             schema.insert("type".to_owned(), json!(name));
         }
     }
@@ -177,7 +169,7 @@ impl Random {
         keyword: &str,
         value: impl FnOnce(&mut Random) -> Json,
     ) {
-        if self.one_in(4) {
+        if self.once_in(4) {
             schema.insert(keyword.to_owned(), value(self));
         }
     }
@@ -263,8 +255,8 @@ struct Tally {
 }
 
 fn round(seed: u64, tally: &mut Tally) {
-    let mut random = Random(seed);
-    let modern = random.one_in(2);
+    let mut random = Random(vltava_core::testing::Random::new(seed));
+    let modern = random.once_in(2);
     let mut old = random.whole(modern);
     let mut new = old.clone();
     for _ in 0..1 + random.below(3) {

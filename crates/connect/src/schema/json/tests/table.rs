@@ -6,9 +6,10 @@ use crate::schema::json::compare::{self, Keep};
 
 /// An old schema, a new one, what differs when the new one reads the old one, and the other way round. Each difference
 /// begins with its verdict: `+` is tolerated, `~` only leniently, `-` never.
-type Case = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
+pub(in crate::schema) type Case =
+    (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
-const CASES: &[Case] = &[
+pub(in crate::schema) const CASES: &[Case] = &[
     // annotations
     (
         r##"{"title":"a"}"##,

@@ -1,9 +1,12 @@
 //! From bytes to values.
 
+use std::sync::Arc;
+
 use super::{
     Buf, ByteString, Bytes, DATA_NESTING_MAX, DataError, Field, FieldLabel, Kind, Message, Types, VALUES_MIN,
     VALUES_PER_BYTE_MAX, Value, Wire, enum_value, error, get_varint, map_entry, unzigzag, within, zero,
 };
+use crate::value::Fields;
 
 /// Reads messages of one schema.
 pub(super) struct Reader<'a> {
@@ -44,9 +47,9 @@ impl<'a> Reader<'a> {
             Some(Value::Struct(values)) => values,
             _ => self.absent(message)?,
         };
-        self.fields(message, &mut values, bytes, group)?;
+        self.fields(message, values.values_mut(), bytes, group)?;
         self.depth -= 1;
-        for (field, (_, value)) in message.fields.iter().zip(&values) {
+        for (field, value) in message.fields.iter().zip(values.values()) {
             if field.label == FieldLabel::Required && *value == Value::Null {
                 return Err(error(format!("the required field {} is missing", field.name)));
             }
@@ -54,9 +57,10 @@ impl<'a> Reader<'a> {
         Ok(Value::Struct(values))
     }
 
-    fn absent(&mut self, message: &Message) -> Result<Vec<(ByteString, Value)>, DataError> {
+    fn absent(&mut self, message: &Message) -> Result<Fields, DataError> {
         self.take(message.fields.len())?;
-        Ok(message.fields.iter().map(|field| (field.name.clone(), self.absent_field(field))).collect())
+        let values = message.fields.iter().map(|field| self.absent_field(field)).collect();
+        Ok(Fields::new(Arc::clone(&message.names), values))
     }
 
     fn absent_field(&self, field: &Field) -> Value {
@@ -85,7 +89,7 @@ impl<'a> Reader<'a> {
     fn fields(
         &mut self,
         message: &'a Message,
-        values: &mut [(ByteString, Value)],
+        values: &mut [Value],
         bytes: &mut Bytes,
         group: Option<u32>,
     ) -> Result<(), DataError> {
@@ -112,20 +116,20 @@ impl<'a> Reader<'a> {
         &mut self,
         message: &'a Message,
         index: usize,
-        values: &mut [(ByteString, Value)],
+        values: &mut [Value],
         wire: Wire,
         bytes: &mut Bytes,
     ) -> Result<(), DataError> {
         let Some(field) = message.fields.get(index) else { return Ok(()) };
         if let Some(oneof) = field.oneof {
             // The last one that was written counts.
-            for (other, (_, value)) in message.fields.iter().zip(values.iter_mut()) {
+            for (other, value) in message.fields.iter().zip(values.iter_mut()) {
                 if other.oneof == Some(oneof) && other.number != field.number {
                     *value = Value::Null;
                 }
             }
         }
-        let Some((_, slot)) = values.get_mut(index) else { return Ok(()) };
+        let Some(slot) = values.get_mut(index) else { return Ok(()) };
         self.occurrence(field, slot, wire, bytes).map_err(|found| within(&field.name, found))
     }
 
@@ -168,18 +172,20 @@ impl<'a> Reader<'a> {
         };
         expect(wire, Wire::Bytes)?;
         let mut inside = delimited(bytes)?;
-        let Value::Struct(mut values) = self.message(entry, None, &mut inside, None)? else {
+        let Value::Struct(mut fields) = self.message(entry, None, &mut inside, None)? else {
             return Err(error("the entry is not a message"));
         };
+        let [key, value] = fields.values_mut() else {
+            return Err(error("the entry is not a map's"));
+        };
         // A message that is not written in an entry is an empty one.
-        if let (Some((_, value @ Value::Null)), Some(field)) = (values.get_mut(1), entry.fields.get(1)) {
+        if let (Value::Null, Some(field)) = (&value, entry.fields.get(1)) {
             *value = match field.kind {
                 Kind::Message(index) => self.root(index, Bytes::new())?,
                 kind => zero(self.types, kind),
             };
         }
-        let mut values = values.into_iter().map(|(_, value)| value);
-        Ok((values.next().unwrap_or_default(), values.next().unwrap_or_default()))
+        Ok((std::mem::take(key), std::mem::take(value)))
     }
 
     fn value(

@@ -1,8 +1,8 @@
 //! From values to bytes.
 
 use super::{
-    BufMut, BytesMut, DATA_NESTING_MAX, DataError, Field, FieldLabel, Kind, Message, Types, Value, Wire,
-    error, map_entry, put_varint, within, zero, zigzag,
+    BufMut, DATA_NESTING_MAX, DataError, Field, FieldLabel, Kind, Message, Types, Value, Wire, error,
+    map_entry, put_varint, within, zero, zigzag,
 };
 
 /// Writes messages of one schema.
@@ -21,7 +21,7 @@ impl<'a> Writer<'a> {
         &mut self,
         index: usize,
         value: &Value,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
     ) -> Result<(), DataError> {
         let message = self.types.messages.get(index).ok_or_else(|| error("the schema lacks the message"))?;
         self.depth += 1;
@@ -37,7 +37,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn field(&mut self, field: &Field, value: &Value, out: &mut BytesMut) -> Result<(), DataError> {
+    fn field(&mut self, field: &Field, value: &Value, out: &mut Vec<u8>) -> Result<(), DataError> {
         match (value, field.label) {
             (Value::Null, FieldLabel::Required) => Err(error("the field is required, but null")),
             (Value::Null, _) => Ok(()),
@@ -57,8 +57,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn array(&mut self, field: &Field, values: &[Value], out: &mut BytesMut) -> Result<(), DataError> {
-        let each = |writer: &mut Self, value: (usize, &Value), out: &mut BytesMut| {
+    fn array(&mut self, field: &Field, values: &[Value], out: &mut Vec<u8>) -> Result<(), DataError> {
+        let each = |writer: &mut Self, value: (usize, &Value), out: &mut Vec<u8>| {
             let written = if field.is_packed {
                 writer.value(field, value.1, out)
             } else {
@@ -78,7 +78,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    fn map(&mut self, field: &Field, value: &Value, out: &mut BytesMut) -> Result<(), DataError> {
+    fn map(&mut self, field: &Field, value: &Value, out: &mut Vec<u8>) -> Result<(), DataError> {
         let Value::Map(entries) = value else { return Err(does_not_fit(value, "a map")) };
         let Some((_, entry)) = map_entry(self.types, field) else {
             return Err(error("the field is not a map"));
@@ -97,12 +97,12 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn keyed(&mut self, field: &Field, value: &Value, out: &mut BytesMut) -> Result<(), DataError> {
+    fn keyed(&mut self, field: &Field, value: &Value, out: &mut Vec<u8>) -> Result<(), DataError> {
         put_key(field.number, Wire::of(field.kind), out);
         self.value(field, value, out)
     }
 
-    fn value(&mut self, field: &Field, value: &Value, out: &mut BytesMut) -> Result<(), DataError> {
+    fn value(&mut self, field: &Field, value: &Value, out: &mut Vec<u8>) -> Result<(), DataError> {
         match field.kind {
             Kind::Message(index) => self.delimited(out, |writer, out| writer.message(index, value, out)),
             Kind::Group(index) => {
@@ -136,8 +136,8 @@ impl<'a> Writer<'a> {
     /// Writes what `each` writes, with its length before it.
     fn delimited(
         &mut self,
-        out: &mut BytesMut,
-        each: impl FnOnce(&mut Self, &mut BytesMut) -> Result<(), DataError>,
+        out: &mut Vec<u8>,
+        each: impl FnOnce(&mut Self, &mut Vec<u8>) -> Result<(), DataError>,
     ) -> Result<(), DataError> {
         let start = out.len();
         each(self, out)?;
@@ -189,7 +189,7 @@ fn check_oneofs(message: &Message, given: &[&Value]) -> Result<(), DataError> {
     Ok(())
 }
 
-fn scalar(kind: Kind, value: &Value, out: &mut BytesMut) -> Result<(), DataError> {
+fn scalar(kind: Kind, value: &Value, out: &mut Vec<u8>) -> Result<(), DataError> {
     match kind {
         Kind::Int32 => put_varint(out, i64::from(narrow(value, "a number of 32 bits")?).cast_unsigned()),
         Kind::Sint32 => put_varint(out, zigzag(i64::from(narrow(value, "a number of 32 bits")?))),
@@ -253,11 +253,11 @@ fn is_negative_zero(value: &Value) -> bool {
     }
 }
 
-fn put_key(number: u32, wire: Wire, out: &mut BytesMut) {
+fn put_key(number: u32, wire: Wire, out: &mut Vec<u8>) {
     put_varint(out, u64::from(number) << 3 | wire.number());
 }
 
-fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u64);
     out.put_slice(bytes);
 }

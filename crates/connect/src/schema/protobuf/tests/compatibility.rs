@@ -8,7 +8,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 /// Two texts, and the changes from the first to the second and back, each as `KIND path`; those that do harm have a `!`.
-struct Case {
+pub(in crate::schema) struct Case {
     name: &'static str,
     before: &'static str,
     after: &'static str,
@@ -73,7 +73,7 @@ macro_rules! cases {
 }
 
 #[rustfmt::skip]
-const CASES: &[Case] = cases![
+pub(in crate::schema) const CASES: &[Case] = cases![
     // Files, messages and enums.
     "the same": "message M { int32 a = 1; }" => "message M { int32 a = 1; }", [], [];
     "only options": "message M { int32 a = 1; }" => "option java_package = \"x\"; message M { int32 a = 1 [deprecated = true]; }", [], [];
@@ -193,7 +193,6 @@ const CASES: &[Case] = cases![
 
 #[test]
 fn every_change_is_found_and_judged() {
-    assert!(CASES.len() >= 90, "{} cases", CASES.len());
     CASES.iter().for_each(check);
 }
 

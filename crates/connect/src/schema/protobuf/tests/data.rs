@@ -1,9 +1,9 @@
 //! Values as bytes and back.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{parse_with, schema};
-use crate::schema::{DataError, Schema};
+use crate::schema::Schema;
 use crate::value::Value;
 
 /// A struct of these fields.
@@ -15,17 +15,10 @@ fn text(text: &str) -> Value {
     Value::String(text.into())
 }
 
-fn bytes_of(schema: &dyn Schema, type_name: Option<&str>, value: &Value) -> Result<Bytes, DataError> {
-    let encoded = schema.encode(type_name, value)?;
-    let mut bytes = BytesMut::from(&encoded.selector[..]);
-    bytes.extend_from_slice(&encoded.payload);
-    Ok(bytes.freeze())
-}
-
 /// Checks the bytes of a value, and that they are read as `read`.
 #[track_caller]
 fn check(schema: &dyn Schema, type_name: Option<&str>, value: &Value, bytes: &[u8], read: &Value) {
-    let written = bytes_of(schema, type_name, value).expect("a value that fits");
+    let written = schema.encoded(type_name, value).expect("a value that fits");
     assert_eq!(&written[..], bytes);
     assert_eq!(schema.decode(schema, written).expect("what was written"), *read);
 }
@@ -103,10 +96,10 @@ fn a_selector_names_the_message() {
     check(&*schema, Some("p.D"), &one, &[2, 2, 8, 1], &one);
     // The map entry of A is its first message.
     check(&*schema, Some("p.A.B.C"), &one, &[6, 0, 2, 0, 8, 1], &one);
-    assert_eq!(schema.encode(Some("p.A"), &record(&[])).expect("a message").selector[..], [0]);
+    assert_eq!(schema.encoded(Some("p.A"), &record(&[])).expect("a message")[..], [0]);
     assert_eq!(schema.record_name(), Some("p.A"));
-    assert!(schema.encode(Some("p.A.MEntry"), &record(&[])).is_err());
-    assert!(schema.encode(Some("p.E"), &record(&[])).is_err());
+    assert!(schema.encoded(Some("p.A.MEntry"), &record(&[])).is_err());
+    assert!(schema.encoded(Some("p.E"), &record(&[])).is_err());
     // The long form of [0] is read as well.
     assert!(schema.decode(&*schema, Bytes::from_static(&[2, 0])).is_ok());
     for bad in [&[][..], &[4, 0], &[1], &[2, 1], &[2, 8], &[6, 0, 2, 8], &[255, 255]] {
@@ -125,9 +118,9 @@ fn canonical_texts_keep_the_place_of_messages() {
     {
         let read = schema(&other);
         for name in ["A.First", "A.Second", "A.Third"] {
-            let encoded = written.encode(Some(name), &record(&[])).expect("a message");
+            let encoded = written.encoded(Some(name), &record(&[])).expect("a message");
             assert_eq!(
-                read.encode(Some(name), &record(&[])).expect("a message"),
+                read.encoded(Some(name), &record(&[])).expect("a message"),
                 encoded,
                 "{name} in {other}"
             );
@@ -158,7 +151,8 @@ fn structures_are_read_as_they_were_written() {
     let with = |changes: &[(&str, Value)]| {
         let Value::Struct(mut fields) = empty.clone() else { panic!("a struct") };
         for (name, value) in changes {
-            fields.iter_mut().find(|(field, _)| field == name).expect("a field").1 = value.clone();
+            let place = fields.names().iter().position(|field| field == name).expect("a field");
+            fields.values_mut()[place] = value.clone();
         }
         Value::Struct(fields)
     };
@@ -201,7 +195,7 @@ fn proto2_has_groups_and_required_fields() {
     let value =
         record(&[("r", Value::Int32(0)), ("g", record(&[("i", Value::Int32(1))])), ("s", Value::Null)]);
     check(&*schema, None, &value, &[0, 8, 0, 0x13, 0x18, 1, 0x14], &value);
-    assert!(schema.encode(None, &record(&[])).is_err());
+    assert!(schema.encoded(None, &record(&[])).is_err());
     assert!(schema.decode(&*schema, Bytes::from_static(&[0])).is_err());
     assert!(schema.decode(&*schema, Bytes::from_static(&[0, 8, 0, 0x13])).is_err());
 }
@@ -227,7 +221,7 @@ fn values_that_do_not_fit_are_refused_with_their_place() {
         (record(&[("a", Value::Int32(1)), ("b", Value::Int32(0))]), ""),
         (record(&[("e", text("ONE"))]), "/e"),
     ] {
-        let found = schema.encode(None, &value).expect_err("a value that does not fit");
+        let found = schema.encoded(None, &value).expect_err("a value that does not fit");
         assert_eq!(found.path, path, "{value:?}: {found}");
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use vltava_core::testing::Random;
 
-use super::{Random, schema};
+use super::schema;
 use crate::schema::{CompatibilityPolicy, Direction, Schema};
 use crate::value::Value;
 
@@ -30,11 +31,11 @@ struct Field {
 type Model = BTreeMap<usize, Field>;
 
 fn random_field(random: &mut Random, number: usize) -> Field {
-    let oneof = random.one_in(3).then(|| random.pick(&["o", "p"]));
+    let oneof = random.once_in(3).then(|| *random.pick(&["o", "p"]));
     let key =
-        (oneof.is_none() && random.one_in(8)).then(|| random.pick(&["string", "int32", "int64", "bool"]));
-    let label = if oneof.is_some() || key.is_some() { "" } else { random.pick(LABELS) };
-    Field { name: format!("f{number}"), kind: random.pick(KINDS), label, key, oneof }
+        (oneof.is_none() && random.once_in(8)).then(|| *random.pick(&["string", "int32", "int64", "bool"]));
+    let label = if oneof.is_some() || key.is_some() { "" } else { *random.pick(LABELS) };
+    Field { name: format!("f{number}"), kind: random.pick::<&str>(KINDS), label, key, oneof }
 }
 
 fn random_model(random: &mut Random) -> Model {
@@ -52,7 +53,7 @@ fn evolve(model: &Model, random: &mut Random) -> Model {
             (Some(_), 0) => drop(model.remove(&number)),
             (Some(field), 1) => field.kind = fresh.kind,
             (Some(field), 2) if field.oneof.is_none() && field.key.is_none() => {
-                field.label = random.pick(LABELS);
+                field.label = *random.pick(LABELS);
             }
             (Some(field), 3) => *field = Field { oneof: fresh.oneof, label: "", key: None, ..field.clone() },
             (Some(field), 4) => field.name = format!("g{number}"),
@@ -88,7 +89,7 @@ fn text_of(model: &Model) -> String {
 
 /// A value of a kind; bytes are text too, since texts are read as bytes and bytes as texts.
 fn random_value(kind: &str, random: &mut Random) -> Value {
-    let bits = if random.one_in(3) { random.next() % 3 } else { random.next() };
+    let bits = if random.once_in(3) { random.bits() % 3 } else { random.bits() };
     let low = (bits & 0xffff_ffff) as u32;
     match kind {
         "int32" | "sint32" | "sfixed32" => Value::Int32(low.cast_signed()),
@@ -99,12 +100,12 @@ fn random_value(kind: &str, random: &mut Random) -> Value {
         "double" => Value::Float64(low as f64 / 7.0),
         "string" => Value::String(format!("é{bits}").into()),
         "bytes" => Value::Bytes(format!("b{bits}").into()),
-        "E" => Value::String(random.pick(&["ZERO", "ONE", "TWO"]).into()),
-        "N" => Value::Struct(vec![
+        "E" => Value::String((*random.pick(&["ZERO", "ONE", "TWO"])).into()),
+        "N" => Value::record(vec![
             ("a".into(), Value::Int32(low.cast_signed())),
             ("n".into(), Value::Array(Vec::new())),
         ]),
-        _ => Value::Struct(vec![("s".into(), Value::String("x".into()))]),
+        _ => Value::record(vec![("s".into(), Value::String("x".into()))]),
     }
 }
 
@@ -112,7 +113,7 @@ fn random_record(model: &Model, random: &mut Random) -> Value {
     let mut set: Vec<&str> = Vec::new();
     let mut fields = Vec::new();
     for field in model.values() {
-        if field.oneof.is_some_and(|oneof| set.contains(&oneof)) || random.one_in(4) {
+        if field.oneof.is_some_and(|oneof| set.contains(&oneof)) || random.once_in(4) {
             continue;
         }
         set.extend(field.oneof);
@@ -128,14 +129,11 @@ fn random_record(model: &Model, random: &mut Random) -> Value {
         };
         fields.push((field.name.as_str().into(), value));
     }
-    Value::Struct(fields)
+    Value::record(fields)
 }
 
 fn written(schema: &dyn Schema, value: &Value) -> Bytes {
-    let encoded = schema.encode(Some("M"), value).unwrap_or_else(|found| panic!("{found}: {value:?}"));
-    let mut bytes = BytesMut::from(&encoded.selector[..]);
-    bytes.extend_from_slice(&encoded.payload);
-    bytes.freeze()
+    schema.encoded(Some("M"), value).unwrap_or_else(|found| panic!("{found}: {value:?}"))
 }
 
 fn kinds_of(reader: &dyn Schema, writer: &dyn Schema) -> Vec<&'static str> {
@@ -145,14 +143,14 @@ fn kinds_of(reader: &dyn Schema, writer: &dyn Schema) -> Vec<&'static str> {
 
 fn field<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     let Value::Struct(fields) = value else { return None };
-    fields.iter().find(|(field, _)| field == name).map(|(_, value)| value)
+    fields.get(name)
 }
 
 #[test]
 fn what_is_called_compatible_can_be_read() {
     let mut compatible = 0;
     for seed in 0..3_000 {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let before = random_model(&mut random);
         let after = evolve(&before, &mut random);
         let (old, new) = (schema(&text_of(&before)), schema(&text_of(&after)));
@@ -227,7 +225,7 @@ fn the_verdict_on_two_scalars_is_what_reading_shows() {
         };
         let old = schema(&text(before));
         let value = telling(before);
-        let bytes = written(&*old, &Value::Struct(vec![("a".into(), value.clone())]));
+        let bytes = written(&*old, &Value::record(vec![("a".into(), value.clone())]));
         for after in &KINDS[..SCALARS] {
             // Whether it is zero is all that a number shows as a truth, in whatever way it was written.
             if *after == "bool" && before.starts_with("sint") {
@@ -259,7 +257,7 @@ fn the_verdict_on_labels_is_what_reading_shows() {
             } else {
                 telling(kind)
             };
-            let bytes = written(&*old, &Value::Struct(vec![("a".into(), value)]));
+            let bytes = written(&*old, &Value::record(vec![("a".into(), value)]));
             let read = new.decode(&*old, bytes).is_ok();
             let both = kinds_of(&*new, &*old).is_empty();
             assert!(read || !both, "{kind}: {before:?} to {after:?}");

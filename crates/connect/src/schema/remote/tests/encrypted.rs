@@ -137,8 +137,8 @@ fn stores_and_files_that_cannot_be_used_are_refused_by_name() {
         (vec![("ssl.truststore.location", "/nowhere.pem")], "ssl.truststore.location: /nowhere.pem: "),
         (vec![("ssl.truststore.location", &*empty)], "ssl.truststore.location: "),
         (vec![("ssl.keystore.location", &*ca)], "ssl.keystore.location: "),
-        (vec![("ssl.keystore.key", &*key)], "ssl.keystore.key: a client's certificate and its key"),
-        (vec![("ssl.certificate.location", &*ca)], "ssl.certificate.location: a client's certificate and"),
+        (vec![("ssl.keystore.key", &*key)], "ssl.keystore.key: a certificate and its key"),
+        (vec![("ssl.certificate.location", &*ca)], "ssl.certificate.location: a certificate and"),
         (
             vec![("ssl.keystore.key", &*key), ("ssl.keystore.certificate.chain", &*chain)],
             "ssl.keystore.key: ",

@@ -14,18 +14,18 @@ const LENGTH_MAX: usize = 10_000;
 
 /// A pattern, for the whole of a text and for the first match in it.
 #[derive(Debug)]
-pub(super) struct Pattern {
+pub(crate) struct Pattern {
     whole: Regex,
     first: Regex,
 }
 
 /// What is wrong with a pattern, if anything, in Kafka's words.
-pub(super) fn check(text: &str) -> Result<(), String> {
+pub(crate) fn check(text: &str) -> Result<(), String> {
     Pattern::read(text).map(drop).map_err(|why| format!("Invalid regex: {why}"))
 }
 
 impl Pattern {
-    pub(super) fn new(text: &str) -> Result<Self, ConnectError> {
+    pub(crate) fn new(text: &str) -> Result<Self, ConnectError> {
         Self::read(text).map_err(|why| ConnectError::config(format!("Invalid regex: {why}")))
     }
 
@@ -43,13 +43,13 @@ impl Pattern {
     }
 
     /// Whether the whole text is meant.
-    pub(super) fn matches(&self, text: &str) -> Result<bool, ConnectError> {
+    pub(crate) fn matches(&self, text: &str) -> Result<bool, ConnectError> {
         self.whole.is_match(text).map_err(exhausted)
     }
 
     /// The text with another in the place of its first match. In it, `$1` and `${name}` stand for groups, and a backslash
     /// takes the meaning of what follows it.
-    pub(super) fn replace_first(&self, text: &str, replacement: &str) -> Result<String, ConnectError> {
+    pub(crate) fn replace_first(&self, text: &str, replacement: &str) -> Result<String, ConnectError> {
         let Some(captures) = self.first.captures(text).map_err(exhausted)? else {
             return Ok(text.to_owned());
         };
