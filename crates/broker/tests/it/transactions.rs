@@ -296,7 +296,7 @@ impl Reader {
     }
 }
 
-/// The committed offset of the group, or the code for who wants it stable.
+/// The committed offset of the group, once its coordinator has loaded it, or the code for who wants it stable.
 async fn offset(client: &mut Client, require_stable: bool) -> Result<i64, ErrorCode> {
     let topic = OffsetFetchRequestTopics {
         name: TOPIC.into(),
@@ -309,8 +309,15 @@ async fn offset(client: &mut Client, require_stable: bool) -> Result<i64, ErrorC
         ..OffsetFetchRequestGroup::default()
     };
     let request = OffsetFetchRequest { groups: vec![group], require_stable, ..OffsetFetchRequest::default() };
-    let answer = client.ask(&request, 8).await;
-    let partition = &answer.groups[0].topics[0].partitions[0];
+    let mut ticks = interval(Duration::from_millis(5));
+    let group = loop {
+        let group = client.ask(&request, 8).await.groups.remove(0);
+        if ErrorCode::from_code(group.error_code) != ErrorCode::COORDINATOR_LOAD_IN_PROGRESS {
+            break group;
+        }
+        ticks.tick().await;
+    };
+    let partition = &group.topics[0].partitions[0];
     match ErrorCode::from_code(partition.error_code) {
         ErrorCode::NONE => Ok(partition.committed_offset),
         code => Err(code),
