@@ -96,7 +96,12 @@ pub fn connect() -> String {
     page.push_str(
         "\n`listeners`, `rest.advertised.host.name` and `rest.advertised.port` say where the API is and how other workers reach it.\n\
          Connectors may touch what `allowed.folders` and `allowed.urls` list; `*` is everything. Without them that is nothing\n\
-         in the broker, and everything with `vltava connect`.\n",
+         in the broker, and everything with `vltava connect`. Certificates and keys that they name (`ssl.*`) are such files, and\n\
+         registries of the converters that they choose are such addresses.\n\n\
+         Connectors of HTTP servers and of object stores, and converters with a registry, trust over https the authorities of\n\
+         `ssl.truststore.location` (or `ssl.truststore.certificates`, the text itself), or else the public ones. They show the\n\
+         certificate of `ssl.keystore.location`, a file that has the key as well (or of `ssl.keystore.certificate.chain` and\n\
+         `ssl.keystore.key`). All are PEM.\n",
     );
     for (title, kind) in [("Source connectors", "source"), ("Sink connectors", "sink")] {
         let _ = write!(page, "\n## {title}\n");

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use crate::connector::{Connector, SinkConnector, SourceConnector};
 use crate::convert::{Converter, HeaderConverter};
 use crate::error::ConnectError;
-use crate::settings::{Settings, Values};
+use crate::settings::{Config, FieldError, Settings, Values};
 use crate::transform::{Predicate, Transform};
 
 /// Makes plugins of a kind out of their settings.
 pub struct Factory<T: ?Sized> {
     settings: Settings,
     make: Box<Make<T>>,
+    refuse: Box<Refuse>,
 }
 
 type Make<T> = dyn Fn(&Values) -> Result<Box<T>, ConnectError> + Send + Sync;
+type Refuse = dyn Fn(&Config) -> Vec<FieldError> + Send + Sync;
 
 impl<T: ?Sized> Factory<T> {
     /// A factory for plugins with these settings.
@@ -23,12 +25,27 @@ impl<T: ?Sized> Factory<T> {
         settings: Settings,
         make: impl Fn(&Values) -> Result<Box<T>, ConnectError> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        Arc::new(Self { settings, make: Box::new(make) })
+        Self::guarded(settings, make, |_| Vec::new())
+    }
+
+    /// A factory for plugins that touch what not everybody may: `refuse` finds what is wrong with the settings of a connector.
+    /// The settings of the worker itself are not held to it.
+    pub fn guarded(
+        settings: Settings,
+        make: impl Fn(&Values) -> Result<Box<T>, ConnectError> + Send + Sync + 'static,
+        refuse: impl Fn(&Config) -> Vec<FieldError> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self { settings, make: Box::new(make), refuse: Box::new(refuse) })
     }
 
     /// The settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What a connector may not set so.
+    pub fn refused(&self, config: &Config) -> Vec<FieldError> {
+        (self.refuse)(config)
     }
 
     /// Makes one.

@@ -6,6 +6,8 @@
 //!
 //! One module for every client of HTTP here, the registry's and the connectors', and for every server.
 
+use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +21,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig,
+    SignatureScheme,
 };
+
+use crate::connectors::Allowed;
+use crate::settings::{Config, FieldError};
 
 /// Opens connections of both kinds.
 pub type Connector = HttpsConnector<HttpConnector>;
@@ -29,6 +35,53 @@ pub type Connector = HttpsConnector<HttpConnector>;
 pub type Acceptor = tokio_rustls::TlsAcceptor;
 /// A connection that was taken so.
 pub type Encrypted<S> = tokio_rustls::server::TlsStream<S>;
+
+/// What opens the connections of a connector, by its settings; it reads files that are allowed only, and reads them now.
+///
+/// # Errors
+/// All that is wrong with the settings.
+pub(crate) fn connector(
+    config: &Config,
+    allowed: &Allowed,
+    connect_timeout: Duration,
+) -> Result<Connector, Vec<FieldError>> {
+    let told = |error: TlsError| FieldError::new(error.key, error.to_string());
+    let settings =
+        TlsSettings::read(|key| config.get(key).map(String::as_str)).map_err(|error| vec![told(error)])?;
+    let refused = settings.refused(allowed);
+    if !refused.is_empty() {
+        return Err(refused.into_iter().map(told).collect());
+    }
+    settings.connector(connect_timeout).map_err(|error| vec![told(error)])
+}
+
+/// Whether the cause of an error is a certificate that one side does not take, however often the other one shows it.
+pub(crate) fn is_refused(error: &(dyn Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return match error {
+            rustls::Error::InvalidCertificate(_) => true,
+            rustls::Error::AlertReceived(alert) => ALERTS.contains(alert),
+            _ => false,
+        };
+    }
+    // What stands within an error of input and output is not its source.
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(within) => is_refused(within),
+        None => error.source().is_some_and(is_refused),
+    }
+}
+
+/// What the other side says of certificates that it does not take.
+const ALERTS: [AlertDescription; 8] = [
+    AlertDescription::BadCertificate,
+    AlertDescription::UnsupportedCertificate,
+    AlertDescription::CertificateRevoked,
+    AlertDescription::CertificateExpired,
+    AlertDescription::CertificateUnknown,
+    AlertDescription::UnknownCA,
+    AlertDescription::AccessDenied,
+    AlertDescription::CertificateRequired,
+];
 
 /// Names of settings.
 mod key {
@@ -140,6 +193,21 @@ impl TlsSettings {
             }
         };
         Ok(TlsSettings { trusted, own, clients, any_name })
+    }
+
+    /// The files that may not be read.
+    pub(crate) fn refused(&self, allowed: &Allowed) -> Vec<TlsError> {
+        let own = self.own.iter().flat_map(|(chain, own_key)| [chain, own_key]);
+        let mut refused: Vec<TlsError> = Vec::new();
+        for pem in self.trusted.iter().chain(own) {
+            let Place::File(path) = &pem.place else { continue };
+            if let Err(why) = allowed.check(Path::new(path))
+                && refused.iter().all(|error| error.key != pem.key)
+            {
+                refused.push(TlsError::new(pem.key, why));
+            }
+        }
+        refused
     }
 
     /// What opens connections, encrypted where the address says `https`. Files are read now.

@@ -264,6 +264,7 @@ async fn made_up_records_have_schemas_in_the_registry_and_become_lines_in_a_file
         .set("vltava.connect.config.providers", "secret")
         .set("vltava.connect.config.providers.secret.class", "FileConfigProvider")
         .set("vltava.connect.connector.client.config.override.policy", "None")
+        .set("vltava.connect.allowed.urls", "*")
         .set("vltava.registry.listeners", "http://127.0.0.1:0")
         .start()
         .await

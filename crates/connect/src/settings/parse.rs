@@ -49,6 +49,12 @@ impl FieldError {
         Self { field: field.into(), message: message.into() }
     }
 
+    /// All that is wrong, where settings were validated before, as in a task.
+    pub(crate) fn all(errors: Vec<FieldError>) -> ConnectError {
+        let all: Vec<String> = errors.into_iter().map(|error| error.message).collect();
+        ConnectError::config(all.join("\n"))
+    }
+
     /// A value that the setting cannot have.
     pub fn invalid(field: &str, value: &str, why: &str) -> Self {
         let why = if why.is_empty() { String::new() } else { format!(": {why}") };
@@ -91,10 +97,7 @@ impl Settings {
     /// # Errors
     /// [`ErrorKind::Config`](crate::error::ErrorKind::Config) with all that is wrong in its message.
     pub fn values(&self, config: &Config) -> Result<Values, ConnectError> {
-        self.parse(config).map_err(|errors| {
-            let all: Vec<String> = errors.into_iter().map(|error| error.message).collect();
-            ConnectError::config(all.join("\n"))
-        })
+        self.parse(config).map_err(FieldError::all)
     }
 }
 

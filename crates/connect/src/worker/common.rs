@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::plugins::{Factory, Implementation, Plugin, Plugins};
-use crate::settings::{Config, DefaultValue, Importance, Kind, Parsed, Setting, Settings, Width};
+use crate::settings::{Config, DefaultValue, FieldError, Importance, Kind, Parsed, Setting, Settings, Width};
 
 const COMMON: &str = "Common";
 const TRANSFORMS: &str = "Transforms";
@@ -218,6 +218,9 @@ fn pattern(value: &Parsed) -> Result<(), String> {
 /// The settings of a connector, with those of the transforms, predicates and groups that its settings name.
 pub fn enriched(plugin: &Plugin, plugins: &Plugins, config: &Config) -> Settings {
     let mut all = settings(plugin);
+    for (name, own) in converters(plugins, config) {
+        add(&mut all, own.iter().cloned().collect(), &format!("{name}."), "Converters");
+    }
     for alias in aliases(config, "transforms") {
         let (prefix, group) = (format!("transforms.{alias}."), format!("Transforms: {alias}"));
         let class = config.get(&format!("{prefix}type"));
@@ -252,6 +255,30 @@ pub fn enriched(plugin: &Plugin, plugins: &Plugins, config: &Config) -> Settings
         }
     }
     all
+}
+
+/// The settings of the converters that a connector chooses itself, with what each is below.
+fn converters(plugins: &Plugins, config: &Config) -> Vec<(&'static str, Settings)> {
+    let found = ["key.converter", "value.converter", "header.converter"].into_iter().filter_map(|name| {
+        let class = config.get(name)?;
+        let settings = match name {
+            "header.converter" => plugins.header_converter(class)?.settings(),
+            _ => plugins.converter(class)?.settings(),
+        };
+        Some((name, settings.clone()))
+    });
+    found.collect()
+}
+
+/// What the converters that a connector chooses itself may not touch.
+pub fn refused(plugins: &Plugins, config: &Config) -> Vec<FieldError> {
+    let refused = ["key.converter", "value.converter"].into_iter().flat_map(|name| {
+        let factory = config.get(name).and_then(|class| plugins.converter(class));
+        let errors = factory.map(|factory| factory.refused(&below(config, &format!("{name}."))));
+        let below = move |error: FieldError| FieldError { field: format!("{name}.{}", error.field), ..error };
+        errors.into_iter().flatten().map(below)
+    });
+    refused.collect()
 }
 
 /// Whether the settings of a source say how topics are created.

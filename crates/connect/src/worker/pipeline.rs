@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use super::common::{aliases, below, made};
+use super::common::{self, aliases, below, made};
 use super::failure::{Problem, Stage, Tolerance};
 use super::settings::WorkerSettings;
 use crate::convert::{CONVERTER_TYPE, Converter, Decoding, Encoding, HeaderConverter, RawHeader};
 use crate::error::ConnectError;
 use crate::plugins::Plugins;
 use crate::record::{Coordinates, Datum, Header, Origin, Record};
-use crate::settings::Config;
+use crate::settings::{Config, FieldError};
 use crate::topics::{Message, Received};
 use crate::transform::{Predicate, Transform};
 
@@ -68,6 +68,9 @@ impl Pipeline {
         config: &Config,
         tolerance: Tolerance,
     ) -> Result<Self, ConnectError> {
+        if let refused @ [_, ..] = &*common::refused(plugins, config) {
+            return Err(FieldError::all(refused.to_vec()));
+        }
         let key = chosen(worker, config, "key.converter", "key");
         let value = chosen(worker, config, "value.converter", "value");
         let header = chosen(worker, config, "header.converter", "header");

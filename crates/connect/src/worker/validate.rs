@@ -6,7 +6,7 @@ use super::common;
 use super::error::WorkerError;
 use super::settings::WorkerSettings;
 use crate::plugins::{Implementation, Plugin, Plugins};
-use crate::settings::{Config, FieldError, SettingView};
+use crate::settings::{Config, FieldError, Kind, Setting, SettingView, Settings};
 
 /// What is wrong with settings, if anything, as the API answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -80,12 +80,13 @@ pub async fn validate(
         .extend(own.validate(config).into_iter().filter(|view| common.get(&view.definition.name).is_none()));
     let mut further = across(plugin, plugins, worker, config);
     further.extend(settings.overrides.refused(config));
+    further.extend(common::refused(plugins, config));
     if let (Some(connector), Ok(values)) = (plugin.implementation.connector(), own.parse(config)) {
         further.extend(connector.validate(&values).await);
         further.extend(exactly_once(plugin, &values, config, worker));
     }
     for error in further {
-        note(&mut configs, error);
+        note(&mut configs, config, error);
     }
     let mut groups: Vec<String> = Vec::new();
     for group in configs.iter().filter_map(|view| view.definition.group.as_ref()) {
@@ -109,10 +110,18 @@ pub async fn validate(
     Ok(Validation { name, error_count, groups, configs })
 }
 
-/// Beside the setting that it concerns, or beside the class.
-fn note(configs: &mut [SettingView], error: FieldError) {
-    let at = configs.iter().position(|view| view.definition.name == error.field);
-    let at = at.or_else(|| configs.iter().position(|view| view.definition.name == "connector.class"));
+/// Beside the setting that it concerns, also where that is given without being declared; or beside the class.
+fn note(configs: &mut Vec<SettingView>, config: &Config, error: FieldError) {
+    let named = |name: &str| configs.iter().position(|view| view.definition.name == name);
+    let known = named(&error.field);
+    if known.is_none() && config.contains_key(&error.field) {
+        // Nobody says that it is no secret.
+        let given = Setting::optional(error.field, Kind::Password, "It is not declared.");
+        configs.extend(Settings::from([given]).validate(config));
+        configs.last_mut().into_iter().for_each(|view| view.value.errors.push(error.message.clone()));
+        return;
+    }
+    let at = known.or_else(|| named("connector.class"));
     if let Some(view) = at.and_then(|at| configs.get_mut(at)) {
         view.value.errors.push(error.message);
     }

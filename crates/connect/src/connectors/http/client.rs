@@ -16,7 +16,7 @@ use crate::connectors::Allowed;
 use crate::error::ConnectError;
 use crate::notation::time::Pattern;
 use crate::settings::{FieldError, Importance, Kind, Setting, Values};
-use crate::tls::{Connector, TlsSettings};
+use crate::tls::{self, Connector};
 
 /// The most bytes of an answer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -99,9 +99,7 @@ impl Client {
         let milliseconds =
             |name| Ok::<_, ConnectError>(Duration::from_millis(values.number(name)?.unsigned_abs()));
         let connect_timeout = milliseconds("http.connect.timeout.ms")?;
-        let tls = TlsSettings::read(|key| values.raw().get(key).map(String::as_str));
-        let connector = tls.and_then(|tls| tls.connector(connect_timeout));
-        let connector = connector.map_err(|error| ConnectError::config(error.to_string()))?;
+        let connector = tls::connector(values.raw(), allowed, connect_timeout).map_err(FieldError::all)?;
         let pool = Pool::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
         let (headers, timeout) = (headers(values)?, milliseconds("http.request.timeout.ms")?);
         Ok(Self { pool, allowed: Arc::clone(allowed), headers, timeout })
@@ -149,7 +147,8 @@ impl Client {
 }
 
 fn unreachable(shown: &str, error: hyper_util::client::legacy::Error) -> ConnectError {
-    ConnectError::retriable(format!("{shown} cannot be reached")).because(error)
+    let kind = if tls::is_refused(&error) { ConnectError::failed } else { ConnectError::retriable };
+    kind(format!("{shown} cannot be reached")).because(error)
 }
 
 impl Answer {
@@ -172,6 +171,7 @@ pub(super) fn validate(values: &Values, allowed: &Allowed) -> Vec<FieldError> {
     if let Err(error) = headers(values) {
         errors.push(FieldError::new("http.auth.type", error.message));
     }
+    errors.extend(tls::connector(values.raw(), allowed, Duration::ZERO).err().unwrap_or_default());
     errors
 }
 

@@ -298,6 +298,19 @@ async fn addresses_are_checked_before_and_while_tasks_run() {
         assert_eq!(found.len(), errors, "{url}");
         assert!(found.iter().all(|error| error.field == "http.url"));
     }
+    let inside = tempfile::tempdir().expect("a folder");
+    let confined = Arc::new(Allowed::new(Some(vec![inside.path().to_owned()]), None));
+    let missing = inside.path().join("ca.pem");
+    for (file, why) in [("/etc/hosts", "allowed.folders"), (missing.to_str().expect("a path"), "ca.pem")] {
+        let settings = config(&[("http.url", &url), ("ssl.ca.location", file)]);
+        let source = HttpSource::new(Arc::clone(&confined));
+        let values = source.settings().parse(&settings).expect("settings");
+        let found = source.validate(&values).await;
+        let told: Vec<_> = found.iter().map(|error| (&*error.field, error.message.contains(why))).collect();
+        assert_eq!(told, [("ssl.ca.location", true)], "{found:?}");
+        let refused = source.task(&values, Arc::new(StoredOffsets::default()).context());
+        assert!(refused.is_err_and(|error| error.message.contains(why)), "{file}");
+    }
     let connector = HttpSource::new(allowed);
     let settings = config(&[("http.url", &format!("{url}/items")), ("http.cursor.from", "link")]);
     let values = connector.settings().parse(&settings).expect("settings");

@@ -39,6 +39,22 @@ impl Side {
         }
     }
 
+    /// How the cluster is reached.
+    fn reached(self, values: &Values) -> Config {
+        let known = client_settings();
+        let mut config = below(values.raw(), &format!("{}.cluster.", self.name()));
+        config.extend(self.client(values, "admin"));
+        config.retain(|name, _| known.get(name).is_some());
+        config
+    }
+
+    /// The setting that says so.
+    fn given(self, values: &Values, setting: &str) -> String {
+        let of_clients = [format!("{}.admin.{setting}", self.name()), format!("admin.{setting}")];
+        let given = of_clients.into_iter().find(|name| values.raw().contains_key(name));
+        given.unwrap_or_else(|| format!("{}.cluster.{setting}", self.name()))
+    }
+
     /// Settings of clients of a kind, such as `consumer`.
     pub(super) fn client(self, values: &Values, kind: &str) -> Config {
         let mut settings = below(values.raw(), &format!("{kind}."));
@@ -99,17 +115,16 @@ impl Clusters {
     pub(super) fn check(&self, values: &Values) -> Vec<FieldError> {
         let mut errors = Vec::new();
         for side in [Side::Source, Side::Target] {
-            let name = format!("{}.cluster.bootstrap.servers", side.name());
-            for server in values.list(&name).unwrap_or_default() {
+            let config = side.reached(values);
+            for server in config.get("bootstrap.servers").into_iter().flat_map(|list| entries(list)) {
                 if let Err(why) = self.allowed.check_url(&format!("kafka://{server}")) {
-                    errors.push(FieldError::new(&name, why));
+                    errors.push(FieldError::new(side.given(values, "bootstrap.servers"), why));
                 }
             }
-            let name = format!("{}.cluster.ssl.truststore.location", side.name());
-            if let Some(path) = values.raw().get(&name)
+            if let Some(path) = config.get("ssl.truststore.location")
                 && let Err(why) = self.allowed.check(Path::new(path))
             {
-                errors.push(FieldError::new(&name, why));
+                errors.push(FieldError::new(side.given(values, "ssl.truststore.location"), why));
             }
         }
         errors
@@ -125,10 +140,7 @@ impl Clusters {
         if let Some(error) = self.check(values).into_iter().next() {
             return Err(ConnectError::config(error.message));
         }
-        let known = client_settings();
-        let mut config = below(values.raw(), &format!("{}.cluster.", side.name()));
-        config.extend(side.client(values, "admin"));
-        config.retain(|name, _| known.get(name).is_some());
+        let mut config = side.reached(values);
         config.insert("client.id".to_owned(), format!("{}|{role}", label(values)?));
         within(values, (self.dial)(config)).await
     }

@@ -24,7 +24,7 @@ use super::URL;
 use super::http::Requests;
 use crate::connectors::Allowed;
 use crate::settings::{FieldError, Importance, Kind, Setting, Values};
-use crate::tls::TlsSettings;
+use crate::tls;
 
 /// How long a request is tried again at most: its signature lives for about so long.
 const RETRY_TIME_MAX: Duration = Duration::from_secs(180);
@@ -117,10 +117,7 @@ pub(super) fn open(
     if !errors.is_empty() {
         return Err(errors);
     }
-    let store = match Cloud::new(values) {
-        Ok(cloud) => cloud.store(scheme, bucket),
-        Err(error) => return Err(vec![error]),
-    };
+    let store = Cloud::new(values, allowed)?.store(scheme, bucket);
     let store = store.map_err(|error| vec![FieldError::new(URL, error.to_string())])?;
     Ok(if folder.is_empty() { store } else { Arc::new(PrefixStore::new(store, folder)) })
 }
@@ -160,13 +157,11 @@ struct Cloud<'v> {
 }
 
 impl<'v> Cloud<'v> {
-    fn new(values: &'v Values) -> Result<Self, FieldError> {
-        let number = |name: &str| values.number(name).map_err(|error| FieldError::new(name, error.message));
+    fn new(values: &'v Values, allowed: &Allowed) -> Result<Self, Vec<FieldError>> {
+        let number =
+            |name: &str| values.number(name).map_err(|error| vec![FieldError::new(name, error.message)]);
         let time = |name: &str| number(name).map(|ms| Duration::from_millis(ms.unsigned_abs()));
-        let connect_timeout = time(CONNECT_TIMEOUT)?;
-        let tls = TlsSettings::read(|key| values.raw().get(key).map(String::as_str));
-        let connector = tls.and_then(|tls| tls.connector(connect_timeout));
-        let connector = connector.map_err(|error| FieldError::new(error.key, error.to_string()))?;
+        let connector = tls::connector(values.raw(), allowed, time(CONNECT_TIMEOUT)?)?;
         let backoff =
             BackoffConfig { init_backoff: time(BACKOFF)?, max_backoff: time(BACKOFF_MAX)?, base: 2.0 };
         let max_retries = usize::try_from(number(RETRIES)?).unwrap_or(0);

@@ -18,7 +18,7 @@ use object_store::client::{
     HttpService,
 };
 
-use crate::tls::Connector;
+use crate::tls::{self, Connector};
 
 /// The most bytes of an answer, those of the largest object with some room.
 const ANSWER_BYTES_MAX: usize = 257 << 20;
@@ -83,9 +83,9 @@ struct Refused {
     text: String,
 }
 
-/// Whether the cause of an error is an answer that stays the same.
+/// Whether the cause of an error is an answer that stays the same, or a certificate that is not taken.
 pub(super) fn is_refused(error: &(dyn Error + 'static)) -> bool {
-    error.is::<Refused>() || error.source().is_some_and(is_refused)
+    error.is::<Refused>() || tls::is_refused(error) || error.source().is_some_and(is_refused)
 }
 
 fn unreachable(error: ClientError) -> HttpError {

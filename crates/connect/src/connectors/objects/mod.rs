@@ -93,10 +93,7 @@ impl Stores {
 
     /// [`Stores::open`] where the settings were validated before.
     fn open_valid(&self, values: &Values) -> Result<Arc<dyn ObjectStore>, ConnectError> {
-        self.open(values).map_err(|errors| {
-            let all: Vec<String> = errors.into_iter().map(|error| error.message).collect();
-            ConnectError::config(all.join("\n"))
-        })
+        self.open(values).map_err(FieldError::all)
     }
 }
 

@@ -356,6 +356,11 @@ async fn addresses_are_checked() {
             &["store.url", "store.endpoint", "store.access.key.id"],
         ),
         ("s3://bucket/mine", &[keys[0], keys[1], ("ssl.truststore.type", "JKS")], &["ssl.truststore.type"]),
+        (
+            "s3://bucket/mine",
+            &[keys[0], keys[1], ("ssl.ca.location", "/etc/hosts"), ("ssl.keystore.location", "/etc/hosts")],
+            &["ssl.ca.location", "ssl.keystore.location"],
+        ),
     ];
     for (url, more, expected) in cases.iter().chain(of_clouds) {
         let mut given = config(more);

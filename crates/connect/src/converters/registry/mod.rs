@@ -19,6 +19,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use parking_lot::Mutex;
 
+use crate::connectors::Allowed;
 use crate::convert::{CONVERTER_TYPE, Converter, Decoding, Encoding};
 use crate::error::ConnectError;
 use crate::plugins::{Factory, Implementation, Plugin};
@@ -31,7 +32,7 @@ use crate::schema::serializer::{
 };
 use crate::schema::wire::{Part, SchemaId};
 use crate::schema::{Schema, SchemaFormat};
-use crate::settings::{Config, Importance, Kind, Setting, Settings, Values};
+use crate::settings::{Config, FieldError, Importance, Kind, Setting, Settings, Values};
 use crate::value::Value;
 
 /// Schemas that a converter remembers, each way.
@@ -60,14 +61,15 @@ pub fn registries(
     })
 }
 
-/// The converters that need a registry.
+/// The converters that need a registry. Those of connectors ask allowed addresses only, and read files in allowed folders.
 #[must_use]
-pub fn registry_plugins(registries: &Registries) -> Vec<Plugin> {
+pub fn registry_plugins(registries: &Registries, allowed: &Arc<Allowed>) -> Vec<Plugin> {
+    let around = &(Arc::clone(registries), Arc::clone(allowed));
     vec![
-        row(registries, "io.confluent.connect.avro.AvroConverter", [], |_| Ok(avro::Avro)),
-        row(registries, "io.confluent.connect.json.JsonSchemaConverter", json::settings(), json::Json::new),
+        row(around, "io.confluent.connect.avro.AvroConverter", [], |_| Ok(avro::Avro)),
+        row(around, "io.confluent.connect.json.JsonSchemaConverter", json::settings(), json::Json::new),
         row(
-            registries,
+            around,
             "io.confluent.connect.protobuf.ProtobufConverter",
             protobuf::settings(),
             protobuf::Protobuf::new,
@@ -76,19 +78,49 @@ pub fn registry_plugins(registries: &Registries) -> Vec<Plugin> {
 }
 
 fn row<M: Mapping>(
-    registries: &Registries,
+    around: &(Registries, Arc<Allowed>),
     class: &'static str,
     own: impl IntoIterator<Item = Setting>,
     mapping: fn(&Values) -> Result<M, ConnectError>,
 ) -> Plugin {
-    let registries = Arc::clone(registries);
+    let (registries, allowed) = around.clone();
     let settings: Settings = settings().iter().cloned().chain(own).collect();
     let make = move |values: &Values| -> Result<Box<dyn Converter>, ConnectError> {
         let registry = registries(values.raw())?;
         Ok(Box::new(RegistryConverter::new(registry, mapping(values)?, values.raw())?))
     };
-    let implementation = Implementation::Converter(Factory::<dyn Converter>::new(settings, make));
+    let refuse = move |config: &Config| refused(config, &allowed);
+    let implementation = Implementation::Converter(Factory::<dyn Converter>::guarded(settings, make, refuse));
     Plugin { class, version: env!("CARGO_PKG_VERSION"), implementation }
+}
+
+/// What is wrong with how settings reach a registry, if they name one.
+#[cfg(feature = "http")]
+fn refused(config: &Config, allowed: &Allowed) -> Vec<FieldError> {
+    const URL: &str = "schema.registry.url";
+    if config.get(URL).is_none_or(|url| url.trim().is_empty()) {
+        return Vec::new();
+    }
+    let given = config.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    // Most may be given under two names.
+    let wrong = |key: &str, why: String| {
+        let longer = format!("schema.registry.{key}");
+        let is_longer = !config.contains_key(key) && config.contains_key(&longer);
+        FieldError::new(if is_longer { longer } else { key.to_owned() }, why)
+    };
+    match HttpSettings::of_client(&given) {
+        Ok(settings) => {
+            let urls = settings.addresses.iter().filter_map(|url| allowed.check_url(url).err());
+            let files = settings.tls.refused(allowed).into_iter();
+            urls.map(|why| wrong(URL, why)).chain(files.map(|error| wrong(error.key, error.why))).collect()
+        }
+        Err(error) => vec![wrong(error.key(), error.to_string())],
+    }
+}
+
+#[cfg(not(feature = "http"))]
+fn refused(_: &Config, _: &Allowed) -> Vec<FieldError> {
+    Vec::new()
 }
 
 /// A flag that is off unless it is set.

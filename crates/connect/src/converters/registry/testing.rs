@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Registries, registry_plugins};
+use crate::connectors::Allowed;
 use crate::convert::{CONVERTER_TYPE, Converter, Decoding, Encoding};
 use crate::error::ConnectError;
 use crate::notation::Decimal;
@@ -25,7 +26,9 @@ pub(super) fn converter(class: &str, memory: &Arc<Memory>, settings: &[(&str, &s
         Ok(client)
     });
     let mut plugins = Plugins::default();
-    registry_plugins(&registries).into_iter().for_each(|row| plugins.add(row));
+    registry_plugins(&registries, &Arc::new(Allowed::everything()))
+        .into_iter()
+        .for_each(|row| plugins.add(row));
     let factory = plugins.converter(class).expect("the converter");
     let mut config = Config::from([(CONVERTER_TYPE.to_owned(), "value".to_owned())]);
     config.extend(settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));

@@ -159,6 +159,16 @@ pub enum HttpError {
     Tls(#[from] TlsError),
 }
 
+impl HttpError {
+    /// The setting that is wrong.
+    pub(crate) fn key(&self) -> &str {
+        match self {
+            Self::Setting(error) => &error.key,
+            Self::Tls(error) => error.key,
+        }
+    }
+}
+
 fn basic(user: &str) -> String {
     format!("Basic {}", STANDARD.encode(user))
 }

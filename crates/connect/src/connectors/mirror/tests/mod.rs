@@ -386,6 +386,14 @@ async fn settings_that_do_not_fit_are_told() {
     let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
     assert_eq!(fields, ["source.cluster.ssl.truststore.location", "target.cluster.bootstrap.servers"]);
     assert!(confined.task_configs(&given, 1).await.is_err());
+    let around = [
+        ("admin.bootstrap.servers", "elsewhere:1"),
+        ("source.admin.ssl.truststore.location", "/etc/hosts"),
+        ("target.admin.bootstrap.servers", "source:1"),
+    ];
+    let errors = confined.validate(&values(&confined, &around)).await;
+    let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
+    assert_eq!(fields, ["admin.bootstrap.servers", "source.admin.ssl.truststore.location"]);
 }
 
 #[test]
