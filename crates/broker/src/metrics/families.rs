@@ -513,13 +513,13 @@ families! {
     SINK_PUT_MAX: Gauge = "kafka_connect_sink_task_metrics_put_batch_max_time_ms" ["connector", "task"];
     /// Commits of offsets that have succeeded, since the task was started.
     SINK_COMMITS: Counter = "kafka_connect_sink_task_metrics_offset_commit_completion_total" ["connector", "task"];
-    /// Steps with a record that failed, each try of them.
+    /// Steps with a record that failed, each try of them, and whole polls of a source or puts of a sink that did.
     TASK_ERRORS: Counter = "kafka_connect_task_error_metrics_total_record_errors" ["connector", "task"];
     /// Records that could not be handled.
     TASK_FAILURES: Counter = "kafka_connect_task_error_metrics_total_record_failures" ["connector", "task"];
     /// Records that could not be handled and were skipped.
     TASK_SKIPPED: Counter = "kafka_connect_task_error_metrics_total_records_skipped" ["connector", "task"];
-    /// Steps with a record that were tried again.
+    /// Steps with a record that were tried again, and whole polls of a source or puts of a sink: a task that grows this runs, but gets nowhere.
     TASK_RETRIES: Counter = "kafka_connect_task_error_metrics_total_retries" ["connector", "task"];
     /// Errors with records that were logged.
     TASK_LOGGED: Counter = "kafka_connect_task_error_metrics_total_errors_logged" ["connector", "task"];
@@ -527,7 +527,7 @@ families! {
     TASK_DEAD_LETTERS: Counter = "kafka_connect_task_error_metrics_deadletterqueue_produce_requests" ["connector", "task"];
     /// Records that did not arrive in the dead-letter topic.
     TASK_DEAD_LETTER_FAILURES: Counter = "kafka_connect_task_error_metrics_deadletterqueue_produce_failures" ["connector", "task"];
-    /// When a record could not be handled last, in milliseconds since 1970; 0 when never.
+    /// When any of that failed last, in milliseconds since 1970; 0 when never.
     TASK_LAST_ERROR: Gauge = "kafka_connect_task_error_metrics_last_error_timestamp" ["connector", "task"];
 
     /// 1 while the broker starts, 3 while it runs, 6 once it is shutting down.

@@ -162,8 +162,7 @@ impl Tries<'_> {
         if error.kind != ErrorKind::Retriable || self.tolerance.retry_timeout.is_some_and(late) {
             return false;
         }
-        self.tolerance.meters.errors.errors.add(1);
-        self.tolerance.meters.errors.retries.add(1);
+        self.tolerance.meters.errors.again(self.tolerance.clock.wall());
         sleep(self.pause).await;
         self.pause = self.pause.saturating_mul(2).min(self.tolerance.pause_max);
         true

@@ -98,13 +98,13 @@ impl TaskMeters {
 /// What is counted of errors of records.
 #[derive(Debug, Default)]
 pub struct ErrorMeters {
-    /// Steps that failed, each try of them.
+    /// Steps, polls and puts that failed, each try of them.
     pub errors: Counter,
     /// Records that could not be handled.
     pub failures: Counter,
     /// Those of them that were skipped.
     pub skipped: Counter,
-    /// Steps that were tried again.
+    /// Steps, polls and puts that were tried again.
     pub retries: Counter,
     /// Errors that were logged.
     pub logged: Counter,
@@ -123,7 +123,14 @@ impl ErrorMeters {
         self.last_ms.store(now.0, Ordering::Relaxed);
     }
 
-    /// When that was last, in milliseconds since 1970; 0 when never.
+    /// Something failed and is tried again: a step with a record, or a whole poll or put.
+    pub(super) fn again(&self, now: Timestamp) {
+        self.errors.add(1);
+        self.retries.add(1);
+        self.last_ms.store(now.0, Ordering::Relaxed);
+    }
+
+    /// When something failed last, in milliseconds since 1970; 0 when never.
     pub fn last_ms(&self) -> i64 {
         self.last_ms.load(Ordering::Relaxed)
     }

@@ -296,6 +296,7 @@ impl SinkTask {
             Err(error) if error.kind == ErrorKind::Retriable => {
                 let (connector, task) = (&self.shell.connector, self.shell.task);
                 warn!(connector, task, %error, "a sink does not take records; trying again");
+                meters.errors.again(self.shell.clock.wall());
                 waiting.until = Instant::now() + waiting.pause;
                 waiting.pause = waiting.pause.saturating_mul(2).min(PAUSE.1);
                 life.waiting = Some(waiting);

@@ -181,6 +181,7 @@ impl SourceTask {
         }
         let (connector, task) = (&self.shell.connector, self.shell.task);
         warn!(connector, task, %error, "a source cannot be polled; trying again");
+        self.shell.meters.errors.again(self.shell.clock.wall());
         // An order to stop ends the rest.
         let _ = self.shell.unless_stopped(sleep(POLL_PAUSE)).await;
         Ok(())

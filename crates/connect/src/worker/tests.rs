@@ -198,6 +198,14 @@ impl Fixture {
         let seen = Seen::default();
         let mut plugins = Plugins::default();
         crate::converters::plugins().into_iter().for_each(|row| plugins.add(row));
+        #[cfg(feature = "http")]
+        {
+            let urls = vec!["http://127.0.0.1:1".to_owned()];
+            let allowed = Arc::new(crate::connectors::Allowed::new(Some(Vec::new()), Some(urls)));
+            let registries = crate::converters::registries(|| None);
+            let rows = crate::converters::registry_plugins(&registries, &allowed);
+            rows.into_iter().for_each(|row| plugins.add(row));
+        }
         let row = |class, implementation| Plugin { class, version: "1", implementation };
         plugins.add(row("test.CounterConnector", Implementation::Source(Arc::new(Counter))));
         let collector = Arc::new(Collector { seen: seen.clone() });
@@ -316,6 +324,9 @@ async fn records_go_from_source_to_sink_and_positions_survive_the_worker() {
             until("none is on its way", || meters.active.get() == 0).await;
             assert!(meters.calls.count() >= meters.batches.count() && meters.batches.count() > 0);
             assert_eq!(meters.transactions.count().min(1), transactions);
+            // The sink takes nothing at first.
+            let tries = if name == "s" { 2 } else { 0 };
+            assert_eq!((meters.errors.retries.get(), meters.errors.last_ms() > 0), (tries, tries > 0));
         }
         worker.shutdown().await;
         assert!(worker.meters().tasks().is_empty());
@@ -533,6 +544,50 @@ async fn settings_are_refused_with_every_error() {
     assert_eq!(worker.validate(&config([("connector.class", "Nope")])).await.unwrap_err().code(), 400);
     worker.create("c", source("numbers", "1"), Target::Started).await.unwrap();
     assert_eq!(worker.create("c", source("numbers", "1"), Target::Started).await.unwrap_err().code(), 409);
+}
+
+#[cfg(feature = "http")]
+#[tokio::test(start_paused = true)]
+async fn converters_of_connectors_touch_what_is_allowed() {
+    let fixture = Fixture::new("disabled");
+    let worker = fixture.worker().await;
+    let url = "schema.registry.url";
+    let key_file = "schema.registry.ssl.keystore.location";
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Pairs<'_>, Pairs<'_>); 7] = [
+        (&[], &[]),
+        (&[(url, "http://127.0.0.1:1/deeper,http://a:b@127.0.0.1:1")], &[]),
+        (&[(url, "http://127.0.0.1:1,http://a:secret@127.0.0.1:2")], &[(url, "allowed.urls")]),
+        (&[(url, "ftp://127.0.0.1:1")], &[(url, "http://host:port")]),
+        (
+            &[(url, "https://127.0.0.1:1"), ("ssl.ca.location", "/etc/hosts"), (key_file, "/etc/passwd")],
+            &[(url, "allowed.urls"), ("ssl.ca.location", "allowed.folders"), (key_file, "allowed.folders")],
+        ),
+        (
+            &[(url, "http://127.0.0.1:1"), ("ssl.truststore.type", "JKS")],
+            &[("ssl.truststore.type", "only PEM")],
+        ),
+        (&[("use.schema.id", "x")], &[("use.schema.id", "Invalid value x")]),
+    ];
+    for (settings, expected) in cases {
+        let mut given = source("numbers", "1");
+        given.insert("value.converter".to_owned(), "AvroConverter".to_owned());
+        let below = |(name, value): &(&str, &str)| (format!("value.converter.{name}"), (*value).to_owned());
+        given.extend(settings.iter().map(below));
+        let validation = worker.validate(&given).await.expect("a validation");
+        let wrong = validation.configs.iter().filter(|view| !view.value.errors.is_empty());
+        let found: Vec<_> = wrong.map(|view| (&*view.value.name, view.value.errors.join("; "))).collect();
+        assert_eq!(found.len(), expected.len(), "{settings:?}: {found:?}");
+        for (name, why) in expected {
+            let name = format!("value.converter.{name}");
+            let error = found.iter().find(|(field, _)| *field == name).map(|(_, error)| error.as_str());
+            let error = error.unwrap_or_default();
+            assert!(error.contains(why) && !error.contains("secret"), "{name}: {found:?}");
+        }
+    }
+    // Where settings came another way, the task does not begin.
+    let registry = fixture.plugins.converter("AvroConverter").expect("a converter");
+    assert_eq!(registry.refused(&config([(url, "http://127.0.0.1:2")])).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
