@@ -2,7 +2,7 @@
 //!
 //! | address | store | who asks, unless it is given |
 //! | --- | --- | --- |
-//! | `s3://BUCKET/FOLDER` | Amazon S3, and what speaks as it does (`store.endpoint`) | `AWS_…` of the environment, a web identity, the container, the instance |
+//! | `s3://BUCKET/FOLDER` | Amazon S3, and what speaks as it does (`store.endpoint`) | `AWS_…` of the environment, a web identity, a profile with keys (`AWS_PROFILE`, `~/.aws`), the container, the instance |
 //! | `gs://BUCKET/FOLDER` | Google Cloud Storage | `GOOGLE_…` of the environment, application default credentials, the instance |
 //! | `az://CONTAINER/FOLDER` | Azure Blob Storage | `AZURE_…` of the environment, a workload or managed identity |
 //!
@@ -22,6 +22,7 @@ use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 
 use super::URL;
 use super::http::Requests;
+use super::profile::Profile;
 use crate::connectors::Allowed;
 use crate::settings::{FieldError, Importance, Kind, Setting, Values};
 use crate::tls;
@@ -149,6 +150,23 @@ fn reachable(endpoint: &str, is_plain_allowed: bool, allowed: &Allowed) -> Resul
     }
 }
 
+/// Who asks at Amazon by the environment, or else by the files of its tools.
+fn of_amazon() -> AmazonS3Builder {
+    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let is_set = |names: [&str; 2]| names.into_iter().any(|name| variable(name).is_some());
+    let (mut builder, profile) = (AmazonS3Builder::from_env(), Profile::of_environment(variable));
+    if let Some(region) = profile.region.filter(|_| !is_set(["AWS_REGION", "AWS_DEFAULT_REGION"])) {
+        builder = builder.with_region(region);
+    }
+    if let Some((id, key)) =
+        profile.key.filter(|_| !is_set(["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"]))
+    {
+        builder = builder.with_access_key_id(id).with_secret_access_key(key);
+        builder = profile.token.into_iter().fold(builder, AmazonS3Builder::with_token);
+    }
+    builder
+}
+
 /// What the clients of all clouds have in common.
 struct Cloud<'v> {
     values: &'v Values,
@@ -188,7 +206,7 @@ impl<'v> Cloud<'v> {
 
     fn amazon(self, bucket: &str) -> object_store::Result<Arc<dyn ObjectStore>> {
         let is_given = self.is_given(ACCESS_KEY);
-        let mut builder = if is_given { AmazonS3Builder::new() } else { AmazonS3Builder::from_env() };
+        let mut builder = if is_given { AmazonS3Builder::new() } else { of_amazon() };
         let in_path = self.values.boolean(PATH_STYLE).unwrap_or(true);
         if let Some(endpoint) = given(self.values, ENDPOINT) {
             let (scheme, host) = endpoint.split_once("://").unwrap_or_default();

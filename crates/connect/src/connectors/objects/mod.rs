@@ -12,6 +12,8 @@ mod http;
 mod listing;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "cloud")]
+mod profile;
 mod sink;
 mod source;
 
