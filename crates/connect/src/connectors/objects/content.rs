@@ -203,12 +203,33 @@ fn container<'b>(schema: &str, records: impl Iterator<Item = &'b Bytes>) -> Byte
     file.freeze()
 }
 
-/// The records of an object, by the end of its name; `None` when nobody knows it.
-pub(super) fn read(name: &str, bytes: &Bytes) -> Option<Result<Vec<Datum>, ConnectError>> {
-    match name.rsplit('.').next()? {
-        "json" => Some(lines(bytes)),
-        "avro" => Some(contained(bytes.clone())),
-        _ => None,
+/// The records of an object that were not read yet.
+#[derive(Debug)]
+pub(super) enum Records {
+    All(Vec<Datum>),
+    #[cfg(feature = "parquet")]
+    Rows(Box<super::parquet::Rows>),
+}
+
+impl Records {
+    /// Those of an object, by the end of its name: none when nobody knows it.
+    pub(super) fn new(name: &str, bytes: Bytes) -> Result<Self, ConnectError> {
+        Ok(match name.rsplit('.').next() {
+            Some("json") => Self::All(lines(&bytes)?),
+            Some("avro") => Self::All(contained(bytes)?),
+            #[cfg(feature = "parquet")]
+            Some("parquet") => Self::Rows(Box::new(super::parquet::Rows::new(bytes)?)),
+            _ => Self::All(Vec::new()),
+        })
+    }
+
+    /// The next ones; none at the end.
+    pub(super) fn next(&mut self) -> Result<Vec<Datum>, ConnectError> {
+        match self {
+            Self::All(data) => Ok(std::mem::take(data)),
+            #[cfg(feature = "parquet")]
+            Self::Rows(rows) => rows.next(),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde_json::Value as Stored;
 use tokio::time::Instant;
 
-use super::content::read;
+use super::content::Records;
 use super::listing::Listing;
 use super::{Stores, URL, failure, is_ordered};
 use crate::connector::{
@@ -93,6 +93,7 @@ impl SourceConnector for ObjectSource {
             listings: 0,
             found: None,
             reading: None,
+            opened: None,
             rest_until: None,
             ready: VecDeque::new(),
         }))
@@ -148,6 +149,26 @@ impl std::fmt::Debug for Reading {
     }
 }
 
+/// An object whose records are taken.
+#[derive(Debug)]
+struct Opened {
+    folder: String,
+    name: String,
+    topic: ByteString,
+    partition: Arc<SourceMap>,
+    /// The records that are done.
+    skipped: usize,
+    /// The records that were taken, and those that are left.
+    taken: usize,
+    rest: Records,
+}
+
+impl Opened {
+    fn path(&self) -> String {
+        if self.folder.is_empty() { self.name.clone() } else { format!("{}/{}", self.folder, self.name) }
+    }
+}
+
 /// The task.
 #[derive(Debug)]
 struct ObjectSourceTask {
@@ -166,6 +187,7 @@ struct ObjectSourceTask {
     /// What was found, and is not judged yet.
     found: Option<ObjectMeta>,
     reading: Option<Reading>,
+    opened: Option<Opened>,
     /// When the next listing begins.
     rest_until: Option<Instant>,
     /// Records that were not returned yet.
@@ -180,10 +202,14 @@ impl ObjectSourceTask {
 
     /// One step on the way to more records. When it is given up, the next one does the same.
     async fn step(&mut self) -> Result<(), ConnectError> {
+        if self.opened.is_some() {
+            return self.take();
+        }
         if let Some(reading) = &mut self.reading {
             let bytes = (&mut reading.bytes).await;
             let Some(reading) = self.reading.take() else { return Ok(()) };
-            return self.take(&reading, bytes);
+            self.opened = Some(self.open(reading, bytes)?);
+            return Ok(());
         }
         let found = match &self.found {
             Some(found) => found.clone(),
@@ -251,8 +277,8 @@ impl ObjectSourceTask {
         Ok(done)
     }
 
-    /// Makes records of an object that was read.
-    fn take(&mut self, reading: &Reading, bytes: object_store::Result<Bytes>) -> Result<(), ConnectError> {
+    /// Looks into an object that was read.
+    fn open(&self, reading: Reading, bytes: object_store::Result<Bytes>) -> Result<Opened, ConnectError> {
         let Reading { folder, name, skipped, .. } = reading;
         let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
         let bytes = match bytes {
@@ -263,27 +289,42 @@ impl ObjectSourceTask {
             }
             Err(error) => return Err(failure(format!("the object {path} cannot be read"), error)),
         };
-        let data = match read(name, &bytes) {
-            Some(data) => {
-                data.map_err(|error| ConnectError { message: format!("{path}: {}", error.message), ..error })?
-            }
-            None => Vec::new(),
-        };
+        let rest = Records::new(&name, bytes).map_err(|error| of_object(&path, error))?;
         let topic = self.topic.clone().or_else(|| Some(name.split_once('+')?.0.to_owned().into()));
         let Some(topic) = topic else {
             return Err(ConnectError::failed(format!("the object {path} names no topic; set topic")));
         };
-        let partition = Arc::new(self.partition(folder));
-        for (place, datum) in data.into_iter().enumerate().skip(*skipped) {
-            let offset = [(OBJECT, Stored::from(name.as_str())), (DELIVERED, Stored::from(place + 1))];
-            let offset = offset.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
-            let position = Position { partition: Arc::clone(&partition), offset };
-            self.ready.push_back(Record::new(topic.clone(), datum, position));
+        let partition = Arc::new(self.partition(&folder));
+        Ok(Opened { folder, name, topic, partition, skipped, taken: 0, rest })
+    }
+
+    /// Makes records of some that are left in an object.
+    fn take(&mut self) -> Result<(), ConnectError> {
+        let Some(opened) = &mut self.opened else { return Ok(()) };
+        let data = opened.rest.next().map_err(|error| of_object(&opened.path(), error))?;
+        if data.is_empty() {
+            let done = Read { object: opened.name.clone(), delivered: usize::MAX };
+            self.folders.insert(opened.folder.clone(), done);
+            self.opened = None;
+            return Ok(());
         }
-        let done = Read { object: name.clone(), delivered: usize::MAX };
-        self.folders.insert(folder.clone(), done);
+        for datum in data {
+            opened.taken += 1;
+            if opened.taken <= opened.skipped {
+                continue;
+            }
+            let offset =
+                [(OBJECT, Stored::from(opened.name.as_str())), (DELIVERED, Stored::from(opened.taken))];
+            let offset = offset.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
+            let position = Position { partition: Arc::clone(&opened.partition), offset };
+            self.ready.push_back(Record::new(opened.topic.clone(), datum, position));
+        }
         Ok(())
     }
+}
+
+fn of_object(path: &str, error: ConnectError) -> ConnectError {
+    ConnectError { message: format!("{path}: {}", error.message), ..error }
 }
 
 #[async_trait]
@@ -296,7 +337,7 @@ impl Source for ObjectSourceTask {
         while self.ready.is_empty() {
             if let Err(error) = self.step().await {
                 // What was found may be another way by now.
-                (self.listing, self.found, self.reading) = (None, None, None);
+                (self.listing, self.found, self.reading, self.opened) = (None, None, None, None);
                 return Err(error);
             }
         }

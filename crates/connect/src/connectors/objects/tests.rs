@@ -5,7 +5,7 @@ use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use super::content::{Content, Encoder, Format, read};
+use super::content::{Content, Encoder, Format, Records};
 use super::{ObjectSink, ObjectSource, Stores};
 use crate::connector::testing::{SinkHarness, SourceHarness, sink_suite, source_suite};
 use crate::connector::{
@@ -52,7 +52,7 @@ fn texts(name: &str, bytes: &Bytes) -> Vec<String> {
         let rows = reader.get_row_iter(None).expect("rows");
         return rows.map(|row| row.expect("a row").get_string(0).expect("a text").clone()).collect();
     }
-    let data = read(name, bytes).expect("a format").expect("data");
+    let data = read(name, bytes).expect("data");
     data.iter().map(|datum| display(None, &datum.value)).collect()
 }
 
@@ -152,15 +152,15 @@ fn data_comes_back_out_of_files_of_avro() {
         let (mut content, mut encoder) = (Content::default(), Encoder::new(Format::Avro));
         data.iter().for_each(|datum| content.add(encoder.item(datum).expect("an item")));
         let bytes = content.object(Format::Avro, Some(&schema)).expect("an object");
-        assert_eq!(read("a.avro", &bytes).expect("a format").expect("data"), data);
+        assert_eq!(read("a.avro", &bytes).expect("data"), data);
         for cut in [0, 1, 4, 30, bytes.len() - 1, bytes.len() - 17] {
-            assert!(read("a.avro", &bytes.slice(..cut)).expect("a format").is_err(), "cut at {cut}");
+            assert!(read("a.avro", &bytes.slice(..cut)).is_err(), "cut at {cut}");
         }
     }
     let mut encoder = Encoder::new(Format::Avro);
     assert!(encoder.item(&Datum::schemaless(Value::Null)).is_err());
-    assert!(read("a.json", &Bytes::from_static(b"{}\n[\n")).expect("a format").is_err());
-    assert!(read("a.txt", &Bytes::new()).is_none());
+    assert!(read("a.json", &Bytes::from_static(b"{}\n[\n")).is_err());
+    assert_eq!(read("a.txt", &Bytes::from_static(b"{}\n")).expect("nothing"), []);
 }
 
 #[cfg(feature = "parquet")]
@@ -172,10 +172,13 @@ fn nested_data_becomes_columns() {
     let field = |name: &'static str, schema| Field { name: name.into(), schema };
     let mut decimal = ConnectSchema::new(Type::Bytes).named(DECIMAL);
     decimal.parameters.push(("scale".into(), "2".into()));
+    decimal.version = Some(1);
+    let mut day = ConnectSchema::new(Type::Int32).named(DATE);
+    day.version = Some(1);
     let inner = Type::Struct(vec![field("a", of(Type::Int8)), field("b", optional(Type::Float64))]);
     let schema = of(Type::Struct(vec![
         field("id", of(Type::Int64)),
-        field("day", ConnectSchema::new(Type::Int32).named(DATE).into()),
+        field("day", day.into()),
         field("price", decimal.into()),
         field("note", optional(Type::String)),
         field("inner", optional(inner.clone())),
@@ -212,6 +215,20 @@ fn nested_data_becomes_columns() {
     ];
     let bytes = super::parquet::object(&schema, rows.iter()).expect("an object");
     assert_eq!(super::parquet::object(&schema, rows.iter()).expect("an object"), bytes);
+    let datum = |value: &Value| Datum { schema: Some(Arc::clone(&schema)), value: value.clone() };
+    assert_eq!(read("a.parquet", &bytes).expect("rows"), rows.iter().map(datum).collect::<Vec<_>>());
+    let many = rows.iter().cycle().take(2501);
+    let back = super::parquet::object(&schema, many.clone()).expect("an object");
+    assert_eq!(read("a.parquet", &back).expect("rows"), many.map(datum).collect::<Vec<_>>());
+    // Whatever is damaged is told, or read as something else, and never more than the file can hold.
+    for cut in 0..bytes.len() {
+        assert!(read("a.parquet", &bytes.slice(..cut)).is_err(), "cut at {cut}");
+        for flipped in [0x01, 0x80, 0xff] {
+            let mut damaged = bytes.to_vec();
+            damaged[cut] ^= flipped;
+            drop(read("a.parquet", &damaged.into()));
+        }
+    }
     let reader = SerializedFileReader::new(bytes).expect("a file");
     let read: Vec<String> =
         reader.get_row_iter(None).expect("rows").map(|row| row.expect("a row").to_string()).collect();
@@ -226,6 +243,30 @@ fn nested_data_becomes_columns() {
     assert!(
         super::parquet::check(&ConnectSchema::new(Type::Struct(Vec::new())), &Value::record([])).is_err()
     );
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn schemas_of_parquet_nest_so_deep_and_no_deeper() {
+    for (depth, is_read) in [(50, true), (300, false)] {
+        let nested = |schema, _| ConnectSchema::of(Type::Struct(vec![Field { name: "a".into(), schema }]));
+        let value = (0..depth).fold(Value::Int32(1), |value, _| Value::record([("a".into(), value)]));
+        let schema = (0..depth).fold(ConnectSchema::of(Type::Int32), nested);
+        let bytes = super::parquet::object(&schema, std::iter::once(&value)).expect("an object");
+        let read = read("a.parquet", &bytes).map(|rows| rows.into_iter().map(|row| row.value).collect());
+        assert_eq!(read.ok(), is_read.then_some(vec![value]), "{depth}");
+    }
+}
+
+/// All records of an object.
+fn read(name: &str, bytes: &Bytes) -> Result<Vec<Datum>, crate::error::ConnectError> {
+    let (mut records, mut all) = (Records::new(name, bytes.clone())?, Vec::new());
+    loop {
+        match records.next()? {
+            next if next.is_empty() => return Ok(all),
+            next => all.extend(next),
+        }
+    }
 }
 
 pub(super) fn record(offset: i64, region: &'static str) -> Record {

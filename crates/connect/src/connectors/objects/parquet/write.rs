@@ -1,7 +1,4 @@
-//! Objects of Parquet: one row group, a column for each plain value within the schema, nested as Parquet's own documents say.
-//!
-//! Data is cut into columns with two numbers beside each value (as Dremel does it): how many of the places that may be
-//! missing on the way are there, and at which list on the way it goes on.
+//! Columns of records: one row group, a column for each plain value within the schema.
 
 use std::sync::Arc;
 
@@ -30,7 +27,7 @@ fn failed(error: ParquetError) -> ConnectError {
 }
 
 /// Refuses a record that a file cannot hold.
-pub(super) fn check(schema: &ConnectSchema, value: &Value) -> Result<(), ConnectError> {
+pub(in super::super) fn check(schema: &ConnectSchema, value: &Value) -> Result<(), ConnectError> {
     has_columns(schema)?;
     require_valid(schema, value, "value")
 }
@@ -48,7 +45,7 @@ fn has_columns(schema: &ConnectSchema) -> Result<(), ConnectError> {
 }
 
 /// The file of records of a schema.
-pub(super) fn object<'v>(
+pub(in super::super) fn object<'v>(
     schema: &Arc<ConnectSchema>,
     values: impl Iterator<Item = &'v Value>,
 ) -> Result<Bytes, ConnectError> {
