@@ -14,7 +14,7 @@ pub enum Program {
     Python(&'static str),
     /// A script of `xtask/conformance/python` that needs the packages of `requirements.txt`.
     PythonWithPackages(&'static str),
-    /// A script that needs the packages of `objects.txt`, and a binary built with `--features cloud,parquet`.
+    /// A script that needs the packages of `objects.txt`, servers that stand for clouds, and a binary built with `--features cloud,parquet`.
     PythonWithStores(&'static str),
     /// A class of `xtask/conformance/java`, on the class path of Kafka's tools.
     Java(&'static str),
@@ -263,7 +263,7 @@ pub const SUITES: &[Suite] = &[
         share: Share::Connect,
         ..suite(
             "objects",
-            "connectors of object stores on moto's S3: kills, a failing store, refusals; boto3 and pyarrow read what they write",
+            "connectors of object stores on moto's S3, fake-gcs-server and Azurite: kills, failing stores, refusals, https",
             Program::PythonWithStores("objects.py"),
             200,
         )

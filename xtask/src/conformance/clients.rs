@@ -13,6 +13,9 @@ use super::catalogue::{Program, Suite};
 use super::eos::{Roles, Workers};
 use super::server::jars::{self, jars};
 
+/// The Go module of a server that stands for Google Cloud Storage, and its version.
+const FAKE_GCS: (&str, &str) = ("github.com/fsouza/fake-gcs-server", "v1.56.1");
+
 /// The command that runs the program of `suite`, ready but for its environment.
 pub fn prepare(suite: &Suite, cache: &Cache) -> anyhow::Result<Command> {
     let programs = cache::programs();
@@ -29,7 +32,12 @@ pub fn prepare(suite: &Suite, cache: &Cache) -> anyhow::Result<Command> {
         }
         Program::PythonWithStores(script) => {
             let interpreter = python_environment(cache, &programs, "objects.txt")?;
-            Ok(python(interpreter, &programs, script))
+            let azurite = node_packages(cache, &programs.join("azurite"))?;
+            let mut command = python(interpreter, &programs, script);
+            command
+                .env("FAKE_GCS", fake_gcs(cache)?)
+                .env("AZURITE", azurite.join("azurite/dist/src/blob/main.js"));
+            Ok(command)
         }
         Program::Java(class) => java(cache, &programs, class),
         Program::Go(name) => go(cache, &programs, name),
@@ -134,8 +142,26 @@ fn go(cache: &Cache, programs: &Path, name: &str) -> anyhow::Result<Command> {
     Ok(Command::new(binary))
 }
 
+/// A server that stands for Google Cloud Storage.
+fn fake_gcs(cache: &Cache) -> anyhow::Result<PathBuf> {
+    let (name, version) = FAKE_GCS;
+    let folder = cache.folder(&format!("go-fake-gcs-{version}"))?;
+    let install =
+        || must_run(Command::new("go").env("GOBIN", &folder).arg("install").arg(format!("{name}@{version}")));
+    once(&folder, install)?;
+    Ok(folder.join("fake-gcs-server"))
+}
+
 fn node(cache: &Cache, programs: &Path, script: &str) -> anyhow::Result<Command> {
     let package = programs.join("node");
+    // The script is found where the project has it; its packages where they were installed.
+    let mut command = Command::new("node");
+    command.arg(package.join(script)).env("NODE_PATH", node_packages(cache, &package)?);
+    Ok(command)
+}
+
+/// Where the packages are that a folder locks.
+fn node_packages(cache: &Cache, package: &Path) -> anyhow::Result<PathBuf> {
     let lock = [package.join("package.json"), package.join("package-lock.json")];
     let folder = cache.folder(&format!("node-{}", cache::fingerprint(&lock)?))?;
     once(&folder, || {
@@ -149,10 +175,7 @@ fn node(cache: &Cache, programs: &Path, script: &str) -> anyhow::Result<Command>
             "--ignore-scripts",
         ]))
     })?;
-    // The script is found where the project has it; its packages where they were installed.
-    let mut command = Command::new("node");
-    command.arg(package.join(script)).env("NODE_PATH", folder.join("node_modules"));
-    Ok(command)
+    Ok(folder.join("node_modules"))
 }
 
 /// Runs `build` unless an earlier run finished it in `folder`.
