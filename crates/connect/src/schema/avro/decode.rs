@@ -22,10 +22,10 @@ type Outcome<T> = Result<T, Box<DataError>>;
 /// Reads the whole of `bytes`.
 pub(super) fn decode(plan: &Plan, bytes: Bytes) -> Result<Value, DataError> {
     let values = bytes.len().saturating_mul(VALUES_PER_BYTE_MAX).saturating_add(FREE_VALUES_MAX);
-    let mut decoder = Decoder { plan, at: 0, values, bytes };
+    let mut decoder = Decoder { plan, rest: &bytes, values, bytes: &bytes };
     let mut value = Value::Null;
     decoder.value(plan.root, VALUE_NESTING_MAX, &mut value).map_err(|error| *error)?;
-    match decoder.bytes.len() - decoder.at {
+    match decoder.rest.len() {
         0 => Ok(value),
         left => {
             Err(error(format!("{left} bytes are left behind the value; it was written with another schema")))
@@ -38,19 +38,23 @@ pub(super) fn error(message: impl Into<String>) -> DataError {
 }
 
 /// Puts a part in front of an error's path.
+#[cold]
 pub(super) fn within(mut error: Box<DataError>, part: impl std::fmt::Display) -> Box<DataError> {
     error.path = format!("/{part}{}", error.path);
     error
 }
 
+#[cold]
 fn refuse<T>(message: impl Into<String>) -> Outcome<T> {
     Err(Box::new(error(message)))
 }
 
 struct Decoder<'p> {
     plan: &'p Plan,
-    bytes: Bytes,
-    at: usize,
+    /// All that is read, of which texts and bytes are parts.
+    bytes: &'p Bytes,
+    /// What is left of it.
+    rest: &'p [u8],
     /// How many more values may be made.
     values: usize,
 }
@@ -60,7 +64,7 @@ impl<'p> Decoder<'p> {
     /// reading it.
     fn value(&mut self, step: StepId, depth: usize, to: &mut Value) -> Outcome<()> {
         self.count(1)?;
-        *to = match &self.plan.steps[step] {
+        let value = match &self.plan.steps[step] {
             Step::Null => Value::Null,
             Step::Boolean => Value::Boolean(self.boolean()?),
             Step::Int(number) => of_int(self.int()?, *number),
@@ -82,6 +86,8 @@ impl<'p> Decoder<'p> {
             Step::Record(record) => Value::Struct(self.record(record, deeper(depth)?)?),
             Step::Refuse(message) => return refuse(message.as_str()),
         };
+        // Nothing was there: to look whether something must be dropped would cost as much as to read a number.
+        std::mem::forget(std::mem::replace(to, value));
         Ok(())
     }
 
@@ -121,9 +127,9 @@ impl<'p> Decoder<'p> {
         values: &mut [Value],
         depth: usize,
     ) -> Outcome<()> {
-        let start = self.at;
+        let start = self.rest;
         for target in &written.targets {
-            self.at = start;
+            self.rest = start;
             self.field(*target, record, values, depth)?;
         }
         if written.targets.is_empty() {
@@ -197,11 +203,8 @@ impl<'p> Decoder<'p> {
     /// Bytes with their length in front.
     #[inline]
     fn block(&mut self) -> Outcome<Bytes> {
-        let length = self.long()?;
-        match usize::try_from(length) {
-            Ok(length) => self.slice(length),
-            Err(_) => refuse(format!("a length is {length}")),
-        }
+        let length = self.length()?;
+        self.slice(length)
     }
 
     /// The number of items in the next block of an array or map; 0 ends it.
@@ -223,7 +226,7 @@ impl<'p> Decoder<'p> {
 
     /// How many items to make room for: no more than bytes can hold.
     fn likely(&self, count: usize) -> usize {
-        count.min(self.bytes.len() - self.at)
+        count.min(self.rest.len())
     }
 
     #[inline]
@@ -239,10 +242,9 @@ impl<'p> Decoder<'p> {
 
     #[inline]
     fn long(&mut self) -> Outcome<i64> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        match varint::read(rest) {
-            Some((number, length)) => {
-                self.at += length;
+        match varint::read(self.rest) {
+            Some((number, rest)) => {
+                self.rest = rest;
                 Ok(number)
             }
             None => refuse("a number does not end where it must"),
@@ -257,20 +259,38 @@ impl<'p> Decoder<'p> {
 
     #[inline]
     fn array<const N: usize>(&mut self) -> Outcome<[u8; N]> {
-        let end = self.at + N;
-        let bytes = self.bytes.get(self.at..end).and_then(|bytes| bytes.try_into().ok());
-        self.at = end.min(self.bytes.len());
-        bytes.map_or_else(|| refuse("the bytes end within a value"), Ok)
+        match self.rest.split_first_chunk() {
+            Some((bytes, rest)) => {
+                self.rest = rest;
+                Ok(*bytes)
+            }
+            None => refuse("the bytes end within a value"),
+        }
     }
 
     #[inline]
     fn slice(&mut self, length: usize) -> Outcome<Bytes> {
-        if length > self.bytes.len() - self.at {
-            return refuse("the bytes end within a value");
+        let start = self.bytes.len() - self.rest.len();
+        self.pass(length)?;
+        Ok(self.bytes.slice(start..start + length))
+    }
+
+    #[inline]
+    fn pass(&mut self, length: usize) -> Outcome<()> {
+        match self.rest.get(length..) {
+            Some(rest) => {
+                self.rest = rest;
+                Ok(())
+            }
+            None => refuse("the bytes end within a value"),
         }
-        let slice = self.bytes.slice(self.at..self.at + length);
-        self.at += length;
-        Ok(slice)
+    }
+
+    /// How long what follows is.
+    #[inline]
+    fn length(&mut self) -> Outcome<usize> {
+        let length = self.long()?;
+        usize::try_from(length).or_else(|_| refuse(format!("a length is {length}")))
     }
 
     /// Passes over a value that the reader does not have.
@@ -278,12 +298,12 @@ impl<'p> Decoder<'p> {
         self.count(1)?;
         match types.kind(id) {
             Kind::Null | Kind::Unresolved { .. } => Ok(()),
-            Kind::Boolean => self.slice(1).map(drop),
+            Kind::Boolean => self.pass(1),
             Kind::Int | Kind::Long | Kind::Enum(_) => self.long().map(drop),
-            Kind::Float => self.slice(4).map(drop),
-            Kind::Double => self.slice(8).map(drop),
-            Kind::Bytes | Kind::String => self.block().map(drop),
-            Kind::Fixed { size } => self.slice(*size).map(drop),
+            Kind::Float => self.pass(4),
+            Kind::Double => self.pass(8),
+            Kind::Bytes | Kind::String => self.length().and_then(|length| self.pass(length)),
+            Kind::Fixed { size } => self.pass(*size),
             Kind::Union(branches) => {
                 let branch = self.branch(branches.len())?;
                 self.skip(types, branches[branch].id, depth)
@@ -305,7 +325,7 @@ impl<'p> Decoder<'p> {
             }
             for _ in 0..count {
                 if keys {
-                    self.block()?;
+                    self.length().and_then(|length| self.pass(length))?;
                 }
                 self.skip(types, item, depth)?;
             }
@@ -313,6 +333,7 @@ impl<'p> Decoder<'p> {
     }
 }
 
+#[inline]
 fn deeper(depth: usize) -> Outcome<usize> {
     match depth.checked_sub(1) {
         Some(depth) => Ok(depth),

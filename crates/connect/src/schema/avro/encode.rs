@@ -4,7 +4,7 @@ use bytestring::ByteString;
 
 use super::decode::{error, within};
 use super::default::{self, Budget};
-use super::types::{Field, Kind, Symbols, TypeId, Types};
+use super::types::{Field, Kind, Symbols, TypeId, Types, Use};
 use super::{VALUE_NESTING_MAX, varint};
 use crate::schema::DataError;
 use crate::value::{Fields, Value};
@@ -32,6 +32,7 @@ pub(super) fn encode(
     outcome.map_err(|error| *error)
 }
 
+#[cold]
 fn refuse<T>(message: impl Into<String>) -> Outcome<T> {
     Err(Box::new(error(message)))
 }
@@ -96,16 +97,15 @@ impl<'t> Encoder<'t> {
             (Kind::Record { fields, .. }, Value::Struct(entries)) => {
                 self.record(fields, entries, deeper(depth)?)
             }
-            (Kind::Union(branches), _) => {
-                match self.choose(branches.iter().map(|branch| branch.id), value)? {
-                    Some((place, branch)) => self.branch(place, branch, value, depth),
-                    None => self.mismatch(id, value),
-                }
-            }
+            (Kind::Union(branches), _) => match self.choose(branches, value)? {
+                Some((place, branch)) => self.branch(place, branch, value, depth),
+                None => self.mismatch(id, value),
+            },
             _ => self.mismatch(id, value),
         }
     }
 
+    #[inline]
     fn branch(&mut self, place: usize, id: TypeId, value: &Value, depth: usize) -> Outcome<()> {
         self.length(place)?;
         self.value(id, value, depth)
@@ -204,25 +204,36 @@ impl<'t> Encoder<'t> {
 
     /// The branch of a union that takes a value: the first of exactly its type, else the first that it fits into. Only
     /// when several may take it is the whole value looked at.
-    fn choose(
-        &mut self,
-        branches: impl Iterator<Item = TypeId> + Clone,
-        value: &Value,
-    ) -> Outcome<Option<(usize, TypeId)>> {
+    fn choose(&mut self, branches: &[Use], value: &Value) -> Outcome<Option<(usize, TypeId)>> {
         for fit in [Fit::Exact, Fit::Wide] {
-            let types = self.types;
-            let alike = |(_, id): &(usize, TypeId)| types.seems(*id, value) == Some(fit);
-            let mut candidates = branches.clone().enumerate().filter(alike);
-            let Some(first) = candidates.next() else { continue };
-            if candidates.next().is_none() {
-                return Ok(Some(first));
-            }
-            for candidate in branches.clone().enumerate().filter(alike) {
-                if self.fits(candidate.1, value, VALUE_NESTING_MAX)? {
-                    return Ok(Some(candidate));
+            let mut first = None;
+            for (place, Use { id, .. }) in branches.iter().enumerate() {
+                match first {
+                    _ if self.types.seems(*id, value) != Some(fit) => {}
+                    None => first = Some((place, *id)),
+                    Some(first) => {
+                        return self.choose_among(branches, fit, value).map(|found| found.or(Some(first)));
+                    }
                 }
             }
-            return Ok(Some(first));
+            if first.is_some() {
+                return Ok(first);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first of several alike that all of a value fits into.
+    fn choose_among(
+        &mut self,
+        branches: &[Use],
+        fit: Fit,
+        value: &Value,
+    ) -> Outcome<Option<(usize, TypeId)>> {
+        for (place, Use { id, .. }) in branches.iter().enumerate() {
+            if self.types.seems(*id, value) == Some(fit) && self.fits(*id, value, VALUE_NESTING_MAX)? {
+                return Ok(Some((place, *id)));
+            }
         }
         Ok(None)
     }
@@ -382,6 +393,7 @@ fn describe(value: &Value) -> String {
     }
 }
 
+#[inline]
 fn deeper(depth: usize) -> Outcome<usize> {
     match depth.checked_sub(1) {
         Some(depth) => Ok(depth),

@@ -172,10 +172,12 @@ impl Types {
         self.list.len()
     }
 
+    #[inline]
     pub(super) fn get(&self, id: TypeId) -> &Type {
         &self.list[id.0 as usize]
     }
 
+    #[inline]
     pub(super) fn kind(&self, id: TypeId) -> &Kind {
         &self.get(id).kind
     }

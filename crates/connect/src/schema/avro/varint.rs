@@ -14,26 +14,28 @@ pub(super) fn write(bytes: &mut Vec<u8>, number: i64) {
     bytes.push(rest.to_le_bytes()[0]);
 }
 
-/// The number that the bytes start with, and its length; `None` when it does not end, or has more than 64 bits.
+/// The number that the bytes start with, and what follows it; `None` when it does not end, or has more than 64 bits.
 #[inline]
-pub(super) fn read(bytes: &[u8]) -> Option<(i64, usize)> {
+pub(super) fn read(bytes: &[u8]) -> Option<(i64, &[u8])> {
     match bytes {
-        [byte @ 0..=0x7f, ..] => Some((signed(u64::from(*byte)), 1)),
+        [byte @ 0..=0x7f, rest @ ..] => Some((signed(u64::from(*byte)), rest)),
         _ => read_long(bytes),
     }
 }
 
-fn read_long(bytes: &[u8]) -> Option<(i64, usize)> {
+fn read_long(mut bytes: &[u8]) -> Option<(i64, &[u8])> {
     let mut number = 0_u64;
-    for (place, byte) in bytes.iter().take(BYTES_MAX).enumerate() {
+    for place in 0..BYTES_MAX {
+        let (byte, rest) = bytes.split_first()?;
         let bits = u64::from(byte & 0x7f);
         if place == BYTES_MAX - 1 && bits > 1 {
             return None;
         }
         number |= bits << (7 * place);
         if byte & 0x80 == 0 {
-            return Some((signed(number), place + 1));
+            return Some((signed(number), rest));
         }
+        bytes = rest;
     }
     None
 }
