@@ -24,7 +24,7 @@ use vltava_connect::connector::{
 use vltava_connect::error::ConnectError;
 use vltava_connect::notation::text::display;
 use vltava_connect::plugins::{Implementation, Plugin};
-use vltava_connect::record::{ConnectSchema, Datum, Origin, Position, Record, SourceMap, Type};
+use vltava_connect::record::{ConnectSchema, Datum, Origin, Position, Record, SourceMap, SourceOffset, Type};
 use vltava_connect::settings::{Config, Kind, Setting, Settings, Values};
 use vltava_connect::value::Value;
 
@@ -86,7 +86,7 @@ impl Source for NumbersTask {
         let record = |number: u64| {
             let value = Value::Int64(i64::try_from(number).unwrap_or(i64::MAX));
             let datum = Datum { schema: Some(ConnectSchema::of(Type::Int64)), value };
-            let offset = SourceMap::from_iter([("next".to_owned(), Json::from(number + 1))]);
+            let offset = SourceOffset::Number("next", (number + 1).into());
             Record::new(self.topic.as_str(), datum, Position { partition: self.partition.clone(), offset })
         };
         let records = (self.next..end).map(record).collect();

@@ -79,7 +79,38 @@ pub struct Position {
     /// What is read: a file, a table. Shared by the records that have it.
     pub partition: Arc<SourceMap>,
     /// How far it is read, this record included.
-    pub offset: SourceMap,
+    pub offset: SourceOffset,
+}
+
+/// How far a partition of a source is read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceOffset {
+    /// An object of one number, as most sources have it: it is made only of the offsets that are stored.
+    Number(&'static str, serde_json::Number),
+    /// Any object.
+    Map(SourceMap),
+}
+
+impl SourceOffset {
+    /// The object, as it is stored.
+    pub fn to_map(&self) -> SourceMap {
+        match self {
+            Self::Number(name, number) => SourceMap::from_iter([((*name).to_owned(), number.clone().into())]),
+            Self::Map(map) => map.clone(),
+        }
+    }
+}
+
+impl From<SourceMap> for SourceOffset {
+    fn from(map: SourceMap) -> Self {
+        Self::Map(map)
+    }
+}
+
+impl FromIterator<(String, serde_json::Value)> for SourceOffset {
+    fn from_iter<I: IntoIterator<Item = (String, serde_json::Value)>>(fields: I) -> Self {
+        Self::Map(fields.into_iter().collect())
+    }
 }
 
 /// Where a record lies in Kafka, whatever transforms made of its topic and partition (KIP-793).

@@ -217,6 +217,11 @@ impl Received {
     pub fn place(&self) -> TopicPartition {
         TopicPartition { topic: self.topic.clone(), partition: self.partition }
     }
+
+    /// Whether another lies in the same partition.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.partition == other.partition && self.topic == other.topic
+    }
 }
 
 /// A topic to create.

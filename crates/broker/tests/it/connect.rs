@@ -14,7 +14,7 @@ use vltava_connect::connector::{
 };
 use vltava_connect::error::ConnectError;
 use vltava_connect::plugins::{Implementation, Plugin};
-use vltava_connect::record::{Datum, Position, Record, SourceMap};
+use vltava_connect::record::{Datum, Position, Record, SourceMap, SourceOffset};
 use vltava_connect::settings::{Kind, Setting, Settings, Values};
 use vltava_connect::value::Value as Data;
 
@@ -81,7 +81,7 @@ impl Source for Counting {
         }
         let partition = Arc::new(place());
         let record = |at: i64| {
-            let offset = SourceMap::from_iter([("at".to_owned(), json!(at))]);
+            let offset = SourceOffset::Number("at", at.into());
             let position = Position { partition: partition.clone(), offset };
             Record::new(self.topic.as_str(), Datum::text(at.to_string()), position)
         };

@@ -14,7 +14,7 @@ use crate::connector::{
     Altered, Connector, ExactlyOnce, OffsetReader, Source, SourceConnector, SourceContext,
 };
 use crate::error::ConnectError;
-use crate::record::{ConnectSchema, Datum, Field, Position, Record, SourceMap, Type};
+use crate::record::{ConnectSchema, Datum, Field, Position, Record, SourceMap, SourceOffset, Type};
 use crate::settings::{Config, FieldError, Importance, Kind, Setting, Settings, Values};
 use crate::value::Value;
 
@@ -328,7 +328,7 @@ impl Source for DatagenTask {
         for _ in 0..count {
             let (key, value) = self.recipe.record(self.seed, self.place);
             self.place += 1;
-            let offset = SourceMap::from_iter([(PLACE.to_owned(), Json::from(self.place))]);
+            let offset = SourceOffset::Number(PLACE, self.place.into());
             let position = Position { partition: Arc::clone(&self.partition), offset };
             records.push(Record { key, ..Record::new(self.topic.clone(), value, position) });
         }

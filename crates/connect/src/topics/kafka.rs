@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytestring::ByteString;
 use krafka::consumer::{
     AutoOffsetReset, ConsumerBuilder, ConsumerRebalanceListener, IsolationLevel, OffsetAndMetadata,
     TopicPartition as Partition,
@@ -678,7 +679,7 @@ impl Consumer for Reader {
                 self.polling = None;
                 match polled {
                     Err(KrafkaError::Wakeup) => Polled::Records(Vec::new()),
-                    polled => Polled::Records(polled.map_err(failed)?.into_iter().map(received).collect()),
+                    polled => Polled::Records(received(polled.map_err(failed)?)),
                 }
             }
         };
@@ -743,19 +744,27 @@ impl Consumer for Reader {
     }
 }
 
-fn received(record: krafka::ConsumerRecord) -> Received {
-    let timestamp_type = match record.timestamp_type {
-        krafka::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
-        _ => TimestampType::CreateTime,
+/// Records that follow each other share the name of their topic.
+fn received(records: Vec<krafka::ConsumerRecord>) -> Vec<Received> {
+    let mut topic = ByteString::new();
+    let one = |record: krafka::ConsumerRecord| {
+        if *topic != *record.topic {
+            topic = (&*record.topic).into();
+        }
+        let timestamp_type = match record.timestamp_type {
+            krafka::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
+            _ => TimestampType::CreateTime,
+        };
+        Received {
+            topic: topic.clone(),
+            partition: record.partition,
+            offset: record.offset,
+            timestamp: record.timestamp,
+            timestamp_type,
+            key: record.key,
+            value: record.value,
+            headers: record.headers.into_iter().map(|(name, value)| (name.into(), value)).collect(),
+        }
     };
-    Received {
-        topic: (&*record.topic).into(),
-        partition: record.partition,
-        offset: record.offset,
-        timestamp: record.timestamp,
-        timestamp_type,
-        key: record.key,
-        value: record.value,
-        headers: record.headers.into_iter().map(|(name, value)| (name.into(), value)).collect(),
-    }
+    records.into_iter().map(one).collect()
 }

@@ -436,7 +436,7 @@ impl Reader<'_> {
 mod tests {
     use super::Condition;
     use crate::notation::literal;
-    use crate::record::{Datum, Header, Position, Record};
+    use crate::record::{Datum, Header, Position, Record, SourceOffset};
     use crate::value::Value;
 
     fn record() -> Record {
@@ -449,7 +449,8 @@ mod tests {
             (text("odd name"), Value::record(vec![("in".into(), Value::Boolean(true))])),
             (text("gone"), Value::Null),
         ]);
-        let position = Position { partition: Default::default(), offset: Default::default() };
+        let position =
+            Position { partition: Default::default(), offset: SourceOffset::Map(Default::default()) };
         let mut record = Record::new("orders", Datum::schemaless(value), position);
         record.partition = Some(2);
         record.headers.push(Header { name: "trace".into(), value: literal::parse("7") });

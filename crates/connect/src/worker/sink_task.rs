@@ -245,9 +245,12 @@ impl SinkTask {
             return Ok(());
         }
         let active = self.shell.meters.took(received.len());
-        for message in &received {
-            life.committed.entry(message.place()).or_insert(message.offset);
-            self.shell.track(&message.topic).await;
+        let mut after = TopicOffsets::new();
+        for run in received.chunk_by(Received::is_beside) {
+            let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+            life.committed.entry(first.place()).or_insert(first.offset);
+            after.insert(last.place(), last.offset + 1);
+            self.shell.track(&first.topic).await;
         }
         let mut records = Vec::with_capacity(received.len());
         for (decoded, message) in self.pipeline.decode(&received).await.into_iter().zip(&received) {
@@ -261,7 +264,6 @@ impl SinkTask {
                 Err(problem) => self.set_aside(life, message, problem).await?,
             }
         }
-        let after = received.iter().map(|message| (message.place(), message.offset + 1)).collect();
         life.received = received;
         life.waiting =
             Some(Waiting { records, after, until: Instant::now(), pause: PAUSE.0, _active: active });

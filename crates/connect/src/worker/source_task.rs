@@ -290,7 +290,7 @@ impl SourceTask {
     fn records(&self, positions: &[Position]) -> Vec<(String, Option<bytes::Bytes>)> {
         let table = self.shell.offsets.read();
         let record = |position: &Position| {
-            table.record(&self.shell.connector, &position.partition, Some(&position.offset))
+            table.record(&self.shell.connector, &position.partition, Some(&position.offset.to_map()))
         };
         positions.iter().map(record).collect()
     }

@@ -15,7 +15,7 @@ use crate::connector::{
     SourceContext, TopicOffsets, TopicPartition,
 };
 use crate::error::ErrorKind;
-use crate::record::{Datum, Position, Record, SourceMap};
+use crate::record::{Datum, Position, Record, SourceMap, SourceOffset};
 use crate::settings::{FieldError, Kind, Setting, Settings, Values};
 use crate::testing::{MemoryMembership, MemoryTopics};
 use crate::topics::{TopicsError, TopicsErrorKind};
@@ -104,7 +104,7 @@ impl Source for Counting {
         }
         assert_ne!(self.at, self.panics_at, "told to");
         self.at += 1;
-        let offset = SourceMap::from_iter([("at".to_owned(), json!(self.at))]);
+        let offset = SourceOffset::Number("at", self.at.into());
         let position = Position { partition: self.partition.clone(), offset };
         Ok(vec![Record::new(self.topic.as_str(), Datum::text(self.at.to_string()), position)])
     }

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
+use memchr::memchr2;
 use serde_json::Value as Json;
 
 use crate::connector::{
@@ -22,7 +24,7 @@ use crate::connector::{
 };
 use crate::connectors::Allowed;
 use crate::error::ConnectError;
-use crate::record::{ConnectSchema, Datum, Position, Record, SourceMap, Type};
+use crate::record::{ConnectSchema, Datum, Position, Record, SourceMap, SourceOffset, Type};
 use crate::settings::{Config, FieldError, Importance, Kind, Setting, Settings, Values};
 use crate::value::Value;
 
@@ -144,11 +146,11 @@ struct OpenFile {
     file: File,
     /// Which file it is: device and number.
     identity: (u64, u64),
-    buffer: Vec<u8>,
-    /// Where the rest of the buffer begins.
-    start: usize,
-    /// Where no end of a line is, from `start` on.
+    buffer: BytesMut,
+    /// How much of the buffer has no end of a line.
     searched: usize,
+    /// How much the next read takes.
+    room: usize,
 }
 
 impl OpenFile {
@@ -160,28 +162,23 @@ impl OpenFile {
         }
         file.seek(SeekFrom::Start(*position))?;
         let identity = (metadata.dev(), metadata.ino());
-        Ok(Self { file, identity, buffer: Vec::new(), start: 0, searched: 0 })
+        Ok(Self { file, identity, buffer: BytesMut::new(), searched: 0, room: READ_BYTES.0 })
     }
 
     /// Reads more; how much it was.
     fn read(&mut self) -> std::io::Result<usize> {
-        self.buffer.drain(..self.start);
-        self.searched = self.searched.saturating_sub(self.start);
-        self.start = 0;
         let before = self.buffer.len();
-        let room = (self.buffer.capacity() * 2).clamp(READ_BYTES.0, READ_BYTES.1);
-        self.buffer.resize(before + room, 0);
+        self.buffer.resize(before + self.room, 0);
         let read = self.file.read(self.buffer.get_mut(before..).unwrap_or_default());
         self.buffer.truncate(before + *read.as_ref().unwrap_or(&0));
+        self.room = (self.room * 2).min(READ_BYTES.1);
         read
     }
 
-    /// The next line, and how many bytes it takes with its end.
-    fn line(&mut self) -> Option<(&[u8], usize)> {
-        let from = self.searched.max(self.start);
-        let rest = self.buffer.get(from..).unwrap_or_default();
-        let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-        let Some(end) = end.map(|end| from + end) else {
+    /// The next line, and how many bytes it takes with its end. It is a part of what was read, and no copy.
+    fn line(&mut self) -> Option<(Bytes, usize)> {
+        let rest = self.buffer.get(self.searched..).unwrap_or_default();
+        let Some(end) = memchr2(b'\n', b'\r', rest).map(|end| self.searched + end) else {
             self.searched = self.buffer.len();
             return None;
         };
@@ -191,12 +188,19 @@ impl OpenFile {
                 self.searched = end;
                 return None;
             }
-            (Some(b'\r'), Some(b'\n')) => end + 2 - self.start,
-            _ => end + 1 - self.start,
+            (Some(b'\r'), Some(b'\n')) => end + 2,
+            _ => end + 1,
         };
-        let start = self.start;
-        self.start += length;
-        Some((self.buffer.get(start..end).unwrap_or_default(), length))
+        self.searched = 0;
+        let mut line = self.buffer.split_to(length);
+        line.truncate(end);
+        Some((line.freeze(), length))
+    }
+
+    /// A file that rests keeps no more than the line that is not finished.
+    fn rest(&mut self) {
+        self.buffer = BytesMut::from(&*self.buffer);
+        self.room = READ_BYTES.0;
     }
 }
 
@@ -210,17 +214,16 @@ impl FileSourceTask {
                 && let Some((line, length)) = open.line()
             {
                 self.position += length as u64;
-                let text = String::from_utf8_lossy(line).into_owned();
                 let value =
-                    Datum { schema: Some(Arc::clone(&self.schema)), value: Value::String(text.into()) };
-                let offset = SourceMap::from_iter([(POSITION.to_owned(), Json::from(self.position))]);
+                    Datum { schema: Some(Arc::clone(&self.schema)), value: Value::String(text(line)) };
+                let offset = SourceOffset::Number(POSITION, self.position.into());
                 let position = Position { partition: Arc::clone(&self.partition), offset };
                 records.push(Record::new(self.topic.clone(), value, position));
             }
             if !records.is_empty() {
                 return Ok(records);
             }
-            if open.buffer.len() - open.start > LINE_BYTES_MAX {
+            if open.buffer.len() > LINE_BYTES_MAX {
                 let message = format!(
                     "the file {} has a line of more than {LINE_BYTES_MAX} bytes",
                     self.path.display()
@@ -229,8 +232,7 @@ impl FileSourceTask {
             }
             let read = open.read().map_err(|error| unreadable(&self.path, error))?;
             if read == 0 {
-                // A file that rests keeps no more than the line that is not finished.
-                open.buffer.shrink_to_fit();
+                open.rest();
                 return Ok(records);
             }
         }
@@ -256,6 +258,11 @@ impl FileSourceTask {
         self.open = Some(open);
         Ok(())
     }
+}
+
+/// What is no UTF-8 becomes the replacement character.
+fn text(line: Bytes) -> ByteString {
+    ByteString::try_from(line.clone()).unwrap_or_else(|_| String::from_utf8_lossy(&line).into_owned().into())
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> ConnectError {

@@ -79,7 +79,7 @@ fn shown(records: &[Record]) -> Vec<(String, u64)> {
         assert!(position.partition.contains_key("filename"));
         (
             text.to_string(),
-            position.offset.get("position").and_then(serde_json::Value::as_u64).expect("a position"),
+            position.offset.to_map().get("position").and_then(serde_json::Value::as_u64).expect("a position"),
         )
     };
     records.iter().map(one).collect()

@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use crate::connector::TopicPartition;
 use crate::error::ConnectError;
-use crate::record::{Position, SourceMap};
+use crate::record::{Position, SourceMap, SourceOffset};
 
 pub(super) const CLUSTER: &str = "cluster";
 pub(super) const TOPIC: &str = "topic";
@@ -37,7 +37,7 @@ pub(super) fn of_heartbeat(source: &str, target: &str) -> SourceMap {
 
 /// A position: at the offset of the record that has it.
 pub(super) fn position(partition: &Arc<SourceMap>, offset: i64) -> Position {
-    Position { partition: Arc::clone(partition), offset: map([(OFFSET, offset.into())]) }
+    Position { partition: Arc::clone(partition), offset: SourceOffset::Number(OFFSET, offset.into()) }
 }
 
 /// The offset of a position.

@@ -258,7 +258,7 @@ impl Source for MirrorSourceTask {
         let Some(syncs) = &mut self.syncs else { return };
         for (position, downstream) in records {
             let place = place::topic_partition(&position.partition);
-            if let (Some(place), Some(upstream)) = (place, place::offset(&position.offset)) {
+            if let (Some(place), Some(upstream)) = (place, place::offset(&position.offset.to_map())) {
                 syncs.lag.copied(OffsetSync { place, upstream, downstream });
             }
         }
