@@ -45,6 +45,12 @@ const CLOSE_PATIENCE: Duration = Duration::from_millis(500);
 const POLL_MARGIN: Duration = Duration::from_micros(200);
 /// How long a consumer rests that has nothing to fetch: no partitions, paused ones, or some without a leader.
 const IDLE_PAUSE: Duration = Duration::from_millis(250);
+/// The largest batches that producers make unless `batch.size` says otherwise, as the client counts: for small records twice
+/// what is sent. A partition has one request on its way, so that a source is as fast as its batches are large.
+const BATCH_BYTES: usize = 256 * 1024;
+/// Records that a consumer may keep for the next polls. What a broker sent beyond that is read again, so that it is about as
+/// many small records as a fetch brings.
+const BUFFERED_RECORDS_MAX: i32 = 10_000;
 
 /// A cluster behind a network.
 pub struct KafkaTopics {
@@ -108,7 +114,10 @@ impl KafkaTopics {
         builder: ConsumerBuilder,
         settings: &Config,
     ) -> Result<ConsumerBuilder, TopicsError> {
-        let builder = builder.fetch_max_wait(self.request_timeout / 2).idle_poll_backoff(IDLE_PAUSE);
+        let builder = builder
+            .fetch_max_wait(self.request_timeout / 2)
+            .idle_poll_backoff(IDLE_PAUSE)
+            .max_buffered_records(BUFFERED_RECORDS_MAX);
         consume_with(builder, settings)
     }
 }
@@ -360,9 +369,9 @@ fn warn_of_others(client: &str, settings: &Config, known: &[&str]) {
 
 fn produce_with(mut builder: ProducerBuilder, settings: &Config) -> Result<ProducerBuilder, TopicsError> {
     warn_of_others("producer", settings, &OF_PRODUCERS);
-    if let Some(bytes) = number(settings, "batch.size")? {
-        builder = builder.batch_size(bytes);
-    }
+    let (request, memory) = (number(settings, "max.request.size")?, number(settings, "buffer.memory")?);
+    let room = [request, memory].into_iter().flatten().fold(BATCH_BYTES, usize::min);
+    builder = builder.batch_size(number(settings, "batch.size")?.unwrap_or(room));
     if let Some(linger) = milliseconds(settings, "linger.ms")? {
         builder = builder.linger(linger);
     }
@@ -372,10 +381,10 @@ fn produce_with(mut builder: ProducerBuilder, settings: &Config) -> Result<Produ
     if let Some(timeout) = milliseconds(settings, "transaction.timeout.ms")? {
         builder = builder.transaction_timeout(timeout);
     }
-    if let Some(bytes) = number(settings, "max.request.size")? {
+    if let Some(bytes) = request {
         builder = builder.max_request_size(bytes);
     }
-    if let Some(bytes) = number(settings, "buffer.memory")? {
+    if let Some(bytes) = memory {
         builder = builder.buffer_memory(bytes);
     }
     if let Some(time) = milliseconds(settings, "max.block.ms")? {
