@@ -12,7 +12,7 @@ use std::time::Duration;
 use vltava_broker::{Broker, StartError};
 use vltava_connect::settings::Config;
 use vltava_connect::topics::kafka::KafkaTopics;
-use vltava_connect::topics::{Consumer, Polled, Reads, Topics};
+use vltava_connect::topics::{Consumer, NewTopic, Polled, Reads, Topics};
 use vltava_connect::worker::Target;
 
 /// The files of a folder that are followed, and the topics of their lines.
@@ -45,14 +45,18 @@ pub async fn follow(broker: &Broker, folder: &Path) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
-/// Reads both topics.
+/// Reads both topics, which are there from now on.
 pub async fn reader(broker: &Broker) -> Result<Box<dyn Consumer>, Box<dyn Error>> {
     let server = ("bootstrap.servers".to_owned(), broker.address().to_string());
     let topics = KafkaTopics::connect(&Config::from([server])).await?;
     let names = FILES.map(|(_, topic)| topic.to_owned());
-    let refresh = Config::from([("metadata.max.age.ms".to_owned(), "1000".to_owned())]);
+    for name in names.clone() {
+        topics
+            .create(&NewTopic { name, partitions: -1, replication_factor: -1, settings: Config::new() })
+            .await?;
+    }
     let reads = Reads::Subscribed { group: "readers".to_owned(), topics: names.to_vec() };
-    Ok(topics.consumer(reads, &refresh).await?)
+    Ok(topics.consumer(reads, &Config::new()).await?)
 }
 
 /// The next lines, with their topics.

@@ -134,7 +134,8 @@ pub trait Consumer: fmt::Debug + Send {
 /// What a consumer reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reads {
-    /// Topics, sharing their partitions with others of a group.
+    /// Topics, sharing their partitions with others of a group. What comes later, topics that were not there and partitions
+    /// that are added, is read by consumers that are made later.
     Subscribed {
         /// The group.
         group: String,

@@ -93,6 +93,11 @@ impl MemoryTopics {
         placed
     }
 
+    /// Adds an empty partition to a topic.
+    pub fn add_partition(&self, topic: &str) {
+        self.cluster.state.lock().topics.entry(topic.to_owned()).or_default().push(Vec::new());
+    }
+
     /// All messages of a topic, by partition and offset.
     pub fn read(&self, topic: &str) -> Vec<Received> {
         self.cluster.state.lock().topics.get(topic).map(|logs| logs.concat()).unwrap_or_default()

@@ -30,9 +30,9 @@ const POLL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_s
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 /// How long a task rests after a poll that failed.
 const REST: Duration = Duration::from_secs(1);
-/// How often topics are looked for that match a pattern.
+/// How often topics are looked at: whether others match the pattern, or some have more partitions.
 const REFRESH: Duration = Duration::from_secs(60);
-/// How often topics are looked for that are named and not there yet.
+/// How often, while some that are named are not there yet.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A sink task and what it works with.
@@ -102,27 +102,25 @@ impl SinkTask {
 
     async fn begin(&mut self) -> Result<Life, ConnectError> {
         let topics = self.topics().await?;
-        let missing = self.missing(&topics).await?;
+        let counts = self.counts(&topics).await?;
         let group = group(&self.shell.connector, &self.shell.config);
         let reads = Reads::Subscribed { group, topics: topics.clone() };
         let consumer = self.shell.topics.consumer(reads, &self.shell.client("consumer")).await?;
-        Ok(Life::new(consumer, topics, missing))
+        Ok(Life::new(consumer, topics, counts))
     }
 
-    /// Those of these topics that are not there: a client that has heard so asks again only after minutes.
-    async fn missing(&mut self, topics: &[String]) -> Result<Vec<String>, ConnectError> {
-        let mut missing = Vec::new();
+    /// How many partitions topics have; `None` for those that are not there.
+    async fn counts(&mut self, topics: &[String]) -> Result<Vec<Option<i32>>, ConnectError> {
+        let mut counts = Vec::with_capacity(topics.len());
         for topic in topics {
-            if self.shell.topics.partitions(topic).await?.is_none() {
-                missing.push(topic.clone());
-            }
+            counts.push(self.shell.topics.partitions(topic).await?);
         }
-        Ok(missing)
+        Ok(counts)
     }
 
-    /// Whether there are other topics to read than when a life began.
-    async fn are_others(&mut self, topics: &[String], missing: &[String]) -> Result<bool, ConnectError> {
-        Ok(self.topics().await? != topics || self.missing(missing).await? != missing)
+    /// Whether there is more to read than when a life began: what its consumer knows, it knows since then.
+    async fn is_more(&mut self, topics: &[String], counts: &[Option<i32>]) -> Result<bool, ConnectError> {
+        Ok(self.topics().await? != topics || self.counts(topics).await? != counts)
     }
 
     async fn topics(&mut self) -> Result<Vec<String>, ConnectError> {
@@ -149,10 +147,8 @@ impl SinkTask {
     async fn live(&mut self, life: &mut Life) -> Result<Order, ConnectError> {
         let every = self.shell.settings.offset_flush_interval;
         let mut flush = interval_at(Instant::now() + every, every);
-        let by_pattern = self.shell.config.get("topics.regex").is_some_and(|pattern| !pattern.is_empty());
-        let every = if life.missing.is_empty() { REFRESH } else { LOOK };
+        let every = if life.counts.contains(&None) { LOOK } else { REFRESH };
         let mut refresh = interval_at(Instant::now() + every, every);
-        let looks = by_pattern || !life.missing.is_empty();
         life.order = self.shell.order();
         self.say(life.order).await;
         loop {
@@ -176,7 +172,7 @@ impl SinkTask {
                 }
                 () = sleep_until(retry), if life.waiting.is_some() => Event::Retry,
                 _ = flush.tick() => Event::Flush,
-                _ = refresh.tick(), if looks => Event::Refresh,
+                _ = refresh.tick() => Event::Refresh,
                 polled = life.consumer.poll(life.patience) => match polled {
                     Ok(polled) => Event::Polled(life.rested(polled)),
                     Err(error) if error.kind == TopicsErrorKind::Retriable => {
@@ -197,7 +193,7 @@ impl SinkTask {
                 }
                 Event::Retry => self.put(life).await?,
                 Event::Flush => self.commit(life).await,
-                Event::Refresh => match self.are_others(&life.topics, &life.missing).await {
+                Event::Refresh => match self.is_more(&life.topics, &life.counts).await {
                     Ok(true) => return Ok(Order::Run),
                     Ok(false) => {}
                     Err(error) => {
@@ -436,8 +432,8 @@ fn origin(record: &Record) -> TopicPartition {
 struct Life {
     consumer: Box<dyn Consumer>,
     topics: Vec<String>,
-    /// Those of them that were not there.
-    missing: Vec<String>,
+    /// How many partitions each of them had, if it was there.
+    counts: Vec<Option<i32>>,
     order: Order,
     assigned: BTreeSet<TopicPartition>,
     /// Partitions that the sink wants nothing of.
@@ -466,11 +462,11 @@ struct Waiting {
 }
 
 impl Life {
-    fn new(consumer: Box<dyn Consumer>, topics: Vec<String>, missing: Vec<String>) -> Self {
+    fn new(consumer: Box<dyn Consumer>, topics: Vec<String>, counts: Vec<Option<i32>>) -> Self {
         Self {
             consumer,
             topics,
-            missing,
+            counts,
             order: Order::Run,
             assigned: BTreeSet::new(),
             held: BTreeSet::new(),

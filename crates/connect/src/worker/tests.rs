@@ -416,6 +416,27 @@ async fn a_sink_reads_a_topic_that_comes_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sink_reads_partitions_that_are_added() {
+    let fixture = Fixture::new("disabled");
+    let worker = fixture.worker().await;
+    fixture.topics.add_partition("numbers");
+    let sink = config([("connector.class", "Collector"), ("name", "s"), ("topics", "numbers")]);
+    worker.create("s", sink, Target::Started).await.unwrap();
+    until("it runs", || is(&worker, "s", State::Running)).await;
+    fixture.topics.add_partition("numbers");
+    for partition in [1, 0] {
+        let message = crate::topics::Message {
+            topic: "numbers".into(),
+            partition: Some(partition),
+            value: Some("1".into()),
+            ..crate::topics::Message::default()
+        };
+        fixture.topics.write(message).unwrap();
+    }
+    until("both are seen", || fixture.seen.lock().len() == 2).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_fails_one_task_and_nothing_else() {
     let fixture = Fixture::new("disabled");
     let worker = fixture.worker().await;
