@@ -2,6 +2,9 @@
 
 import json
 import os
+import socket
+import subprocess
+import threading
 
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -13,7 +16,7 @@ from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, Proto
 from confluent_kafka.serialization import MessageField, SerializationContext
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from report import BOOTSTRAP, check, equal, eventually, run
+from report import BOOTSTRAP, check, equal, eventually, run, server
 
 REGISTRY = os.environ["REGISTRY"]
 CLIENT = SchemaRegistryClient({"url": REGISTRY})
@@ -177,6 +180,123 @@ def json_schema_goes_through_a_topic():
     deserializer = JSONDeserializer(schema, lambda value, _: value, SchemaRegistryClient({"url": REGISTRY}))
     values = [{"id": number, "note": "n"} for number in range(10)]
     equal("values", values, through_topic("py-json", serializer, deserializer, values))
+
+
+@check
+def nothing_acknowledged_is_lost_when_the_server_is_killed():
+    """Several register and delete for good while the process is killed, three times."""
+    given, failed = {}, []
+
+    def write(writer, kill):
+        client = SchemaRegistryClient({"url": REGISTRY, "max.retries": 0})
+        for number in range(1000):
+            subject = f"py-kill-{kill}-{writer}-{number}"
+            text = record("a", name=f"K{kill}x{writer}x{number}")
+            try:
+                given[subject] = client.register_schema(subject, Schema(text, "AVRO")), text
+                if number % 3 == 2:
+                    gone = f"py-kill-{kill}-{writer}-{number - 1}"
+                    # Once it is asked for, it may be gone or not.
+                    text_of_gone = given.pop(gone)
+                    client.delete_subject(gone)
+                    client.delete_subject(gone, permanent=True)
+                    given[f"-{gone}"] = text_of_gone
+            except Exception as error:  # the process is gone
+                failed.append(error)
+                return
+
+    for kill in range(3):
+        before = len(given)
+        writers = [threading.Thread(target=write, args=(writer, kill)) for writer in range(4)]
+        for writer in writers:
+            writer.start()
+        eventually("some registrations", 30, lambda: len(given) > before + 40 or failed[kill * 4 :])
+        assert len(failed) == kill * 4, f"refused: {failed[-1]}"
+        server("kill")
+        for writer in writers:
+            writer.join()
+        server("start")
+
+        def serves():
+            try:
+                return CLIENT.get_subjects()
+            except Exception:  # it starts
+                return False
+
+        there = set(eventually("the registry answers", 30, serves))
+    equal("writers that were cut off", 12, len(failed))
+    equal("ids", len(given), len({number for number, _ in given.values()}))
+    fresh = SchemaRegistryClient({"url": REGISTRY})
+    for subject, (number, text) in given.items():
+        if subject.startswith("-"):
+            assert subject[1:] not in there, f"{subject[1:]} came back"
+            continue
+        found = fresh.get_latest_version(subject)
+        equal(subject, (number, json.loads(text)), (found.schema_id, json.loads(found.schema.schema_str)))
+    newest = CLIENT.register_schema("py-kill-last", Schema(record("a", name="Last"), "AVRO"))
+    assert newest > max(number for number, _ in given.values()), "an id was given again"
+
+
+def certificate(name):
+    """A certificate for this machine that signs itself, and a file that holds it with its key."""
+    key, own, both = (os.path.join(os.environ["WORK"], f"{name}.{kind}.pem") for kind in ("key", "own", "both"))
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
+    # Who presents a certificate of an authority as its own is not let in.
+    kinds = ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
+    subprocess.run([*command.split(), *kinds, "-keyout", key, "-out", own], check=True, capture_output=True)
+    with open(both, "w") as file:
+        file.write(open(key).read() + open(own).read())
+    return key, own, both
+
+
+@check
+def the_registry_is_asked_over_https():
+    server_key, server, store = certificate("server")
+    client_key, client, _ = certificate("client")
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        broker, registry = one.getsockname()[1], other.getsockname()[1]
+    settings = {
+        "log.dirs": os.path.join(os.environ["WORK"], "https"),
+        "listeners": f"PLAINTEXT://127.0.0.1:{broker}",
+        "vltava.http.listeners": "",
+        "vltava.registry.listeners": f"https://127.0.0.1:{registry}",
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": store,
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": client,
+        "ssl.client.auth": "required",
+    }
+    further = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    with open(os.path.join(os.environ["WORK"], "https.log"), "w") as log:
+        node = subprocess.Popen([os.environ["BINARY"], "serve", *further], stdout=log, stderr=log)
+    try:
+        known = {"ssl.ca.location": server, "ssl.certificate.location": client, "ssl.key.location": client_key}
+        address = {"url": f"https://127.0.0.1:{registry}", "max.retries": 0}
+        trusted = SchemaRegistryClient({**address, **known})
+
+        def answers():
+            try:
+                return trusted.get_subjects() == []
+            except Exception:  # it starts
+                return False
+
+        eventually("the registry answers over https", 30, answers)
+        number = trusted.register_schema("tls-value", Schema(record("a"), "AVRO"))
+        equal("by id", json.loads(record("a")), json.loads(trusted.get_schema(number).schema_str))
+        refused(40403, lambda: trusted.get_schema(999_999))
+        strange = {"ssl.ca.location": client}, {"ssl.ca.location": server}, {**known, "ssl.ca.location": client}
+        for others in strange:
+            try:
+                SchemaRegistryClient({**address, **others}).get_subjects()
+            except Exception as error:
+                assert not isinstance(error, SchemaRegistryError), f"an answer: {error}"
+            else:
+                raise AssertionError(f"answered without trust: {sorted(others)}")
+    finally:
+        node.terminate()
+        equal("how the node ended", 0, node.wait(30))
 
 
 run()

@@ -50,6 +50,8 @@ pub struct Suite {
     pub needs_oracle: bool,
     /// Whether it starts workers of Connect, Kafka's and ours.
     pub starts_connect: bool,
+    /// Whether it starts nodes of its own, with other settings.
+    pub starts_nodes: bool,
     /// Whether one of its checks runs for as long as `--seconds` says.
     pub takes_budget: bool,
     /// The longest that one check may take.
@@ -81,6 +83,11 @@ impl Suite {
         matches!(self.program, Program::PythonWithStores(_))
     }
 
+    /// Whether it starts processes of its own from the binary under test.
+    pub fn needs_binary(&self) -> bool {
+        self.starts_connect || self.starts_nodes || self.needs_features()
+    }
+
     /// The limits under the budgets of the command line.
     pub fn limits(&self, options: &Options) -> Limits {
         let budget = Duration::from_secs(if self.takes_budget { options.seconds } else { 0 });
@@ -100,6 +107,7 @@ const fn suite(name: &'static str, about: &'static str, program: Program, check_
         begins_with_kafka: false,
         needs_oracle: false,
         starts_connect: false,
+        starts_nodes: false,
         takes_budget: false,
         check_limit,
     }
@@ -182,6 +190,8 @@ pub const SUITES: &[Suite] = &[
     ),
     Suite {
         share: Share::Registry,
+        controls_server: true,
+        starts_nodes: true,
         ..suite(
             "registry-python",
             "confluent-kafka's schema registry client and serializers (Python)",

@@ -211,7 +211,7 @@ fn run_suite(suite: &Suite, options: &Options, cache: &Cache, report: &mut Repor
         let libraries = jars(cache, &cache::programs().join("kafka"), jars::TOOLS)?;
         command.env("CONNECT_LIBRARIES", libraries);
     }
-    if suite.starts_connect || suite.needs_features() {
+    if suite.needs_binary() {
         command.env("BINARY", server::binary(options.binary.as_deref())?);
     }
     if suite.needs_oracle {

@@ -62,7 +62,7 @@ impl Change {
     fn harm(self, path: &str, reader: &str, writer: &str) -> Option<String> {
         let text = match self {
             Change::PackageChanged => {
-                format!("the package of the {reader} schema is not that of the {writer} schema")
+                format!("the package at {path} of the {reader} schema is not that of the {writer} schema")
             }
             Change::MessageRemoved => {
                 format!("the {reader} schema lacks message {path} of the {writer} schema")

@@ -21,6 +21,9 @@ pub const REFERENCES_MAX: usize = 1000;
 pub const REFERENCE_DEPTH_MAX: usize = 64;
 /// The most bytes of a text together with all that it refers to.
 pub const RESOLVED_BYTES_MAX: usize = 8 << 20;
+/// The most bytes of the texts, with all that they refer to, of the schemas that are kept after they were read. A schema that was
+/// read may take two hundred times the memory of its text.
+const RECENT_BYTES_MAX: usize = 4 << 20;
 
 /// The formats that there are, and the schemas that were read last.
 pub struct Library {
@@ -34,29 +37,42 @@ impl fmt::Debug for Library {
     }
 }
 
-/// The schemas that were read last. When the newer half is full it becomes the older one.
+/// The schemas that were read last. When the newer half is full, by number or by bytes, it becomes the older one.
 #[derive(Default)]
 struct Recent {
-    newer: HashMap<[u8; 16], Arc<dyn Schema>>,
-    older: HashMap<[u8; 16], Arc<dyn Schema>>,
+    newer: HashMap<[u8; 16], Kept>,
+    older: HashMap<[u8; 16], Kept>,
+    newer_bytes: usize,
     half: usize,
+}
+
+/// A schema that was read, and the bytes of its text with all that it refers to.
+#[derive(Clone)]
+struct Kept {
+    schema: Arc<dyn Schema>,
+    bytes: usize,
 }
 
 impl Recent {
     fn get(&mut self, key: [u8; 16]) -> Option<Arc<dyn Schema>> {
         if let Some(known) = self.newer.get(&key) {
-            return Some(known.clone());
+            return Some(known.schema.clone());
         }
         let known = self.older.remove(&key)?;
-        self.put(key, known.clone());
-        Some(known)
+        let schema = known.schema.clone();
+        self.put(key, known);
+        Some(schema)
     }
 
-    fn put(&mut self, key: [u8; 16], schema: Arc<dyn Schema>) {
-        if self.newer.len() >= self.half {
+    fn put(&mut self, key: [u8; 16], kept: Kept) {
+        if self.newer.len() >= self.half || self.newer_bytes + kept.bytes > RECENT_BYTES_MAX / 2 {
             self.older = std::mem::take(&mut self.newer);
+            self.newer_bytes = 0;
         }
-        self.newer.insert(key, schema);
+        self.newer_bytes += kept.bytes;
+        if let Some(same) = self.newer.insert(key, kept) {
+            self.newer_bytes -= same.bytes;
+        }
     }
 }
 
@@ -72,7 +88,7 @@ pub struct Resolved {
 }
 
 impl Library {
-    /// A library that keeps up to `kept_max` schemas. Of formats with one name the last one counts.
+    /// A library that keeps up to `kept_max` schemas, fewer of large ones. Of formats with one name the last one counts.
     #[must_use]
     pub fn new(formats: Vec<Arc<dyn SchemaFormat>>, kept_max: usize) -> Library {
         let half = (kept_max / 2).max(1);
@@ -116,7 +132,9 @@ impl Library {
         let parsed = parsed.map_err(|error| {
             RegistryError::InvalidSchema(format!("Invalid schema of type {format}, details: {error}"))
         })?;
-        self.recent(|recent| recent.put(key, parsed.clone()));
+        let bytes = text.len() + references.iter().map(|reference| reference.text.len()).sum::<usize>();
+        let kept = Kept { schema: parsed.clone(), bytes };
+        self.recent(|recent| recent.put(key, kept));
         Ok(parsed)
     }
 
@@ -265,4 +283,38 @@ impl Search<'_> {
 
 fn invalid(why: &str) -> RegistryError {
     RegistryError::InvalidSchema(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::super::testing::WordsFormat;
+    use super::*;
+
+    #[test]
+    fn schemas_that_were_read_are_kept_up_to_their_number_and_their_bytes() {
+        // The bytes of a text, those of what it refers to, how many are read, and how many of them are kept.
+        for (bytes, referenced, read, kept) in [
+            (1 << 10, 0, 90, 90),
+            (1 << 10, 0, 1000, 100),
+            (1 << 20, 0, 8, 4),
+            (1 << 10, 1 << 20, 8, 2),
+            (RECENT_BYTES_MAX, 0, 3, 2),
+        ] {
+            let library = Library::new(vec![Arc::new(WordsFormat)], 100);
+            let text = |number: usize| format!("{number:08}{}", "x".repeat(bytes - 8));
+            let references = [Referenced { name: "r".to_owned(), text: "r".repeat(referenced) }];
+            let schemas: Vec<Weak<dyn Schema>> = (0..read)
+                .map(|number| {
+                    let schema = library.read("WORDS", &text(number), &references, Validation::Stored);
+                    Arc::downgrade(&schema.unwrap())
+                })
+                .collect();
+            let alive = schemas.iter().filter(|schema| schema.strong_count() > 0).count();
+            assert_eq!(alive, kept, "{read} of {bytes} and {referenced} bytes");
+            let again = library.read("WORDS", &text(read - 1), &references, Validation::Stored).unwrap();
+            assert!(std::ptr::addr_eq(Arc::as_ptr(&again), schemas.last().unwrap().as_ptr()));
+        }
+    }
 }
