@@ -1,17 +1,14 @@
 """Several workers of one group: ours among themselves, and beside a real worker of Kafka Connect; killed, cut and balanced."""
 
-import json
 import os
 import random
 import signal
 import subprocess
 import time
 
-import report
 from connect_worker import WORK, Worker, java, ours
-from report import BOOTSTRAP, check, equal, eventually
+from report import BOOTSTRAP, check, equal, eventually, run
 
-STARTED = []
 DATA = os.path.join(WORK, "data")
 os.makedirs(DATA, exist_ok=True)
 
@@ -23,7 +20,6 @@ def worker(name, group, launch=ours, **settings):
     settings = {"scheduled_rebalance_max_delay_ms": "1000", **topics, **settings}
     one = Worker(f"{group}-{name}", BOOTSTRAP, launch, **{"group_id": group, **settings})
     one.url = f"127.0.0.1:{one.port}"
-    STARTED.append(one)
     return one
 
 
@@ -248,11 +244,4 @@ def a_thousand_tasks_move_in_five_seconds_and_only_those_that_must():
         end(*group)
 
 
-try:
-    for function in report.CHECKS:
-        report.attempt(function.__name__.replace("_", " "), function)
-finally:
-    for each in STARTED:
-        if each.process.poll() is None:
-            each.process.kill()
-report.say("@done")
+run()

@@ -6,7 +6,7 @@ import signal
 import time
 
 import report
-from connect_worker import LINES, Worker, java, ours
+from connect_worker import Worker, java, ours
 from report import check
 
 # Settings that only ours has.
@@ -292,11 +292,4 @@ def nothing_is_lost_when_the_worker_is_killed():
     assert len(seen()) == total, "lines that nobody wrote"
 
 
-try:
-    for function in report.CHECKS:
-        report.attempt(function.__name__.replace("_", " "), function)
-finally:
-    for side in SIDES:
-        if side.process.poll() is None:
-            side.process.kill()
-report.say("@done")
+report.run()

@@ -59,7 +59,7 @@ class Worker:
         with open(file, "w") as properties:
             properties.writelines(f"{key}={value}\n" for key, value in self.settings.items())
         log = open(self.path("log"), "a")
-        self.process = subprocess.Popen(self.launch(file), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self.process = report.started(self.launch(file), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         report.eventually(f"{self.name} is healthy", 90, lambda: self.ask("GET", "/health")[0] == 200)
 
     def end(self, how=signal.SIGTERM):

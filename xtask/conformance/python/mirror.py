@@ -6,16 +6,14 @@ import signal
 import subprocess
 import time
 
-import report
 from connect_worker import WORK, Worker, java, ours
-from report import BOOTSTRAP, check, equal, eventually
+from report import BOOTSTRAP, check, equal, eventually, run, started
 
 ORACLE = os.environ["ORACLE"]
 LIBRARIES = os.environ["CONNECT_LIBRARIES"] + "/*"
 PROGRAMS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TABLE = os.path.join(PROGRAMS, "../../crates/connect/src/connectors/mirror/tests/kafka.tsv")
 KAFKA = "org.apache.kafka.connect.mirror."
-STARTED = []
 
 
 class Oracle:
@@ -27,9 +25,8 @@ class Oracle:
         subprocess.run(["javac", "-nowarn", "-encoding", "UTF-8", "-cp", LIBRARIES, "-d", folder, source], check=True)
         self.command = ["java", "-Xmx256M", "-Dstdout.encoding=UTF-8", "-cp", f"{folder}:{LIBRARIES}", f"{KAFKA}Mirror"]
         log = open(os.path.join(WORK, "oracle.log"), "w")
-        self.process = subprocess.Popen(
+        self.process = started(
             self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8")
-        STARTED.append(self.process)
 
     def ask(self, *words):
         """The lines of an answer."""
@@ -51,9 +48,7 @@ oracle = Oracle()
 def worker(name, bootstrap, launch=ours, **settings):
     topics = {f"{kind}_storage_topic": f"connect-{name}-{kind}" for kind in ["config", "offset", "status"]}
     quick = {"scheduled_rebalance_max_delay_ms": "1000"}
-    one = Worker(name, bootstrap, launch, **{"group_id": name, **topics, **quick, **settings})
-    STARTED.append(one.process)
-    return one
+    return Worker(name, bootstrap, launch, **{"group_id": name, **topics, **quick, **settings})
 
 
 def flow(source, target, **settings):
@@ -204,7 +199,6 @@ def nothing_is_lost_or_doubled_when_a_worker_is_killed():
         eventually("some is copied", 30, lambda: "kafka--events" in topics(BOOTSTRAP) and records(BOOTSTRAP, "kafka--events"))
         once.end(signal.SIGKILL)
         once.start()
-        STARTED.append(once.process)
     same("events", "kafka--events", seconds=60)
     # What was read twice would have come by now.
     oracle.ask("produce", ORACLE, "events", 6000, 3)
@@ -231,18 +225,10 @@ def a_worker_of_kafka_takes_over_and_hands_back():
         one.end()
         one.launch = launch
         one.start()
-        STARTED.append(one.process)
         oracle.ask("produce", ORACLE, "shared", number * 100, 100)
         same("shared", "kafka-shared", seconds=60)
     one.end()
 
 
-try:
-    here, there = worker("here", BOOTSTRAP), worker("there", ORACLE)
-    for function in report.CHECKS:
-        report.attempt(function.__name__.replace("_", " "), function)
-finally:
-    for each in STARTED:
-        if each.poll() is None:
-            each.kill()
-report.say("@done")
+here, there = worker("here", BOOTSTRAP), worker("there", ORACLE)
+run()

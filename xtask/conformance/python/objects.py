@@ -13,7 +13,6 @@ import signal
 import socket
 import ssl
 import struct
-import subprocess
 import sys
 import threading
 import time
@@ -32,11 +31,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-import report
 from connect_worker import WORK, Worker, free_port, ours
-from report import BOOTSTRAP, check, equal, eventually
+from report import BOOTSTRAP, check, equal, eventually, run, started
 
-STARTED = []
 KEYS = ("someone", "secret")
 REGION = "eu-central-1"
 SEED = int(os.environ.get("SEED") or random.randrange(1 << 32))
@@ -52,7 +49,7 @@ class Store:
             environment["INITIAL_NO_AUTH_ACTION_COUNT"] = str(calls_unchecked)
         log = open(os.path.join(WORK, f"moto-{self.port}.log"), "w")
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-        STARTED.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
+        started(command, stdout=log, stderr=log, env=environment)
         eventually("moto listens", 60, self.listens)
 
     def listens(self):
@@ -79,7 +76,7 @@ class Google:
         log = open(os.path.join(WORK, "google.log"), "w")
         command = [os.environ["FAKE_GCS"], "-scheme", "http", "-host", "127.0.0.1", "-port", str(self.port),
                    "-backend", "memory", "-public-host", f"127.0.0.1:{self.gate.server_port}", "-log-level", "warn"]
-        STARTED.append(subprocess.Popen(command, stdout=log, stderr=log))
+        started(command, stdout=log, stderr=log)
         self.gate.target = self.port
         self.url = f"http://127.0.0.1:{self.port}/storage/v1/b"
         eventually("fake-gcs-server listens", 30, lambda: Store.listens(self))
@@ -122,8 +119,7 @@ class Azure:
         command = ["node", os.environ["AZURITE"], "--blobHost", "127.0.0.1", "--blobPort", str(self.port), "--silent",
                    "--location", os.path.join(WORK, "azure"), "--skipApiVersionCheck", "--disableTelemetry"]
         environment = {**os.environ, "AZURITE_ACCOUNTS": f"someone:{key}"}
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        STARTED.append(self.process)
+        self.process = started(command, stdout=log, stderr=log, env=environment)
         eventually("Azurite listens", 60, lambda: Store.listens(self))
         self.settings = {"store.endpoint": f"{self.gate.url}/someone", "store.allow.http": "true",
                          "store.account": "someone", "store.account.key": key}
@@ -339,7 +335,6 @@ def failed(name):
 def killed():
     worker.end(signal.SIGKILL)
     worker.start()
-    STARTED.append(worker.process)
 
 
 def rows(found):
@@ -639,37 +634,27 @@ def revoked_credentials_end_the_task_and_new_ones_lose_nothing():
     equal("records", {"secret/topics/secret/partition=0": list(range(30))}, rows(objects(reader, "bucket", "secret/")))
 
 
-try:
-    store = Store()
-    s3 = store.client()
-    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
-    gate = Gate(store.port)
-    clouds = {"s3": Amazon(), "gs": Google(), "az": Azure()}
-    folder = os.path.join(WORK, "certificates")
-    os.makedirs(folder)
-    authority, issuer = certificate("authority")
-    texts = {"authority": authority, "server": certificate("server", issuer)[0], "client": certificate("client", issuer)[0]}
-    sealed = {name: os.path.join(folder, f"{name}.pem") for name in texts}
-    for name, text in texts.items():
-        with open(sealed[name], "w") as file:
-            file.write(text)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(sealed["server"])
-    context.load_verify_locations(sealed["authority"])
-    context.verify_mode = ssl.CERT_REQUIRED
-    secure = Gate(store.port, context)
-    urls = ["s3://bucket", "s3://missing", "gs://bucket", "az://bucket", secure.url, *(at.gate.url for at in clouds.values())]
-    print(f"seed {SEED}")
-    worker = Worker("worker", BOOTSTRAP, ours, exactly_once_source_support="enabled",
-                    scheduled_rebalance_max_delay_ms="1000",
-                    allowed_urls=",".join(urls), allowed_folders=folder)
-    STARTED.append(worker.process)
-    for function in report.CHECKS:
-        report.attempt(function.__name__.replace("_", " "), function)
-finally:
-    for each in STARTED:
-        if each.poll() is None:
-            each.kill()
-report.say("@done")
-# Threads of the proxy may still wait.
-os._exit(0)
+store = Store()
+s3 = store.client()
+s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+gate = Gate(store.port)
+clouds = {"s3": Amazon(), "gs": Google(), "az": Azure()}
+folder = os.path.join(WORK, "certificates")
+os.makedirs(folder)
+authority, issuer = certificate("authority")
+texts = {"authority": authority, "server": certificate("server", issuer)[0], "client": certificate("client", issuer)[0]}
+sealed = {name: os.path.join(folder, f"{name}.pem") for name in texts}
+for name, text in texts.items():
+    with open(sealed[name], "w") as file:
+        file.write(text)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sealed["server"])
+context.load_verify_locations(sealed["authority"])
+context.verify_mode = ssl.CERT_REQUIRED
+secure = Gate(store.port, context)
+urls = ["s3://bucket", "s3://missing", "gs://bucket", "az://bucket", secure.url, *(at.gate.url for at in clouds.values())]
+print(f"seed {SEED}")
+worker = Worker("worker", BOOTSTRAP, ours, exactly_once_source_support="enabled",
+                scheduled_rebalance_max_delay_ms="1000",
+                allowed_urls=",".join(urls), allowed_folders=folder)
+run()

@@ -4,7 +4,9 @@ A check is a function marked with `@check`; its name, with spaces for underscore
 when it raises. `run()` runs all of them in the order of the file.
 """
 
+import atexit
 import os
+import subprocess
 import sys
 import time
 import traceback
@@ -12,6 +14,7 @@ import traceback
 BOOTSTRAP = os.environ.get("BOOTSTRAP", "127.0.0.1:9092")
 TARGET = os.environ.get("TARGET", "vltava")
 CHECKS = []
+STARTED = []
 
 
 def check(function):
@@ -51,10 +54,30 @@ def attempt(name, function):
     return True
 
 
+def started(command, **options):
+    """A process that ends with this program, if not before."""
+    process = subprocess.Popen(command, **options)
+    STARTED.append(process)
+    return process
+
+
+@atexit.register
+def end_started():
+    for process in STARTED:
+        if process.poll() is None:
+            process.kill()
+
+
 def run():
     """Runs every check of the program."""
     for function in CHECKS:
         attempt(function.__name__.replace("_", " "), function)
+    done()
+
+
+def done():
+    """Ends the program and what it has started."""
+    end_started()
     say("@done")
     # Clients keep threads that would hold the process open after a failure.
     os._exit(0)
