@@ -31,13 +31,13 @@ pub const SERVER: Distribution = Distribution {
     witness: "kafka_2.13-4.4.0.jar",
 };
 
-/// The command line tools with the client library, and Connect with its connectors of files. Maven's repository has them up to 4.3.1.
+/// The command line tools with the client library, Streams, and Connect with its connectors. Maven's repository has them up to 4.3.1.
 pub const TOOLS: Distribution = Distribution {
     project: "Apache Kafka",
     prefix: "kafka",
     version: "4.3.1",
     options: &["-Dkafka.version=4.3.1", "-Dkafka.tools.version=4.3.1"],
-    witness: "connect-file-4.3.1.jar",
+    witness: "kafka-streams-4.3.1.jar",
 };
 
 /// Avro's own library.
