@@ -4,17 +4,14 @@
 
 use std::sync::atomic::Ordering;
 
-use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
+use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::Shared;
+use super::{Response, reply};
 use crate::node::Node;
 
 /// The whole state.
-pub(super) async fn health(State(shared): State<Shared>) -> (StatusCode, Json<Value>) {
-    let node = &shared.node;
+pub(super) fn health(node: &Node, stopping: bool) -> Response {
     let offline: Vec<Value> = node
         .stores
         .all()
@@ -27,7 +24,7 @@ pub(super) async fn health(State(shared): State<Shared>) -> (StatusCode, Json<Va
     let metadata = node.metadata_failure();
     let failed = metadata.is_some() || !offline.is_empty();
     let started = node.started.load(Ordering::Relaxed);
-    let status = match (failed, shared.stop.is_cancelled(), started) {
+    let status = match (failed, stopping, started) {
         (true, _, _) => "failed",
         (false, true, _) => "stopping",
         (false, false, false) => "starting",
@@ -42,7 +39,7 @@ pub(super) async fn health(State(shared): State<Shared>) -> (StatusCode, Json<Va
         "metadata_failure": metadata,
         "offline_directories": offline,
     });
-    (code(!failed && started), Json(body))
+    page(!failed && started, &body)
 }
 
 /// The leader of the controller quorum; null when there is none.
@@ -51,17 +48,17 @@ fn controller(node: &Node) -> Option<i32> {
 }
 
 /// The process answers.
-pub(super) async fn live() -> (StatusCode, Json<Value>) {
-    (StatusCode::OK, Json(json!({ "status": "ok" })))
+pub(super) fn live() -> Response {
+    page(true, &json!({ "status": "ok" }))
 }
 
 /// The node takes clients: it has started, is not shutting down, and there is a controller.
-pub(super) async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<Value>) {
-    let started = shared.node.started.load(Ordering::Relaxed);
-    let ready = started && !shared.stop.is_cancelled() && controller(&shared.node).is_some();
-    (code(ready), Json(json!({ "status": if ready { "ok" } else { "not ready" } })))
+pub(super) fn ready(node: &Node, stopping: bool) -> Response {
+    let ready = node.started.load(Ordering::Relaxed) && !stopping && controller(node).is_some();
+    page(ready, &json!({ "status": if ready { "ok" } else { "not ready" } }))
 }
 
-fn code(fine: bool) -> StatusCode {
-    if fine { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+fn page(fine: bool, body: &Value) -> Response {
+    let status = if fine { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    reply(status, "application/json", body.to_string())
 }

@@ -6,26 +6,25 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 
-use axum::extract::Request;
-use axum::http::header::{HOST, ORIGIN};
-use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use hyper::header::{HOST, ORIGIN};
+use hyper::{HeaderMap, StatusCode};
 
-/// Lets a request through when it names a host that is ours.
-pub(super) async fn check(hosts: Arc<BTreeSet<String>>, request: Request, next: Next) -> Response {
-    let mut named = request.headers().get_all(HOST).iter();
+/// A request has to name a host that is ours.
+///
+/// # Errors
+/// What to answer otherwise.
+pub(super) fn check(headers: &HeaderMap, hosts: &BTreeSet<String>) -> Result<(), (StatusCode, &'static str)> {
+    let mut named = headers.get_all(HOST).iter();
     let (first, more) = (named.next().and_then(|host| host.to_str().ok()), named.next().is_some());
     match first {
-        Some(host) if !more && is_ours(host, &hosts) => next.run(request).await,
+        Some(host) if !more && is_ours(host, hosts) => Ok(()),
         Some(_) if !more => {
             let message =
                 "this server is reached by its address, localhost, or the host in vltava.http.listeners\n";
-            (StatusCode::MISDIRECTED_REQUEST, message).into_response()
+            Err((StatusCode::MISDIRECTED_REQUEST, message))
         }
-        _ => (StatusCode::BAD_REQUEST, "a request needs one Host header\n").into_response(),
+        _ => Err((StatusCode::BAD_REQUEST, "a request needs one Host header\n")),
     }
 }
 

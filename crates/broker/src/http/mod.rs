@@ -2,9 +2,12 @@
 //! `/registry` and at the root of a server of its own.
 //!
 //! They ask nobody for a password, and for a certificate only where an address says `https` (`ssl.client.auth`); by default
-//! they listen on this machine only. A web page
-//! that the user's browser has open must not reach it through a name of its own, so requests are refused that name
-//! another host ([`host`]). Connections are few, bounded, and closed when they stay silent.
+//! they listen on this machine only. A web page that the user's browser has open must not reach it through a name of its
+//! own, so requests are refused that name another host ([`host`]). Connections are few, bounded, and closed when they stay
+//! silent.
+//!
+//! Why without a router: the registry and Connect take paths apart themselves, and layers that pass a request on cost more
+//! than to look up a schema.
 //!
 //! Why beside the listeners of Kafka's protocol and not on them: a probe has to be answered when no connection of a
 //! client is any more.
@@ -15,28 +18,26 @@ mod host;
 mod registry;
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Query, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::middleware;
-use axum::response::{Html, IntoResponse};
-use axum::routing::get;
-use axum::{Extension, Router};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use serde::Deserialize;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
-use vltava_connect::tls::{Acceptor, TlsError, TlsSettings};
+use vltava_connect::tls::{Acceptor, Encrypted, TlsError, TlsSettings};
 use vltava_core::config::HttpListener;
 
 use crate::broker::StartError;
@@ -55,11 +56,26 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How long accepting pauses when the operating system refuses.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What handlers share.
-#[derive(Clone)]
-struct Shared {
-    node: Arc<Node>,
-    stop: CancellationToken,
+/// A request before its body.
+type Request = hyper::Request<Incoming>;
+/// An answer.
+type Response = hyper::Response<Full<Bytes>>;
+
+/// What the requests of a server are answered from.
+struct Site {
+    pages: Pages,
+    /// The hosts that requests may name, besides addresses and `localhost`.
+    hosts: BTreeSet<String>,
+}
+
+/// Which pages a server has.
+enum Pages {
+    /// Metrics and health, with the registry below `/registry` and Connect below `/connect`.
+    Node { node: Arc<Node>, stop: CancellationToken },
+    /// The registry alone.
+    Registry(Arc<Node>),
+    /// Connect alone, with the metrics of its worker at `/metrics`.
+    Connect(Arc<ConnectService>),
 }
 
 /// Which of the servers.
@@ -102,7 +118,6 @@ impl Role {
 pub(crate) struct HttpServer {
     role: Role,
     sockets: Vec<Socket>,
-    /// The hosts that requests may name, besides addresses and `localhost`.
     hosts: BTreeSet<String>,
 }
 
@@ -111,10 +126,6 @@ struct Socket {
     listener: TcpListener,
     acceptor: Option<Acceptor>,
 }
-
-/// What a request has that came encrypted.
-#[derive(Clone, Copy, Debug)]
-struct Encrypted;
 
 impl HttpServer {
     /// Binds the addresses of a server. A default address that is taken is a warning: a second node on a machine should
@@ -162,38 +173,33 @@ impl HttpServer {
         self.sockets.iter().filter_map(|socket| socket.listener.local_addr().ok()).collect()
     }
 
-    /// Serves the node or its registry until `stop`; what was begun is answered. Whoever holds `connections` can wait for
-    /// that: until then they hold the node.
+    /// Serves the node, its registry or its worker until `stop`; what was begun is answered. Whoever holds `connections` can
+    /// wait for that: until then they hold the node.
     pub(crate) async fn serve(self, node: Arc<Node>, stop: CancellationToken, connections: TaskTracker) {
-        let hosts = Arc::new(self.hosts.clone());
-        let routes = match self.role {
-            Role::Node => routes(Shared { node, stop: stop.clone() }, hosts),
-            Role::Registry => checked(registry::routes(node, hosts.clone()), hosts),
-            Role::Connect => checked(connect::routes(node.connect.clone(), hosts.clone(), ""), hosts),
+        let pages = match self.role {
+            Role::Node => Pages::Node { node, stop: stop.clone() },
+            Role::Registry => Pages::Registry(node),
+            Role::Connect => Pages::Connect(node.connect.clone()),
         };
-        self.serve_routes(routes, stop, connections).await;
+        self.serve_pages(pages, stop, connections).await;
     }
 
-    /// Serves Connect alone, with the metrics of the worker at `/metrics`.
+    /// Serves Connect alone, in a process without a node.
     pub(crate) async fn serve_connect(
         self,
         service: Arc<ConnectService>,
         stop: CancellationToken,
         connections: TaskTracker,
     ) {
-        let hosts = Arc::new(self.hosts.clone());
-        let figures = service.clone();
-        let routes = connect::routes(service, hosts.clone(), "")
-            .route("/metrics", get(async move || worker_metrics(&figures)));
-        let routes = checked(routes, hosts);
-        self.serve_routes(routes, stop, connections).await;
+        self.serve_pages(Pages::Connect(service), stop, connections).await;
     }
 
-    async fn serve_routes(self, routes: Router, stop: CancellationToken, connections: TaskTracker) {
+    async fn serve_pages(self, pages: Pages, stop: CancellationToken, connections: TaskTracker) {
         let places = Arc::new(Semaphore::new(self.role.connections_max()));
+        let site = Arc::new(Site { pages, hosts: self.hosts });
         for socket in self.sockets {
             let accepting =
-                accept(self.role, socket, routes.clone(), places.clone(), connections.clone(), stop.clone());
+                accept(self.role, socket, site.clone(), places.clone(), connections.clone(), stop.clone());
             connections.spawn(accepting);
         }
         stop.cancelled().await;
@@ -209,39 +215,16 @@ async fn bind(listener: &HttpListener) -> std::io::Result<TcpListener> {
     TcpListener::bind(address).await
 }
 
-fn routes(shared: Shared, hosts: Arc<BTreeSet<String>>) -> Router {
-    let registry = registry::routes(shared.node.clone(), hosts.clone());
-    let connect = connect::routes(shared.node.connect.clone(), hosts.clone(), "/connect");
-    let own = Router::new()
-        .route("/", get(index))
-        .route("/metrics", get(metrics))
-        .route("/health", get(health::health))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .with_state(shared)
-        .nest("/registry", registry)
-        .nest("/connect", connect);
-    checked(own, hosts)
-}
-
-/// Only for requests that name a host of ours.
-fn checked(routes: Router, hosts: Arc<BTreeSet<String>>) -> Router {
-    routes.layer(middleware::from_fn(move |request, next| host::check(hosts.clone(), request, next)))
-}
-
 async fn accept(
     role: Role,
     socket: Socket,
-    routes: Router,
+    site: Arc<Site>,
     places: Arc<Semaphore>,
     connections: TaskTracker,
     stop: CancellationToken,
 ) {
     let Socket { listener, acceptor } = socket;
-    let (routes, kind) = match acceptor {
-        Some(_) => (routes.layer(Extension(Encrypted)), "HTTPS"),
-        None => (routes, "HTTP"),
-    };
+    let kind = if acceptor.is_some() { "HTTPS" } else { "HTTP" };
     if let Ok(address) = listener.local_addr() {
         info!(%address, "serving {} over {kind}", role.serves());
     }
@@ -255,10 +238,10 @@ async fn accept(
         };
         match accepted {
             (Ok((stream, address)), place) => {
-                let (acceptor, routes, stop) = (acceptor.clone(), routes.clone(), stop.clone());
+                let (acceptor, site, stop) = (acceptor.clone(), site.clone(), stop.clone());
                 connections.spawn(async move {
                     match stop.run_until_cancelled(open(stream, acceptor)).await {
-                        Some(Ok(stream)) => serve_connection(stream, address, routes, stop).await,
+                        Some(Ok(stream)) => serve_connection(stream, address, site, stop).await,
                         Some(Err(error)) => debug!(%address, %error, "an HTTPS connection was not opened"),
                         None => {}
                     }
@@ -277,7 +260,7 @@ async fn accept(
 async fn open(
     stream: TcpStream,
     acceptor: Option<Acceptor>,
-) -> std::io::Result<Either<TcpStream, vltava_connect::tls::Encrypted<TcpStream>>> {
+) -> std::io::Result<Either<TcpStream, Encrypted<TcpStream>>> {
     match acceptor {
         None => Ok(Either::Left(stream)),
         Some(acceptor) => {
@@ -287,16 +270,21 @@ async fn open(
 }
 
 async fn serve_connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    stream: Either<TcpStream, Encrypted<TcpStream>>,
     address: SocketAddr,
-    routes: Router,
+    site: Arc<Site>,
     stop: CancellationToken,
 ) {
+    let encrypted = matches!(stream, Either::Right(_));
+    let service = service_fn(move |request| {
+        let site = site.clone();
+        async move { Ok::<_, Infallible>(site.answer(request, encrypted).await) }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+        .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
@@ -310,29 +298,78 @@ async fn serve_connection(
     }
 }
 
-async fn index() -> Html<&'static str> {
-    Html(
-        "<title>Vltava</title><a href=metrics>metrics</a> <a href=health>health</a> <a href=registry/subjects>subjects</a>\n",
-    )
+impl Site {
+    async fn answer(&self, request: Request, encrypted: bool) -> Response {
+        if let Err((status, message)) = host::check(request.headers(), &self.hosts) {
+            return reply(status, PLAIN, message);
+        }
+        let path = request.uri().path();
+        let first = path.split('/').nth(1).unwrap_or_default();
+        match (&self.pages, first) {
+            (Pages::Registry(node), _) => registry::answer(node, &self.hosts, "", request).await,
+            (Pages::Node { node, .. }, "registry") => {
+                registry::answer(node, &self.hosts, "/registry", request).await
+            }
+            (Pages::Node { node, .. }, "connect") => {
+                connect::answer(&node.connect, &self.hosts, "/connect", encrypted, request).await
+            }
+            (Pages::Connect(service), "metrics") => {
+                let page = service.worker().map(metrics::connect::page).unwrap_or_default();
+                read_only(&request, reply(StatusCode::OK, exposition::CONTENT_TYPE, page))
+            }
+            (Pages::Connect(service), _) => {
+                connect::answer(service, &self.hosts, "", encrypted, request).await
+            }
+            (Pages::Node { node, stop }, _) => {
+                let stopping = stop.is_cancelled();
+                let page = match path {
+                    "/" => reply(StatusCode::OK, "text/html; charset=utf-8", INDEX),
+                    "/metrics" => metrics(node, stopping, request.uri().query().unwrap_or_default()).await,
+                    "/health" => health::health(node, stopping),
+                    "/health/live" => health::live(),
+                    "/health/ready" => health::ready(node, stopping),
+                    _ => reply(StatusCode::NOT_FOUND, PLAIN, "there is no such page\n"),
+                };
+                read_only(&request, page)
+            }
+        }
+    }
 }
 
-#[derive(Debug, Deserialize)]
-struct MetricsQuery {
-    /// Series for each partition.
-    #[serde(default = "yes")]
-    partitions: bool,
+/// The media type of short texts.
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// What a browser is shown.
+const INDEX: &str = "<title>Vltava</title><a href=metrics>metrics</a> <a href=health>health</a> \
+                     <a href=registry/subjects>subjects</a>\n";
+
+/// An answer with a body.
+fn reply(status: StatusCode, media_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
 }
 
-fn yes() -> bool {
-    true
+/// A page that is there to be read.
+fn read_only(request: &Request, page: Response) -> Response {
+    if page.status() == StatusCode::NOT_FOUND || [Method::GET, Method::HEAD].contains(request.method()) {
+        return page;
+    }
+    let mut refused = reply(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "this page can only be read\n");
+    refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET,HEAD"));
+    refused
 }
 
-fn worker_metrics(service: &ConnectService) -> impl IntoResponse + use<> {
-    let page = service.worker().map(metrics::connect::page).unwrap_or_default();
-    ([(CONTENT_TYPE, exposition::CONTENT_TYPE)], page)
-}
-
-async fn metrics(State(shared): State<Shared>, Query(query): Query<MetricsQuery>) -> impl IntoResponse {
-    let options = collect::Options { partitions: query.partitions, stopping: shared.stop.is_cancelled() };
-    ([(CONTENT_TYPE, exposition::CONTENT_TYPE)], collect::page(&shared.node, options).await)
+/// The page of `/metrics`; with `partitions=false` without series for each partition.
+async fn metrics(node: &Node, stopping: bool, query: &str) -> Response {
+    let asked =
+        query.split('&').filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == "partitions");
+    let partitions = match asked {
+        None | Some((_, "true")) => true,
+        Some((_, "false")) => false,
+        Some(_) => return reply(StatusCode::BAD_REQUEST, PLAIN, "partitions is true or false\n"),
+    };
+    let page = collect::page(node, collect::Options { partitions, stopping }).await;
+    reply(StatusCode::OK, exposition::CONTENT_TYPE, page)
 }

@@ -38,13 +38,7 @@ impl Guid {
 
 impl std::fmt::Display for Guid {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            if [4, 6, 8, 10].contains(&index) {
-                formatter.write_str("-")?;
-            }
-            write!(formatter, "{byte:02x}")?;
-        }
-        Ok(())
+        uuid::Uuid::from_bytes(self.0).fmt(formatter)
     }
 }
 

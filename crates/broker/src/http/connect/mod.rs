@@ -13,14 +13,12 @@ mod reply;
 mod requests;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::Request;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use axum::http::{HeaderMap, Method, Response, request};
+use http_body_util::{BodyExt, Limited};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::http::request;
+use hyper::{HeaderMap, Method};
 use serde_json::{Map, Value, json};
 use vltava_connect::worker::group::PeerRequest;
 use vltava_connect::worker::group::signature::{ALGORITHM, SIGNATURE};
@@ -29,8 +27,8 @@ use vltava_connect::worker::{Target, Worker, WorkerError, part};
 pub(crate) use self::peers::HttpPeers;
 use self::reply::Reply;
 use self::requests::{Create, settings};
-use super::host;
 use super::registry::call::Call;
+use super::{Request, Response, host};
 use crate::connect::ConnectService;
 
 /// The most bytes of a request.
@@ -41,31 +39,25 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
 /// What an endpoint says.
 type Answered = Result<Reply, Reply>;
 
-/// The routes of Connect, as they stand below `prefix`.
-pub(crate) fn routes(
-    service: Arc<ConnectService>,
-    hosts: Arc<BTreeSet<String>>,
+/// Answers a request whose path stands below `prefix`.
+pub(super) async fn answer(
+    service: &ConnectService,
+    hosts: &BTreeSet<String>,
     prefix: &'static str,
-) -> Router {
-    Router::new().fallback(move |request: Request| serve(service.clone(), hosts.clone(), prefix, request))
-}
-
-async fn serve(
-    service: Arc<ConnectService>,
-    hosts: Arc<BTreeSet<String>>,
-    prefix: &'static str,
+    encrypted: bool,
     request: Request,
-) -> Response<Body> {
-    let answering = answer(&service, &hosts, prefix, request);
+) -> Response {
+    let answering = asked(service, hosts, prefix, encrypted, request);
     let answered = tokio::time::timeout(REQUEST_TIMEOUT, answering).await;
     let answered = answered.unwrap_or_else(|_| Err(Reply::error(500, "Request timed out")));
     answered.unwrap_or_else(|error| error).into_response()
 }
 
-async fn answer(
-    service: &Arc<ConnectService>,
+async fn asked(
+    service: &ConnectService,
     hosts: &BTreeSet<String>,
     prefix: &'static str,
+    encrypted: bool,
     request: Request,
 ) -> Answered {
     let (head, body) = request.into_parts();
@@ -75,17 +67,18 @@ async fn answer(
         return Err(Reply::error(415, "HTTP 415 Unsupported Media Type"));
     }
     let too_large = |_| Reply::error(413, "The body is too large, or broke off");
-    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(too_large)?;
+    let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(too_large)?.to_bytes();
     let method = if head.method == Method::HEAD { Method::GET } else { head.method.clone() };
-    let call = Call::new(method, head.uri.path(), head.uri.query().unwrap_or_default(), body);
+    let path = head.uri.path().strip_prefix(prefix).unwrap_or_default();
+    let call = Call::new(method, path, head.uri.query().unwrap_or_default(), body);
     let call =
         call.map_err(|_| Reply::error(400, "The path or its parameters are not percent-encoded UTF-8"))?;
     let named = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    let scheme = if head.extensions.get::<super::Encrypted>().is_some() { "https" } else { "http" };
+    let scheme = if encrypted { "https" } else { "http" };
     let base = format!("{scheme}://{named}{prefix}");
     let asked = Asked { service, call, base, headers: &head.headers };
     match asked.dispatch().await {
-        Err(Reply { elsewhere: Some(url), .. }) => asked.forward(&head, &url).await,
+        Err(Reply { elsewhere: Some(url), .. }) => asked.forward(&head, path, &url).await,
         answered => answered,
     }
 }
@@ -216,7 +209,7 @@ impl Asked<'_> {
     }
 
     /// Asks another worker the same.
-    async fn forward(&self, head: &request::Parts, url: &str) -> Answered {
+    async fn forward(&self, head: &request::Parts, path: &str, url: &str) -> Answered {
         let again = match self.call.parameter("forward") {
             None => true,
             Some("true") => false,
@@ -233,7 +226,7 @@ impl Asked<'_> {
         let headers = passed.into_iter().filter_map(|name| Some((name.to_owned(), self.header(name)?)));
         let request = PeerRequest {
             method: self.call.method.to_string(),
-            path: format!("{}?forward={again}{query}", head.uri.path()),
+            path: format!("{path}?forward={again}{query}"),
             headers: headers.collect(),
             body: self.call.body.clone(),
         };

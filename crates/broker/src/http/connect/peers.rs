@@ -1,8 +1,9 @@
 //! The other workers of a group, over HTTP.
 
-use axum::body::{Body, to_bytes};
-use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderValue, Request};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::Request;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use vltava_connect::tls::{Connector, TlsError, TlsSettings};
@@ -18,7 +19,7 @@ const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 /// Workers behind HTTP. Connections are kept and shared.
 #[derive(Debug)]
 pub(crate) struct HttpPeers {
-    client: Client<Connector, Body>,
+    client: Client<Connector, Full<Bytes>>,
 }
 
 impl HttpPeers {
@@ -48,12 +49,12 @@ impl Peers for HttpPeers {
         for (name, value) in &request.headers {
             builder = builder.header(name, HeaderValue::from_str(value).map_err(|error| error.to_string())?);
         }
-        let request = builder.body(Body::from(request.body)).map_err(|error| error.to_string())?;
+        let request = builder.body(Full::new(request.body)).map_err(|error| error.to_string())?;
         let (head, body) =
             self.client.request(request).await.map_err(|error| error.to_string())?.into_parts();
         let location = head.headers.get(LOCATION).and_then(|location| location.to_str().ok());
         let location = location.map(str::to_owned);
-        let body = to_bytes(Body::new(body), ANSWER_BYTES_MAX).await.map_err(|error| error.to_string())?;
-        Ok(PeerReply { status: head.status.as_u16(), location, body })
+        let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| error.to_string())?;
+        Ok(PeerReply { status: head.status.as_u16(), location, body: body.to_bytes() })
     }
 }

@@ -1,10 +1,12 @@
 //! Answers, and the bodies of errors.
 
-use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_TYPE, LOCATION};
-use axum::http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use hyper::StatusCode;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, LOCATION};
 use serde::Serialize;
 use serde_json::json;
+
+use crate::http::Response;
 
 /// An answer.
 #[derive(Debug, Default)]
@@ -55,9 +57,9 @@ impl Reply {
     }
 
     /// As HTTP has it.
-    pub(super) fn into_response(self) -> Response<Body> {
+    pub(super) fn into_response(self) -> Response {
         let typed = !self.body.is_empty();
-        let mut response = Response::new(Body::from(self.body));
+        let mut response = Response::new(Full::from(self.body));
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();

@@ -1,7 +1,7 @@
 //! A request taken apart: path, parameters and body.
 
-use axum::body::Bytes;
-use axum::http::Method;
+use bytes::Bytes;
+use hyper::Method;
 use serde::de::DeserializeOwned;
 use vltava_connect::schema::registry::RegistryError;
 use vltava_connect::schema::registry::subject::{self, ANY_CONTEXT};

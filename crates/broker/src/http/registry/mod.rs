@@ -19,10 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::Request;
-use axum::http::{Method, Response};
+use http_body_util::{BodyExt, Limited};
+use hyper::Method;
 use vltava_connect::schema::registry::RegistryError;
 use vltava_connect::schema::registry::state::State;
 use vltava_connect::schema::registry::subject::{ANY_CONTEXT, normalize};
@@ -30,7 +28,7 @@ use vltava_connect::schema::registry::subject::{ANY_CONTEXT, normalize};
 use self::associations::Of;
 use self::call::Call;
 use self::reply::Reply;
-use super::host;
+use super::{Request, Response, host};
 use crate::node::Node;
 
 /// How long a request may take.
@@ -49,17 +47,18 @@ struct Asked<'a> {
     call: Call,
 }
 
-/// The routes of the registry.
-pub(super) fn routes(node: Arc<Node>, hosts: Arc<BTreeSet<String>>) -> Router {
-    Router::new().fallback(move |request: Request| serve(node.clone(), hosts.clone(), request))
-}
-
-async fn serve(node: Arc<Node>, hosts: Arc<BTreeSet<String>>, request: Request) -> Response<Body> {
+/// Answers a request whose path stands below `prefix`.
+pub(super) async fn answer(
+    node: &Arc<Node>,
+    hosts: &BTreeSet<String>,
+    prefix: &str,
+    request: Request,
+) -> Response {
     let media_type = reply::accepted(request.headers());
     let answered = match media_type {
         None => Err(Reply::plain(406, "HTTP 406 Not Acceptable")),
         Some(_) => {
-            let answering = answer(&node, &hosts, request);
+            let answering = asked(node, hosts, prefix, request);
             tokio::time::timeout(REQUEST_TIMEOUT, answering).await.unwrap_or_else(|_| {
                 Err(RegistryError::TimedOut("The request took too long".to_owned()).into())
             })
@@ -73,7 +72,7 @@ async fn serve(node: Arc<Node>, hosts: Arc<BTreeSet<String>>, request: Request) 
     reply.into_response(media_type.unwrap_or("application/json"))
 }
 
-async fn answer(node: &Arc<Node>, hosts: &BTreeSet<String>, request: Request) -> Answered {
+async fn asked(node: &Arc<Node>, hosts: &BTreeSet<String>, prefix: &str, request: Request) -> Answered {
     let (head, body) = request.into_parts();
     host::check_origin(&head.headers, hosts).map_err(|message| Reply::plain(403, message))?;
     if !node.started.load(Ordering::Relaxed) {
@@ -85,11 +84,12 @@ async fn answer(node: &Arc<Node>, hosts: &BTreeSet<String>, request: Request) ->
         return Err(Reply::plain(415, "HTTP 415 Unsupported Media Type"));
     }
     let bytes_max = node.config.http.registry_body_bytes_max;
-    let body = to_bytes(body, bytes_max).await.map_err(|_| {
+    let body = Limited::new(body, bytes_max).collect().await.map_err(|_| {
         Reply::plain(413, &format!("the body is larger than {bytes_max} bytes, or broke off"))
     })?;
     let method = if head.method == Method::HEAD { Method::GET } else { head.method };
-    let call = Call::new(method, head.uri.path(), head.uri.query().unwrap_or_default(), body)?;
+    let path = head.uri.path().strip_prefix(prefix).unwrap_or_default();
+    let call = Call::new(method, path, head.uri.query().unwrap_or_default(), body.to_bytes())?;
     Asked { node, call }.dispatch().await
 }
 

@@ -1,6 +1,6 @@
 //! What the registry says about itself, and what it does not do.
 
-use axum::http::Method;
+use hyper::Method;
 use serde_json::json;
 
 use super::Asked;

@@ -1,15 +1,20 @@
 //! Answers, and the bodies of errors.
 
-use axum::body::Body;
-use axum::http::header::{ALLOW, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use hyper::StatusCode;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Serialize;
 use vltava_connect::schema::registry::RegistryError;
+
+use crate::http::Response;
 
 /// What answers are, unless somebody wants them under another name.
 const PREFERRED: &str = "application/vnd.schemaregistry.v1+json";
 /// The names of JSON that clients use, the preferred one first.
 const KNOWN: [&str; 3] = [PREFERRED, "application/vnd.schemaregistry+json", "application/json"];
+
+/// What most answers need at most: their texts do not have to grow while they are written.
+const USUAL_BYTES: usize = 1024;
 
 /// An answer before it has a type.
 #[derive(Debug)]
@@ -28,8 +33,12 @@ struct ErrorBody<'a> {
 impl Reply {
     /// 200 with a value.
     pub(super) fn json(value: &impl Serialize) -> Reply {
+        let mut body = Vec::with_capacity(USUAL_BYTES);
         // Texts and numbers always have a text.
-        Reply { status: 200, body: serde_json::to_vec(value).unwrap_or_default(), allow: None }
+        if serde_json::to_writer(&mut body, value).is_err() {
+            body.clear();
+        }
+        Reply { status: 200, body, allow: None }
     }
 
     /// 200 with a text as it is.
@@ -67,8 +76,8 @@ impl Reply {
     }
 
     /// As HTTP has it, under a name that the client takes.
-    pub(super) fn into_response(self, media_type: &'static str) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.body));
+    pub(super) fn into_response(self, media_type: &'static str) -> Response {
+        let mut response = Response::new(Full::from(self.body));
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if self.status != 204 {

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +18,7 @@ use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use memchr::memchr2;
 use serde_json::Value as Json;
+use tokio::time::{Instant, sleep};
 
 use crate::connector::{
     Altered, Connector, ExactlyOnce, OffsetReader, Source, SourceConnector, SourceContext,
@@ -296,7 +297,7 @@ impl Source for FileSourceTask {
             let is_other =
                 self.open.as_ref().map(|open| open.identity) != before || self.position != position;
             if !is_other {
-                tokio::time::sleep(pause).await;
+                rest(pause).await;
                 pause = (pause * 2).min(PAUSE.1);
             }
         }
@@ -305,4 +306,13 @@ impl Source for FileSourceTask {
     async fn close(&mut self) {
         self.open = None;
     }
+}
+
+/// Waits for the next full `pause` of a clock that all files share: those that rest are looked at together, and the process
+/// wakes up once for all of them.
+async fn rest(pause: Duration) {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    let begun = *BEGUN.get_or_init(Instant::now);
+    let passed = begun.elapsed().as_nanos() % pause.as_nanos();
+    sleep(pause.saturating_sub(Duration::from_nanos(u64::try_from(passed).unwrap_or(0)))).await;
 }
