@@ -14,6 +14,8 @@ const REASONS_MAX: usize = 1000;
 const PATH_PARTS_MAX: usize = 128;
 /// How many missing symbols are told.
 const SYMBOLS_TOLD_MAX: usize = 50;
+/// How much is told of each, in characters.
+const SYMBOL_CHARS_MAX: usize = 100;
 
 const MISSING_DEFAULT: &str = "READER_FIELD_MISSING_DEFAULT_VALUE";
 const TYPE: &str = "TYPE_MISMATCH";
@@ -137,7 +139,7 @@ impl<'t> Walk<'t> {
             }
             (Kind::Record { fields, .. }, Kind::Record { .. }) => {
                 let mut steps = self.name(pair, path);
-                steps.append(&mut self.fields(fields, writer, path));
+                steps.append(&mut self.fields(fields, (reader, writer), path));
                 steps
             }
             (Kind::Enum(_), Kind::Enum(_)) => {
@@ -156,12 +158,12 @@ impl<'t> Walk<'t> {
         }
     }
 
-    fn fields(&mut self, fields: &[Field], writer: &Type, path: Path) -> Vec<Step> {
+    fn fields(&mut self, fields: &[Field], (reader, writer): (&Type, &Type), path: Path) -> Vec<Step> {
         let path = self.push(path, "fields");
         let mut steps = Vec::new();
         for (place, field) in fields.iter().enumerate() {
             let path = self.push(path, place);
-            match Source::of(field, writer) {
+            match Source::of(field, reader, writer) {
                 Source::Field(_, written) => {
                     let path = self.push(path, "type");
                     steps.push(Step::Look((field.ty.id, written.ty.id), path));
@@ -222,6 +224,11 @@ impl<'t> Walk<'t> {
         symbols.sort_unstable();
         let more = if symbols.len() > SYMBOLS_TOLD_MAX { ", …" } else { "" };
         symbols.truncate(SYMBOLS_TOLD_MAX);
+        for symbol in &mut symbols {
+            if let Some((end, _)) = symbol.char_indices().nth(SYMBOL_CHARS_MAX) {
+                *symbol = &symbol[..end];
+            }
+        }
         let list = format!("[{}{more}]", symbols.join(", "));
         let path = self.push(path, "symbols");
         let Words { reader, writer } = self.words;

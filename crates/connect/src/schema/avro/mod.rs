@@ -22,7 +22,7 @@ use super::{
 use crate::value::Value;
 
 use self::plan::Plan;
-use self::types::{Kind, Name, Types};
+use self::types::{Name, Types};
 
 mod json;
 mod types;
@@ -54,7 +54,7 @@ const FORM_CHARS_MAX: usize = 60;
 
 /// Avro, by its specification of version 1.12.
 ///
-/// Limits: 8 MiB of text with all that it refers to, 200,000 types, 512 levels of JSON, names of 4,096 bytes; data nested
+/// Limits: 8 MiB of text with all that it refers to, 200,000 types, 512 levels of JSON, names of 4,096 bytes and 32 MiB together; data nested
 /// 300 deep.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AvroFormat;
@@ -105,7 +105,7 @@ impl Schema for AvroSchema {
     }
 
     fn has_field(&self, name: &str) -> bool {
-        matches!(&self.types.get(self.types.root.id).kind, Kind::Record { places, .. } if places.contains_key(name))
+        self.types.get(self.types.root.id).has_field(name)
     }
 
     fn tags(&self) -> Vec<EntityTags> {

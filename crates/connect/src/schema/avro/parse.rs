@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bytestring::ByteString;
+use indexmap::IndexSet;
 
 use super::default;
 use super::json::{self, float_text};
@@ -21,6 +22,11 @@ const TEXT_BYTES_MAX: usize = 8 << 20;
 const TYPES_MAX: usize = 200_000;
 /// Longest name with its namespace, in bytes.
 const NAME_BYTES_MAX: usize = 4096;
+/// All names with their namespaces, wherever one is defined, used or an alias, in bytes: a few letters of the text may stand for the
+/// longest name.
+const NAMES_BYTES_MAX: usize = 32 << 20;
+/// How much is compared of definitions that come again, in bytes: each is compared with all that it holds, and so is each of those.
+const REPEATED_BYTES_MAX: usize = 16 << 20;
 /// How much of a text an error message repeats, in characters.
 const ECHO_CHARS_MAX: usize = 60;
 
@@ -125,10 +131,22 @@ impl<'a> Parser<'a> {
         if let Some(kind) = Kind::primitive(written) {
             return self.add(Type::new(kind, at));
         }
-        check_length(written, namespace, at)?;
-        let name = Name::new(written, namespace);
+        let name = self.name(written, namespace, at)?;
         let fallback = (!written.contains('.') && !namespace.is_empty()).then(|| Name::new(written, ""));
         self.add(Type::new(Kind::Unresolved { name, fallback }, at))
+    }
+
+    /// The name that is written within a namespace.
+    fn name(&mut self, written: &str, namespace: &str, at: usize) -> Result<Name, Fault> {
+        check_length(written, namespace, at)?;
+        let name = Name::new(written, namespace);
+        self.types.names_bytes += name.full().len();
+        if self.types.names_bytes > NAMES_BYTES_MAX {
+            let message =
+                format!("all names in full have more than {NAMES_BYTES_MAX} bytes: shorten the namespace");
+            return Err(Fault::new(message, at));
+        }
+        Ok(name)
     }
 
     fn by_object(&mut self, json: &Item, namespace: &str) -> Result<Use, Fault> {
@@ -253,8 +271,7 @@ impl<'a> Parser<'a> {
             return Err(Fault::new("a name must be in quotes", written.at));
         };
         let own = json.get("namespace").and_then(Item::string).unwrap_or(namespace);
-        check_length(text, own, written.at)?;
-        let name = Name::new(text, own);
+        let name = self.name(text, own, written.at)?;
         self.check_word(name.simple(), written.at)?;
         if self.validation != Validation::Stored && !name.namespace().is_empty() {
             name.namespace().split('.').try_for_each(|part| self.check_word(part, written.at))?;
@@ -263,14 +280,11 @@ impl<'a> Parser<'a> {
             let message = format!("{} is a type of Avro and cannot be defined", echo(name.full()));
             return Err(Fault::new(message, written.at));
         }
-        let mut aliases: Vec<Name> = Vec::new();
-        for alias in texts(json, "aliases")? {
-            check_length(&alias, name.namespace(), json.at)?;
-            let alias = Name::new(&alias, name.namespace());
-            if !aliases.contains(&alias) {
-                aliases.push(alias);
-            }
-        }
+        let aliases = texts(json, "aliases")?;
+        let aliases = aliases
+            .iter()
+            .map(|alias| self.name(alias, name.namespace(), json.at))
+            .collect::<Result<_, _>>()?;
         Ok(Box::new(Named { name, doc: text_of(json, "doc"), aliases, foreign: self.foreign }))
     }
 
@@ -345,12 +359,19 @@ impl<'a> Parser<'a> {
 
     /// A name may be defined again, if it is the same.
     fn check_repeated(&self) -> Result<(), Fault> {
+        let mut bytes = 0;
         for (first, second) in &self.repeated {
-            if print::definition(self.types, *first) != print::definition(self.types, *second) {
-                let name = self.types.name(*second).map(Name::full).unwrap_or_default();
-                let message = format!("the type {} is defined twice, and differently", echo(name));
-                return Err(Fault::new(message, self.types.get(*second).at));
-            }
+            let definitions = [first, second].map(|id| print::definition(self.types, *id));
+            bytes += definitions.iter().map(String::len).sum::<usize>();
+            let name = self.types.name(*second).map(Name::full).unwrap_or_default();
+            let problem = if definitions[0] != definitions[1] {
+                "is defined twice, and differently"
+            } else if bytes > REPEATED_BYTES_MAX {
+                "is defined again, like too many others: define it once and use its name"
+            } else {
+                continue;
+            };
+            return Err(Fault::new(format!("the type {} {problem}", echo(name)), self.types.get(*second).at));
         }
         Ok(())
     }
@@ -416,14 +437,11 @@ fn text_of(json: &Item, key: &str) -> Option<String> {
 fn texts(json: &Item, key: &'static str) -> Result<Vec<String>, Fault> {
     let Some(value) = json.get(key) else { return Ok(Vec::new()) };
     let fault = || Fault::new(format!("`{key}` must be an array of texts"), value.at);
-    let mut list: Vec<String> = Vec::new();
+    let mut list: IndexSet<&str> = IndexSet::new();
     for item in value.array().ok_or_else(fault)? {
-        let text = item.string().ok_or_else(fault)?;
-        if !list.iter().any(|known| known == text) {
-            list.push(text.to_owned());
-        }
+        list.insert(item.string().ok_or_else(fault)?);
     }
-    Ok(list)
+    Ok(list.into_iter().map(str::to_owned).collect())
 }
 
 fn order(json: &Item) -> Result<Order, Fault> {

@@ -11,6 +11,9 @@ use super::types::{Field, Kind, TypeId, Types};
 use crate::schema::CompatibilityPolicy;
 use crate::value::Value;
 
+/// Fields that the records of a plan may have together, as they were written: of each record once for each that reads it.
+const FIELDS_MAX: usize = 1 << 20;
+
 /// The place of a step in its plan.
 pub(super) type StepId = usize;
 
@@ -86,10 +89,11 @@ impl Plan {
             open: Vec::new(),
             steps: Vec::new(),
             budget: Budget::default(),
+            fields: FIELDS_MAX,
         };
         let root = builder.place((reader.root.id, writer.root.id));
         while let Some((pair, place)) = builder.open.pop() {
-            let step = builder.step(pair);
+            let step = builder.step(pair)?;
             builder.steps[place] = step;
         }
         Ok(Self { steps: builder.steps, root, writer: Arc::clone(writer) })
@@ -103,6 +107,8 @@ struct Builder<'t> {
     open: Vec<(Pair, StepId)>,
     steps: Vec<Step>,
     budget: Budget,
+    /// What is left of [`FIELDS_MAX`].
+    fields: usize,
 }
 
 impl Builder<'_> {
@@ -147,9 +153,9 @@ impl Builder<'_> {
             .or_else(|| find(&|branch| alike(branch) && self.sides.same_name((*branch, written))))
     }
 
-    fn step(&mut self, pair: Pair) -> Step {
+    fn step(&mut self, pair: Pair) -> Result<Step, TooLarge> {
         let (reader, writer) = self.sides.types(pair);
-        match (&reader.kind, &writer.kind) {
+        Ok(match (&reader.kind, &writer.kind) {
             (_, Kind::Union(branches)) => {
                 Step::Branches(branches.iter().map(|branch| self.place((pair.0, branch.id))).collect())
             }
@@ -159,6 +165,7 @@ impl Builder<'_> {
                 self.refuse(pair)
             }
             (Kind::Record { fields, names, .. }, Kind::Record { fields: written, .. }) => {
+                self.fields = self.fields.checked_sub(written.len()).ok_or(TooLarge)?;
                 self.record(pair, (fields, names), written)
             }
             (Kind::Enum(read), Kind::Enum(written)) => {
@@ -170,7 +177,7 @@ impl Builder<'_> {
             }
             (Kind::Fixed { size }, Kind::Fixed { size: written }) if size == written => Step::Fixed(*size),
             (read, written) => simple(read, written).unwrap_or_else(|| self.refuse(pair)),
-        }
+        })
     }
 
     fn record(
@@ -179,7 +186,7 @@ impl Builder<'_> {
         (fields, names): (&[Field], &Arc<[ByteString]>),
         written: &[Field],
     ) -> Step {
-        let (_, writer) = self.sides.types(pair);
+        let (reader, writer) = self.sides.types(pair);
         let unread = |field: &Field| WrittenField { ty: field.ty.id, targets: Vec::new() };
         let mut step = RecordStep {
             names: Arc::clone(names),
@@ -187,7 +194,7 @@ impl Builder<'_> {
             defaults: Vec::new(),
         };
         for (place, field) in fields.iter().enumerate() {
-            let problem = match Source::of(field, writer) {
+            let problem = match Source::of(field, reader, writer) {
                 Source::Field(source, written) => {
                     let target = (place, self.place((field.ty.id, written.ty.id)));
                     step.written[source].targets.push(target);

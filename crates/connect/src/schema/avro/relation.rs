@@ -168,9 +168,8 @@ impl<'t> Sides<'t> {
             (Kind::Union(_), _) | (_, Kind::Union(_)) => None,
             _ if !self.same_logical_type(pair) => Some(false),
             (Kind::Array(_), Kind::Array(_)) | (Kind::Map(_), Kind::Map(_)) => None,
-            (Kind::Record { .. }, Kind::Record { .. }) => (!self.same_name(pair)).then_some(false),
-            (Kind::Enum(_), Kind::Enum(_)) => {
-                Some(self.same_name(pair) && self.missing_symbols(pair).next().is_none())
+            (Kind::Record { .. }, Kind::Record { .. }) | (Kind::Enum(_), Kind::Enum(_)) => {
+                (!self.same_name(pair)).then_some(false)
             }
             (Kind::Fixed { size }, Kind::Fixed { size: written }) => {
                 Some(size == written && self.same_name(pair))
@@ -197,7 +196,7 @@ impl<'t> Sides<'t> {
                 Dependence { sound: true, parts, any: true }
             }
             (Kind::Record { fields, .. }, Kind::Record { .. }) => {
-                let sources = || fields.iter().map(|field| (field, Source::of(field, writer)));
+                let sources = || fields.iter().map(|field| (field, Source::of(field, reader, writer)));
                 let sound = self.settled(pair).is_none() && sources().all(|(_, source)| source.is_sound());
                 let parts = sources().filter_map(|(field, source)| match source {
                     Source::Field(_, written) => Some((field.ty.id, written.ty.id)),
@@ -205,6 +204,11 @@ impl<'t> Sides<'t> {
                 });
                 Dependence { sound, parts: parts.collect(), any: false }
             }
+            (Kind::Enum(_), Kind::Enum(_)) => Dependence {
+                sound: self.settled(pair).is_none() && self.missing_symbols(pair).next().is_none(),
+                parts: Vec::new(),
+                any: false,
+            },
             (Kind::Array(read), Kind::Array(written)) | (Kind::Map(read), Kind::Map(written)) => Dependence {
                 sound: self.same_logical_type(pair),
                 parts: vec![(read.id, written.id)],
@@ -272,9 +276,14 @@ pub(super) enum Source<'t> {
 }
 
 impl<'t> Source<'t> {
-    pub(super) fn of(field: &Field, writer: &'t Type) -> Self {
+    /// Where `field` of the record `reader` comes from. What the writer calls as both fields of the reader are called is no other
+    /// name of the one: so a schema reads itself, also when a field has the name of another as an alias.
+    pub(super) fn of(field: &Field, reader: &Type, writer: &'t Type) -> Self {
         let Kind::Record { fields, places, .. } = &writer.kind else { return Source::Nothing };
-        let names = std::iter::once(&*field.name).chain(field.aliases.iter().map(String::as_str));
+        let is_written = places.contains_key(&field.name);
+        let aliases = field.aliases.iter().map(String::as_str);
+        let aliases = aliases.filter(|alias| !is_written || !reader.has_field(alias));
+        let names = std::iter::once(&*field.name).chain(aliases);
         let mut found =
             names.filter_map(|name| places.get(name)).filter_map(|place| Some((*place, fields.get(*place)?)));
         match (found.next(), found.next()) {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytestring::ByteString;
+use indexmap::IndexSet;
 
 use crate::schema::tree::Item;
 
@@ -30,6 +31,8 @@ pub(super) struct Types {
     pub(super) root: Use,
     /// Definitions by full name; of several (which are equal) the first.
     pub(super) names: HashMap<String, TypeId>,
+    /// The bytes of all names in full, of definitions, aliases and uses.
+    pub(super) names_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -49,7 +52,7 @@ pub(super) struct Named {
     pub(super) name: Name,
     pub(super) doc: Option<String>,
     /// Full names.
-    pub(super) aliases: Vec<Name>,
+    pub(super) aliases: IndexSet<Name>,
     /// Whether it is defined in a text that this schema refers to.
     pub(super) foreign: bool,
 }
@@ -115,7 +118,7 @@ pub(super) enum Order {
 }
 
 /// A full name: a namespace, perhaps empty, and what it is called there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Name {
     full: String,
     /// The length of the namespace, without its dot.
@@ -165,7 +168,7 @@ impl Name {
 impl Types {
     pub(super) fn new() -> Self {
         let root = Use { id: TypeId(0), inline: true };
-        Self { list: Vec::new(), root, names: HashMap::new() }
+        Self { list: Vec::new(), root, names: HashMap::new(), names_bytes: 0 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -227,6 +230,11 @@ impl Type {
     /// The logical type, when it is one by its form.
     pub(super) fn logical_type(&self) -> Option<&str> {
         self.property("logicalType").and_then(Item::string)
+    }
+
+    /// Whether it is a record with a field of this name.
+    pub(super) fn has_field(&self, name: &str) -> bool {
+        matches!(&self.kind, Kind::Record { places, .. } if places.contains_key(name))
     }
 
     /// Every use of a type in this one.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use vltava_core::testing::PeakAllocator;
 
 use super::super::varint;
 use super::{parse, try_parse};
@@ -127,4 +128,119 @@ fn few_bytes_do_not_become_many_values() {
         r#"{"type":"record","name":"T","fields":[{"name":"c","type":{"type":"array","items":"T"}}]}"#,
         &[2; 100_000],
     );
+}
+
+/// Far more than what is held, far less than what a few letters could be made to stand for.
+const HELD_BYTES_MAX: usize = 200 << 20;
+
+fn sparingly<T>(call: impl FnOnce() -> T) -> T {
+    let (outcome, bytes) = PeakAllocator::peak_of(|| timely(call));
+    assert!(bytes < HELD_BYTES_MAX, "{bytes} bytes");
+    outcome
+}
+
+fn list(count: usize, item: impl Fn(usize) -> String) -> String {
+    (0..count).map(item).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn many_aliases_take_no_more_time_than_many_names() {
+    let aliases = list(300_000, |place| format!("\"a{place}\""));
+    let field = format!(r#"{{"name":"f","type":"int","aliases":[{aliases}]}}"#);
+    timely(|| parse(&format!(r#"{{"type":"record","name":"R","fields":[{field}]}}"#)));
+    let reader =
+        timely(|| parse(&format!(r#"[{{"type":"fixed","name":"R","size":1,"aliases":[{aliases}]}}]"#)));
+    let writer = parse(&union(30_000, |place| format!(r#"{{"type":"fixed","name":"F{place}","size":1}}"#)));
+    assert_eq!(kinds(&*reader, &*writer).len(), 1000);
+}
+
+#[test]
+fn names_in_a_long_namespace_are_limited_together() {
+    let record = |name: &str, inner: &str| {
+        let namespace = "n".repeat(4000);
+        format!(
+            r#"{{"type":"record","name":"{name}","namespace":"{namespace}","aliases":[{inner}],"fields":[]}}"#
+        )
+    };
+    let used = |name: &str, count: usize| {
+        let fields = list(count, |place| format!(r#"{{"name":"f{place}","type":"{name}"}}"#));
+        record(name, "").replace("[]}", &format!("[{fields}]}}"))
+    };
+    for text in [
+        record("R", &list(100_000, |place| format!("\"a{place}\""))),
+        used("R", 20_000),
+        // Its name is written in full wherever it is used, since it would mean something else without the namespace.
+        used("record", 20_000),
+    ] {
+        for validation in [Validation::New, Validation::Stored] {
+            let refused = sparingly(|| try_parse(&text, &[], validation)).unwrap_err();
+            assert!(refused.message.contains("all names in full have more than 33554432 bytes"), "{refused}");
+        }
+    }
+    assert!(try_parse(&used("record", 1000), &[], Validation::New).is_ok());
+}
+
+#[test]
+fn definitions_that_come_again_within_each_other_are_limited() {
+    let chain = (0..150).fold("\"int\"".to_owned(), |inner, place| {
+        format!(r#"{{"type":"record","name":"N{place}","fields":[{{"name":"f","type":{inner}}}]}}"#)
+    });
+    let copies = |count| {
+        let fields = list(count, |place| format!(r#"{{"name":"f{place}","type":{chain}}}"#));
+        format!(r#"{{"type":"record","name":"R","fields":[{fields}]}}"#)
+    };
+    assert!(try_parse(&copies(2), &[], Validation::New).is_ok());
+    let refused = timely(|| try_parse(&copies(100), &[], Validation::New)).unwrap_err();
+    assert!(refused.message.contains("defined again, like too many others"), "{refused}");
+}
+
+#[test]
+fn symbols_are_compared_and_told_within_bounds() {
+    let enums = |prefix: &str, count: usize, symbols: &str| {
+        union(count, |place| format!(r#"{{"type":"enum","name":"{prefix}{place}.E","symbols":[{symbols}]}}"#))
+    };
+    let symbols = list(150, |place| format!("\"S{place}\""));
+    let (some, more) = (enums("n", 100, &symbols), enums("m", 100, &format!("{symbols},\"Z\"")));
+    assert_eq!(kinds(&*parse(&more), &*parse(&some)), ["TYPE_MISMATCH"]);
+    let long = format!("\"S{}\"", "x".repeat(400_000));
+    let one = parse(&format!(r#"{{"type":"enum","name":"E","symbols":[{long}]}}"#));
+    let other = parse(r#"{"type":"enum","name":"E","symbols":["A"]}"#);
+    let reasons = other.incompatibilities(&*one, Direction::NewReadsOld, CompatibilityPolicy::Strict);
+    assert!(
+        reasons.iter().all(|reason| reason.message.len() < 500 && reason.detail.len() < 200),
+        "{reasons:?}"
+    );
+    assert_eq!(reasons.len(), 1);
+}
+
+#[test]
+fn fields_of_a_plan_do_not_multiply() {
+    let fields = list(10_000, |place| format!(r#"{{"name":"x{place}","type":"null"}}"#));
+    let record = |namespace: &str, fields: &str| {
+        format!(r#"{{"type":"record","name":"{namespace}.R","fields":[{fields}]}}"#)
+    };
+    let writer = format!(
+        r#"{{"type":"record","name":"T","fields":[{{"name":"f","type":{}}}]}}"#,
+        record("n", &fields)
+    );
+    let readers = list(200, |place| {
+        format!(r#"{{"name":"f{place}","aliases":["f"],"type":{}}}"#, record(&format!("n{place}"), ""))
+    });
+    let reader = parse(&format!(r#"{{"type":"record","name":"T","fields":[{readers}]}}"#));
+    let read = timely(|| reader.decode(&*parse(&writer), Bytes::new()));
+    assert!(read.unwrap_err().message.contains("too large to be resolved"));
+}
+
+#[test]
+fn a_schema_reads_itself_whatever_its_aliases_are() {
+    let text = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","aliases":["b"]},{"name":"b","type":"long","aliases":["c"]}]}"#;
+    let schema = parse(text);
+    assert!(kinds(&*schema, &*parse(text)).is_empty());
+    let value = Value::record([("a".into(), Value::Int32(1)), ("b".into(), Value::Int64(2))]);
+    let bytes = schema.encoded(None, &value).unwrap();
+    assert_eq!(schema.decode(&*schema, bytes), Ok(value));
+    // Of two that are only aliases, or one name and another's old one, it is still not known which is meant.
+    let writer =
+        r#"{"type":"record","name":"R","fields":[{"name":"b","type":"int"},{"name":"c","type":"long"}]}"#;
+    assert_eq!(kinds(&*schema, &*parse(writer)), ["NAME_MISMATCH"]);
 }
