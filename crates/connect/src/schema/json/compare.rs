@@ -31,6 +31,9 @@ use crate::schema::CompatibilityPolicy;
 /// How many pairs of schemas one comparison may look at, all rounds together.
 pub(super) const PAIRS_MAX: usize = 100_000;
 
+/// How many schemas, and names and values that they list, one comparison may look at, all rounds together.
+const STEPS_MAX: usize = 4_000_000;
+
 /// How many rounds recursion may take to settle.
 pub(super) const ROUNDS_MAX: usize = 32;
 
@@ -39,6 +42,12 @@ pub(super) const DEPTH_MAX: usize = 160;
 
 /// How many differences are reported of one pair of schemas.
 pub(super) const DIFFERENCES_MAX: usize = 1_000;
+
+/// How many bytes of a place are told; the rest is cut off.
+const POINTER_BYTES_MAX: usize = 1_000;
+
+/// How many bytes of differences all pairs may keep together; beyond that each keeps its first one only.
+const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// How many values a detail lists.
 const DETAILS_MAX: usize = 10;
@@ -70,6 +79,8 @@ pub(super) fn differences(
         exhausted: false,
         limited: false,
         pairs: 0,
+        steps: 0,
+        kept_bytes: 0,
         depth: 0,
     };
     comparison.settle()
@@ -113,6 +124,8 @@ pub(super) struct Comparison<'a> {
     /// Whether a limit decided about a pair.
     limited: bool,
     pairs: usize,
+    steps: usize,
+    kept_bytes: usize,
     depth: usize,
 }
 
@@ -123,6 +136,7 @@ impl<'a> Comparison<'a> {
         for _ in 0..ROUNDS_MAX {
             self.assumed = false;
             let verdict = self.pair(original, update);
+            self.kept_bytes = 0;
             let refuted: HashMap<Pair, Rc<Verdict>> =
                 self.found.drain().filter(|(_, verdict)| verdict.incompatible).collect();
             let settled = !self.assumed
@@ -162,14 +176,9 @@ impl<'a> Comparison<'a> {
             self.assumed = true;
             return Rc::default();
         }
-        self.pairs += 1;
-        if self.exhausted || self.pairs > PAIRS_MAX || self.depth >= DEPTH_MAX {
-            // Once a limit is hit, nothing more can be proven: the rest is cut short.
-            self.exhausted |= self.pairs > PAIRS_MAX;
-            self.limited = true;
-            let mut report = Report::new(self);
-            report.add(D::COMPARISON_LIMIT_EXCEEDED, "");
-            return Rc::new(report.verdict);
+        self.spend(pair);
+        if self.exhausted || self.depth >= DEPTH_MAX {
+            return self.refuse();
         }
         self.open.insert(pair);
         self.depth += 1;
@@ -177,7 +186,31 @@ impl<'a> Comparison<'a> {
         self.judge(&mut report, pair.0, pair.1);
         self.depth -= 1;
         self.open.remove(&pair);
-        let verdict = Rc::new(report.verdict);
+        self.keep(pair, report)
+    }
+
+    /// Counts a pair. Once a limit is hit, nothing more can be proven: the rest is cut short.
+    fn spend(&mut self, pair: Pair) {
+        self.pairs += 1;
+        self.steps += self.schema(pair.0).kind.listed() + self.schema(pair.1).kind.listed();
+        self.exhausted |= self.pairs > PAIRS_MAX || self.steps > STEPS_MAX;
+    }
+
+    fn refuse(&mut self) -> Rc<Verdict> {
+        self.limited = true;
+        let mut report = Report::new(self);
+        report.add(D::COMPARISON_LIMIT_EXCEEDED, "");
+        Rc::new(report.verdict)
+    }
+
+    fn keep(&mut self, pair: Pair, report: Report) -> Rc<Verdict> {
+        let mut verdict = report.verdict;
+        self.kept_bytes += verdict.differences.iter().map(Difference::bytes).sum::<usize>();
+        if self.kept_bytes > KEPT_BYTES_MAX && self.depth > 0 {
+            verdict.differences.truncate(1);
+            verdict.differences.shrink_to_fit();
+        }
+        let verdict = Rc::new(verdict);
         self.found.insert(pair, verdict.clone());
         verdict
     }
@@ -433,6 +466,20 @@ pub(super) fn side(owner: Side, id: Id) -> Side {
     Side { model: owner.model, id }
 }
 
+/// A place within another, as much of it as is told.
+fn told(within: &str, pointer: &str) -> String {
+    let mut told = String::with_capacity((within.len() + pointer.len()).min(POINTER_BYTES_MAX + 4));
+    for part in [within, pointer] {
+        let room = POINTER_BYTES_MAX.saturating_sub(told.len());
+        let end = part.floor_char_boundary(room);
+        told.push_str(&part[..end]);
+        if end < part.len() && !told.ends_with('…') {
+            told.push('…');
+        }
+    }
+    told
+}
+
 /// How the way of combining differs, if it does.
 fn criteria(before: Criterion, before_parts: usize, after: Criterion, after_parts: usize) -> Option<D> {
     if before == after {
@@ -463,7 +510,7 @@ impl Report {
     }
 
     fn add_with(&mut self, kind: D, pointer: &str, detail: String) {
-        self.push(Difference { kind, pointer: pointer.to_owned(), detail });
+        self.push(Difference { kind, pointer: told(pointer, ""), detail });
     }
 
     fn push(&mut self, difference: Difference) {
@@ -481,7 +528,7 @@ impl Report {
             if self.verdict.differences.len() >= DIFFERENCES_MAX {
                 break;
             }
-            let pointer = format!("{pointer}{}", difference.pointer);
+            let pointer = told(pointer, &difference.pointer);
             self.verdict.differences.push(Difference { pointer, ..difference.clone() });
         }
     }
@@ -517,7 +564,9 @@ impl Report {
             (Some(before), Some(after)) if before > after => decreased,
             _ => return,
         };
-        let show = |limit: Option<&T>| limit.map_or_else(|| "none".to_owned(), ToString::to_string);
+        let show = |limit: Option<&T>| {
+            limit.map_or_else(|| "none".to_owned(), |limit| super::tree::echo(&limit.to_string()))
+        };
         self.add_with(kind, &format!("/{keyword}"), format!("{} was {}", show(after), show(before)));
     }
 

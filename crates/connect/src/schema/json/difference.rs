@@ -102,6 +102,11 @@ pub(super) struct Difference {
 }
 
 impl Difference {
+    /// The memory that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Difference>() + self.pointer.len() + self.detail.len()
+    }
+
     pub(super) fn path(&self) -> String {
         match self.pointer.as_str() {
             "" => "#/".to_owned(),

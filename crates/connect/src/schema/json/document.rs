@@ -5,10 +5,15 @@
 
 use std::collections::HashMap;
 
+use crate::schema::ParseError;
 use crate::schema::tree::Item;
 
 /// Where relative names are resolved when the schema has no `$id`.
 const BASE: &str = "mem://input";
+
+/// How many bytes the URIs and JSON pointers may have together of all that has a name, and of all that references lead from and
+/// to: a few letters of the text may stand for the longest.
+pub(super) const ADDRESSES_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Keywords whose values are data, not schemas.
 const DATA_KEYWORDS: [&str; 4] = ["enum", "const", "default", "examples"];
@@ -90,6 +95,8 @@ pub(super) struct Documents<'a> {
     /// Objects that change the base, and to what; what is not in here has the base of what it is in.
     bases: HashMap<*const Item, Scope>,
     roots: Vec<Scope>,
+    /// The bytes of the addresses of what has a name.
+    addresses_bytes: usize,
 }
 
 /// What references at a place are resolved against.
@@ -99,9 +106,28 @@ pub(super) struct Scope {
     base: std::rc::Rc<str>,
 }
 
+impl Scope {
+    pub(super) fn base_bytes(&self) -> usize {
+        self.base.len()
+    }
+}
+
+/// What is said beyond [`ADDRESSES_BYTES_MAX`].
+pub(super) fn too_long_addresses() -> String {
+    format!(
+        "names, $id and $ref lead to addresses with more than {ADDRESSES_BYTES_MAX} bytes together; shorten them"
+    )
+}
+
 impl<'a> Documents<'a> {
     /// Names what is in the texts. `references` have the names that they were handed in under.
-    pub(super) fn new(schema: &'a Item, references: &'a [(String, Item)]) -> Documents<'a> {
+    ///
+    /// # Errors
+    /// When their addresses are too long together.
+    pub(super) fn new(
+        schema: &'a Item,
+        references: &'a [(String, Item)],
+    ) -> Result<Documents<'a>, ParseError> {
         let draft = Draft::of(schema);
         let mut documents = Documents {
             documents: vec![Document { root: schema, draft }],
@@ -110,6 +136,7 @@ impl<'a> Documents<'a> {
             anchors: HashMap::new(),
             bases: HashMap::new(),
             roots: Vec::new(),
+            addresses_bytes: 0,
         };
         let id = schema.get(draft.id_keyword()).and_then(Item::string).unwrap_or("");
         let base = without_fragment(&resolve(BASE, id)).to_owned();
@@ -120,9 +147,16 @@ impl<'a> Documents<'a> {
             documents.documents.push(Document { root, draft });
             documents.names.insert(name, index);
             let uri = without_fragment(&resolve(&base, name)).to_owned();
+            documents.addresses_bytes += uri.len();
+            if documents.addresses_bytes > ADDRESSES_BYTES_MAX {
+                break;
+            }
             documents.enter(index, &uri);
         }
-        documents
+        if documents.addresses_bytes > ADDRESSES_BYTES_MAX {
+            return Err(ParseError { message: too_long_addresses(), position: None });
+        }
+        Ok(documents)
     }
 
     fn enter(&mut self, document: usize, uri: &str) {
@@ -161,10 +195,18 @@ impl<'a> Documents<'a> {
     /// Enters the names that an object gives itself.
     fn name(&mut self, item: &'a Item, scope: &Scope, pointer: &str) -> Scope {
         let draft = self.documents[scope.document].draft;
-        let place = Place { item, document: scope.document, pointer: pointer.to_owned() };
         let mut scope = scope.clone();
         let alone = item.get("$ref").is_some() && !draft.keeps_siblings();
-        if let Some(id) = item.get(draft.id_keyword()).and_then(Item::string).filter(|_| !alone) {
+        let id = item.get(draft.id_keyword()).and_then(Item::string).filter(|_| !alone);
+        let anchors = ["$anchor", "$dynamicAnchor"].map(|keyword| item.get(keyword).and_then(Item::string));
+        let names = || id.into_iter().chain(anchors.into_iter().flatten());
+        self.addresses_bytes +=
+            names().map(|name| scope.base.len() + pointer.len() + name.len()).sum::<usize>();
+        if names().next().is_none() || self.addresses_bytes > ADDRESSES_BYTES_MAX {
+            return scope;
+        }
+        let place = Place { item, document: scope.document, pointer: pointer.to_owned() };
+        if let Some(id) = id {
             let uri = resolve(&scope.base, id);
             if id.starts_with('#') {
                 self.anchors.insert(uri, place.clone());
@@ -175,10 +217,8 @@ impl<'a> Documents<'a> {
                 self.bases.insert(std::ptr::from_ref(item), scope.clone());
             }
         }
-        for keyword in ["$anchor", "$dynamicAnchor"] {
-            if let Some(anchor) = item.get(keyword).and_then(Item::string) {
-                self.anchors.insert(format!("{}#{anchor}", scope.base), place.clone());
-            }
+        for anchor in anchors.into_iter().flatten() {
+            self.anchors.insert(format!("{}#{anchor}", scope.base), place.clone());
         }
         scope
     }

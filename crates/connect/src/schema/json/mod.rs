@@ -63,7 +63,7 @@ impl SchemaFormat for JsonFormat {
     fn parse(&self, text: SchemaText<'_>) -> Result<Arc<dyn Schema>, ParseError> {
         let item = parse(text.text)?;
         let references = parse_references(text.references, text.text.len())?;
-        let documents = Documents::new(&item, &references);
+        let documents = Documents::new(&item, &references)?;
         let mut texts = vec![text.text];
         texts.extend(text.references.iter().map(|reference| reference.text.as_str()));
         let (model, resolved) = Loader::load(&documents, &texts)?;
@@ -138,7 +138,7 @@ impl JsonSchema {
     fn build(&self) -> Result<Validator, ParseError> {
         let item = parse(&self.canonical)?;
         let references = parse_references(&self.references, self.canonical.len())?;
-        let documents = Documents::new(&item, &references);
+        let documents = Documents::new(&item, &references)?;
         let mut texts = vec![self.canonical.as_str()];
         texts.extend(self.references.iter().map(|reference| reference.text.as_str()));
         let (model, resolved) = Loader::load(&documents, &texts)?;

@@ -5,11 +5,13 @@
 //! drafts write the same things differently. Here they are one thing each, so that the rules need no drafts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write;
 
 use indexmap::IndexMap;
 
-use super::document::{Documents, Draft, Place, Scope, Target};
+use super::document::{ADDRESSES_BYTES_MAX, Documents, Draft, Place, Scope, Target, too_long_addresses};
 use super::number::Decimal;
+use super::pattern::backtracks;
 use super::tree::echo;
 use crate::schema::tree::{Item, Node};
 use crate::schema::{ParseError, Position};
@@ -28,6 +30,10 @@ const EVALUATIONS_LIGHT: usize = 200;
 
 /// How many regular expressions there may be in one schema.
 pub(super) const PATTERNS_MAX: usize = 2_000;
+
+/// As how many values that are looked through a pattern counts that goes back, which it may do
+/// [`super::pattern::BACKTRACKS_MAX`] times.
+const BACKTRACKING_WEIGHT: usize = 4_000;
 
 /// How many schemas there may be in one.
 pub(super) const SCHEMAS_MAX: usize = 100_000;
@@ -59,6 +65,45 @@ pub(super) struct Schema {
     pub(super) kind: Kind,
 }
 
+impl Kind {
+    /// How many names and values it lists, each of which a comparison looks at.
+    pub(super) fn listed(&self) -> usize {
+        match self {
+            Kind::Enum(rules) => rules.values.len(),
+            Kind::Object(rules) => {
+                let dependent: usize = rules.dependent_required.values().map(BTreeSet::len).sum();
+                let schemas = rules.properties.len() + rules.patterns.len() + rules.dependent_schemas.len();
+                schemas + rules.required.len() + rules.dependent_required.len() + dependent
+            }
+            Kind::Array(rules) => rules.prefix.len(),
+            Kind::Combined { parts, .. } => parts.len(),
+            _ => 0,
+        }
+    }
+
+    /// How many names or values the validator looks through, one by one, for each value that it judges, which has so many
+    /// members. It finds strings and whole numbers among their like at once. A pattern that goes back counts as many.
+    pub(super) fn scanned(&self, members: usize) -> usize {
+        match self {
+            Kind::Enum(rules) if !rules.uniform => rules.values.len(),
+            Kind::String(rules) if rules.backtracks => BACKTRACKING_WEIGHT,
+            Kind::Object(rules) => {
+                let dependent = rules.dependent_required.len() + rules.dependent_schemas.len();
+                dependent.saturating_add(members.saturating_mul(rules.backtracking * BACKTRACKING_WEIGHT))
+            }
+            _ => 0,
+        }
+    }
+}
+
+impl EnumRules {
+    fn new(keyword: &'static str, values: BTreeSet<String>) -> Self {
+        let all = |fits: fn(&str) -> bool| values.iter().all(|value| fits(value));
+        let uniform = all(|value| value.starts_with('"')) || all(|value| value.parse::<i64>().is_ok());
+        Self { keyword, values, uniform }
+    }
+}
+
 /// What a schema demands.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
@@ -67,7 +112,7 @@ pub(super) enum Kind {
     Null,
     Boolean,
     String(StringRules),
-    Number(NumberRules),
+    Number(Box<NumberRules>),
     Object(Box<ObjectRules>),
     Array(Box<ArrayRules>),
     Enum(EnumRules),
@@ -118,6 +163,8 @@ pub(super) struct StringRules {
     pub(super) length_min: Option<u64>,
     pub(super) length_max: Option<u64>,
     pub(super) pattern: Option<String>,
+    /// Whether the pattern goes back.
+    backtracks: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -148,6 +195,8 @@ pub(super) struct ObjectRules {
     pub(super) count_min: Option<u64>,
     pub(super) count_max: Option<u64>,
     pub(super) patterns: IndexMap<String, Id>,
+    /// How many of them go back.
+    backtracking: usize,
     pub(super) additional: Rest,
     pub(super) unevaluated: Option<Id>,
     /// What holds for properties that neither `properties` nor `patternProperties` name.
@@ -182,6 +231,8 @@ pub(super) struct ArrayRules {
 pub(super) struct EnumRules {
     pub(super) keyword: &'static str,
     pub(super) values: BTreeSet<String>,
+    /// Whether all are strings, or all whole numbers.
+    uniform: bool,
 }
 
 impl Model {
@@ -262,6 +313,8 @@ pub(super) struct Loader<'a> {
     references: References,
     depth: usize,
     patterns: usize,
+    /// The bytes of the bases and targets of all references.
+    addresses_bytes: usize,
 }
 
 impl<'a> Loader<'a> {
@@ -279,6 +332,7 @@ impl<'a> Loader<'a> {
             references: HashMap::new(),
             depth: 0,
             patterns: 0,
+            addresses_bytes: 0,
         };
         let root = loader.schema(documents.root(0), &documents.scope())?;
         let Loader { schemas, origins, references, patterns, .. } = loader;
@@ -394,7 +448,7 @@ impl<'a> Loader<'a> {
             kinds.push(match target {
                 Target::MetaSchema(url) => Kind::MetaSchema(url),
                 Target::Place(Place { item: target, document, pointer }) => {
-                    self.references.insert(std::ptr::from_ref(reference), address(document, &pointer));
+                    self.refer(reference, scope, document, &pointer)?;
                     Kind::Reference(self.schema(target, &inner)?)
                 }
             });
@@ -402,14 +456,30 @@ impl<'a> Loader<'a> {
         Ok(kinds)
     }
 
+    /// Notes where a reference leads to.
+    fn refer(
+        &mut self,
+        reference: &Item,
+        scope: &Scope,
+        document: usize,
+        pointer: &str,
+    ) -> Result<(), ParseError> {
+        self.addresses_bytes += scope.base_bytes() + pointer.len();
+        if self.addresses_bytes > ADDRESSES_BYTES_MAX {
+            return Err(self.fault(scope.document, reference.at, too_long_addresses()));
+        }
+        self.references.insert(std::ptr::from_ref(reference), address(document, pointer));
+        Ok(())
+    }
+
     fn values(&mut self, item: &'a Item, draft: Draft, kinds: &mut Vec<Kind>) {
         if let Some(values) = item.get("enum").and_then(Item::array) {
             let values = values.iter().map(Item::normalized).collect();
-            kinds.push(Kind::Enum(EnumRules { keyword: "enum", values }));
+            kinds.push(Kind::Enum(EnumRules::new("enum", values)));
         }
         if let Some(value) = item.get("const").filter(|_| draft > Draft::Four) {
             let values = BTreeSet::from([value.normalized()]);
-            kinds.push(Kind::Enum(EnumRules { keyword: "const", values }));
+            kinds.push(Kind::Enum(EnumRules::new("const", values)));
         }
     }
 
@@ -473,7 +543,7 @@ impl<'a> Loader<'a> {
         }
         if let Some(names) = item.get("type").and_then(Item::array) {
             let mut parts = Vec::new();
-            for (index, name) in names.iter().filter_map(Item::string).enumerate() {
+            for (index, name) in distinct(names) {
                 let kind = self.typed(name, item, scope, draft)?;
                 parts.push(Part { index, schema: self.add(kind, scope.document, item.at)? });
                 groups.retain(|group| !group.is_of(name));
@@ -519,9 +589,10 @@ impl<'a> Loader<'a> {
                 let pattern = item.get("pattern").and_then(Item::string).map(str::to_owned);
                 self.patterns += usize::from(pattern.is_some());
                 let (length_min, length_max) = (count(item, "minLength"), count(item, "maxLength"));
-                Kind::String(StringRules { demanded, length_min, length_max, pattern })
+                let backtracks = pattern.as_deref().is_some_and(backtracks);
+                Kind::String(StringRules { demanded, length_min, length_max, pattern, backtracks })
             }
-            Group::Number => Kind::Number(number_rules(item, demanded)),
+            Group::Number => Kind::Number(Box::new(number_rules(item, demanded))),
             Group::Object => Kind::Object(Box::new(self.object_rules(item, demanded, scope, draft)?)),
             Group::Array => Kind::Array(Box::new(self.array_rules(item, demanded, scope, draft)?)),
         })
@@ -545,6 +616,7 @@ impl<'a> Loader<'a> {
             ..ObjectRules::default()
         };
         self.patterns += rules.patterns.len();
+        rules.backtracking = rules.patterns.keys().filter(|pattern| backtracks(pattern)).count();
         if draft >= Draft::Six {
             rules.names = self.optional(item, "propertyNames", scope)?;
         }
@@ -701,20 +773,26 @@ impl Group {
 
 /// What a reference is rewritten to for the validator.
 pub(super) fn address(document: usize, pointer: &str) -> String {
-    let pointer: String = pointer.bytes().fold(String::new(), |mut text, byte| {
+    let mut text = document_uri(document) + "#";
+    for byte in pointer.bytes() {
         if byte.is_ascii_alphanumeric() || b"/-_.~$".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            let _infallible = write!(text, "%{byte:02X}");
         }
-        text
-    });
-    format!("{}#{pointer}", document_uri(document))
+    }
+    text
 }
 
 /// The URI of a text for the validator.
 pub(super) fn document_uri(document: usize) -> String {
     format!("vltava://schema/{document}")
+}
+
+/// Names of types with their places, each once: one that comes again says nothing, but would be built with all its keywords again.
+fn distinct(names: &[Item]) -> Vec<(usize, &str)> {
+    let mut seen = BTreeSet::new();
+    names.iter().filter_map(Item::string).enumerate().filter(|(_, name)| seen.insert(*name)).collect()
 }
 
 fn count(item: &Item, keyword: &str) -> Option<u64> {
@@ -816,5 +894,6 @@ fn weigh(model: &Model, origins: &[(usize, usize)], texts: &[&str]) -> Result<bo
         }
     }
     let heavy = |weight: &Weight| weight.fan_out > 1 || weight.evaluations > EVALUATIONS_LIGHT;
-    Ok(weights.iter().flatten().any(heavy))
+    let scans = model.schemas.iter().any(|schema| schema.kind.scanned(1) > EVALUATIONS_LIGHT);
+    Ok(scans || weights.iter().flatten().any(heavy))
 }

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-/// The largest exponent, either way, that a number may be written with.
+/// The largest exponent, either way, that a number may be written with, and that it may have when it is written with one digit
+/// before the point.
 pub(super) const EXPONENT_MAX: i64 = 9_999;
 
 /// The longest dividend or divisor, in digits, whose divisibility is worked out.
@@ -45,7 +46,9 @@ impl Decimal {
         if digits.is_empty() {
             return Some(Decimal { negative: false, digits, exponent: 0 });
         }
-        Some(Decimal { negative, digits, exponent })
+        let number = Decimal { negative, digits, exponent };
+        // What is read can be written with its first digit before the point, and that can be read again.
+        ((number.order() - 1).abs() <= EXPONENT_MAX).then_some(number)
     }
 
     pub(super) fn is_zero(&self) -> bool {

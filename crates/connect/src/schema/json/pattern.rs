@@ -17,8 +17,14 @@ const PATTERN_BYTES_MIN: usize = 16 * 1024;
 /// The size of all compiled patterns of a schema, in bytes, which they share evenly.
 const PATTERNS_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// How many names one comparison may match against patterns.
+/// How many names one comparison may match against patterns. Long names, and patterns that go back, count as several.
 pub(super) const MATCHES_MAX: usize = 100_000;
+
+/// As how many names one counts with a pattern that goes back.
+const BACKTRACKING_WEIGHT: usize = 100;
+
+/// So many bytes of a name count as a name.
+const NAME_BYTES: usize = 64;
 
 /// What the patterns of a schema that has so many are compiled with.
 pub(super) fn options(patterns: usize) -> PatternOptions<jsonschema::FancyRegex> {
@@ -42,7 +48,8 @@ impl Patterns {
 
     /// Whether a pattern occurs in a name; `None` when it is no pattern, or when too much was asked already.
     pub(super) fn matches(&mut self, pattern: &str, name: &str) -> Option<bool> {
-        self.matches += 1;
+        let each = if backtracks(pattern) { BACKTRACKING_WEIGHT } else { 1 };
+        self.matches = self.matches.saturating_add(each + name.len() / NAME_BYTES);
         if self.matches > MATCHES_MAX {
             return None;
         }
@@ -52,6 +59,16 @@ impl Patterns {
         let validator = self.compiled.get(pattern)?.as_ref()?;
         Some(validator.is_valid(&Value::String(name.to_owned())))
     }
+}
+
+/// Whether a pattern has what can only be matched by going back: it looks around, refers to what it found, or takes without giving
+/// back. All others take a time that grows with the text alone.
+pub(super) fn backtracks(pattern: &str) -> bool {
+    let pairs = || pattern.as_bytes().windows(2);
+    let groups = pattern.split("(?").skip(1).any(|rest| !rest.starts_with(':'));
+    let back = |pair: &[u8]| pair[0] == b'\\' && (pair[1].is_ascii_digit() || b"kKG".contains(&pair[1]));
+    let possessive = |pair: &[u8]| b"*+?}".contains(&pair[0]) && pair[1] == b'+';
+    groups || pairs().any(|pair| back(pair) || possessive(pair))
 }
 
 fn compile(pattern: &str, count: usize) -> Option<Validator> {

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use vltava_core::testing::PeakAllocator;
+
 use super::*;
 use crate::schema::json::{compare, effort, model, tree};
 
@@ -232,6 +234,172 @@ fn large_schemas_are_limited() {
     let references: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), text.as_str())).collect();
     let refused = parse_with("{}", &references).expect_err("more than all texts may have");
     assert!(refused.message.contains("at most 4194304 are taken"), "{refused}");
+}
+
+fn stored(text: &str) -> Result<Arc<dyn Schema>, ParseError> {
+    JsonFormat.parse(SchemaText { text, references: &[], validation: Validation::Stored })
+}
+
+fn members(count: usize, member: impl Fn(usize) -> String) -> String {
+    (0..count).map(|at| format!("\"p{at}\":{}", member(at))).collect::<Vec<_>>().join(",")
+}
+
+/// Far more than what is held, far less than what a few letters could be made to stand for.
+const HELD_BYTES_MAX: usize = 100 << 20;
+
+fn sparingly<T>(act: impl FnOnce() -> T) -> T {
+    let (result, bytes) = PeakAllocator::peak_of(|| patiently("this", act));
+    assert!(bytes < HELD_BYTES_MAX, "{bytes} bytes");
+    result
+}
+
+#[test]
+fn types_that_are_listed_again_are_not_built_again() {
+    let types = vec!["\"object\""; 300].join(",");
+    let text = format!("{{\"type\":[{types}],\"properties\":{{{}}}}}", members(5_000, |_| "{}".to_owned()));
+    assert!(sparingly(|| stored(&text)).is_ok());
+    assert!(refusal(&text).contains("'#/type' is not valid"), "{}", refusal(&text));
+}
+
+#[test]
+fn addresses_are_limited_together() {
+    let long = "k".repeat(400_000);
+    let refers = |to: &str| members(100, |_| format!("{{\"$ref\":\"{to}\"}}"));
+    for text in [
+        format!(
+            "{{\"definitions\":{{\"{long}\":{{{}}}}}}}",
+            members(100, |at| format!("{{\"$id\":\"#a{at}\"}}"))
+        ),
+        format!(
+            "{{\"$id\":\"http://a/{long}\",\"definitions\":{{{}}}}}",
+            members(100, |at| format!("{{\"$id\":\"{at}\"}}"))
+        ),
+        format!(
+            "{{\"$id\":\"http://a/{long}\",\"definitions\":{{\"a\":{{}}}},\"properties\":{{{}}}}}",
+            refers("#/definitions/a")
+        ),
+        format!("{{\"definitions\":{{\"{long}\":{{\"$id\":\"#a\"}}}},\"properties\":{{{}}}}}", refers("#a")),
+    ] {
+        let refused = sparingly(|| stored(&text)).expect_err("more than all addresses may have");
+        assert!(refused.message.contains("addresses with more than 16777216 bytes"), "{refused}");
+    }
+    let names: Vec<String> = (0..100).map(|at| at.to_string()).collect();
+    let references: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "{}")).collect();
+    let refused = sparingly(|| parse_with(&format!("{{\"$id\":\"http://a/{long}/\"}}"), &references));
+    assert!(refused.is_err_and(|error| error.message.contains("addresses")));
+}
+
+#[test]
+fn differences_are_told_in_bounded_memory() {
+    let compare = |old: &str, new: &str| {
+        let (old, new) = (parse(old), parse(new));
+        sparingly(|| new.incompatibilities(&*old, Direction::NewReadsOld, CompatibilityPolicy::Strict))
+    };
+    let many = |length| members(1_000, |_| format!("{{\"maxLength\":{length}}}"));
+    let long = "k".repeat(20_000);
+    let below = |length| format!("{{\"properties\":{{\"{long}\":{{\"properties\":{{{}}}}}}}}}", many(length));
+    let found = compare(&below(2), &below(1));
+    assert_eq!(found.len(), 1_000);
+    assert!(
+        found.iter().all(|found| found.path.len() < 1_100 && found.message.len() < 1_300),
+        "{}",
+        found[0].path.len()
+    );
+    // Many schemas lead to the same differences.
+    let shared = |length| {
+        let uses =
+            members(3_000, |at| format!("{{\"minItems\":{at},\"items\":{{\"$ref\":\"#/definitions/d\"}}}}"));
+        format!(
+            "{{\"properties\":{{{uses}}},\"definitions\":{{\"d\":{{\"properties\":{{{}}}}}}}}}",
+            many(length)
+        )
+    };
+    assert_eq!(compare(&shared(2), &shared(1)).len(), 1_000);
+    // A limit with many digits.
+    let digits = |digit: &str| {
+        let uses = members(500, |_| "{\"$ref\":\"#/definitions/d\"}".to_owned());
+        let limit = digit.repeat(9_000);
+        format!("{{\"properties\":{{{uses}}},\"definitions\":{{\"d\":{{\"maximum\":{limit}}}}}}}")
+    };
+    assert!(compare(&digits("2"), &digits("1")).iter().all(|found| found.detail.len() < 200));
+}
+
+#[test]
+fn lists_that_are_compared_with_each_other_are_limited() {
+    let names = members(300, |_| "0".to_owned()).replace(":0", "");
+    let any = |from: usize| {
+        let parts = (from..from + 200).map(|at| format!("{{\"const\":{at},\"required\":[{names}]}}"));
+        parse(&format!("{{\"anyOf\":[{}]}}", parts.collect::<Vec<_>>().join(",")))
+    };
+    let (old, new) = (any(0), any(1_000));
+    let found = patiently("comparing", || {
+        new.incompatibilities(&*old, Direction::NewReadsOld, CompatibilityPolicy::Strict)
+    });
+    assert!(found.iter().any(|found| found.kind == "COMPARISON_LIMIT_EXCEEDED"), "{found:?}");
+}
+
+#[test]
+fn what_is_looked_through_for_each_value_counts_as_effort() {
+    let limit = format!("more than {} steps", effort::EVALUATIONS_MAX);
+    let refused = |schema: &str, document: &str| {
+        let schema = parse(schema);
+        let read = sparingly(|| schema.decode(&*schema, Bytes::copy_from_slice(document.as_bytes())));
+        assert!(read.is_err_and(|error| error.message.contains(&limit)), "{schema:.200?}");
+    };
+    let mixed: Vec<String> = (0..10_000).map(|at| format!("{at}.5")).collect();
+    let numbers = |count: usize| format!("[{}]", vec!["9999.5"; count].join(","));
+    let schema = format!("{{\"items\":{{\"enum\":[{}]}}}}", mixed.join(","));
+    refused(&schema, &numbers(20_000));
+    let schema = parse(&schema);
+    assert!(patiently("reading", || schema.decode(&*schema, Bytes::from(numbers(1_000)))).is_ok());
+    let dependencies = members(10_000, |_| "[\"a\"]".to_owned());
+    refused(
+        &format!("{{\"items\":{{\"dependencies\":{{{dependencies}}}}}}}"),
+        &format!("[{}]", vec!["{}"; 20_000].join(",")),
+    );
+    let patterns = (0..500).map(|at| format!("\"^a{at}\":{{\"maxLength\":1}}")).collect::<Vec<_>>().join(",");
+    let document = members(20_000, |_| "0".to_owned());
+    refused(&format!("{{\"patternProperties\":{{{patterns}}}}}"), &format!("{{{document}}}"));
+}
+
+#[test]
+fn patterns_that_go_back_count_as_effort() {
+    let name = |at: usize| format!("\"{}{at}\":{{\"const\":1}}", "x".repeat(40));
+    let names = (0..60).map(name).collect::<Vec<_>>().join(",");
+    let old = parse(&format!("{{\"additionalProperties\":false,\"properties\":{{{names}}}}}"));
+    let pattern = |at: usize| format!("\"^(?=x)(x|xx)+(?<!y)z{at}\":{{\"const\":1}}");
+    let patterns = (0..60).map(pattern).collect::<Vec<_>>().join(",");
+    let new = parse(&format!("{{\"patternProperties\":{{{patterns}}}}}"));
+    let found = patiently("comparing", || {
+        new.incompatibilities(&*old, Direction::NewReadsOld, CompatibilityPolicy::Strict)
+    });
+    assert!(found.iter().any(|found| found.kind == "COMPARISON_LIMIT_EXCEEDED"), "{found:?}");
+    let limit = format!("more than {} steps", effort::EVALUATIONS_MAX);
+    let schema = parse("{\"items\":{\"pattern\":\"^(?!x+y)(x|xx)+z?$\"}}");
+    let texts = |count: usize| format!("[{}]", vec!["\"xxx\""; count].join(","));
+    let read = patiently("reading", || schema.decode(&*schema, Bytes::from(texts(50_000))));
+    assert!(read.is_err_and(|error| error.message.contains(&limit)));
+    assert!(patiently("reading", || schema.decode(&*schema, Bytes::from(texts(5_000)))).is_ok());
+    let long = "x".repeat(800_000);
+    let old =
+        parse(&format!("{{\"additionalProperties\":false,\"properties\":{{\"{long}\":{{\"const\":1}}}}}}"));
+    let pattern = |at: usize| format!("\"[xy]+(z|w)+{at}\":{{\"const\":1}}");
+    let patterns = (0..100).map(pattern).collect::<Vec<_>>().join(",");
+    let new = parse(&format!("{{\"patternProperties\":{{{patterns}}}}}"));
+    let found = patiently("comparing", || {
+        new.incompatibilities(&*old, Direction::NewReadsOld, CompatibilityPolicy::Strict)
+    });
+    assert!(found.iter().any(|found| found.kind == "COMPARISON_LIMIT_EXCEEDED"), "{found:?}");
+}
+
+#[test]
+fn numbers_that_cannot_be_written_in_one_form_are_refused() {
+    for text in ["{\"maximum\":0.001e-9999}", "{\"maximum\":100e9999}"] {
+        assert!(refusal(text).contains("out of range"), "{text}");
+    }
+    for text in ["{\"maximum\":1e9999}", "{\"maximum\":0.1e-9998}"] {
+        assert_eq!(parse(&parse(text).normalized()).normalized(), parse(text).normalized());
+    }
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn the_title_is_the_name() {
 
 fn model(text: &str) -> Model {
     let item = super::tree::parse(text).expect("JSON");
-    let documents = Documents::new(&item, &[]);
+    let documents = Documents::new(&item, &[]).expect("short addresses");
     Loader::load(&documents, &[text]).expect("a schema").0
 }
 
