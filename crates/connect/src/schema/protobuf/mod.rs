@@ -53,6 +53,8 @@ pub const IMPORTS_MAX: usize = 500;
 pub const NESTING_MAX: usize = 64;
 /// Reserved and extension ranges of one message, which every field of it is compared with.
 pub const RANGES_MAX: usize = 2_000;
+/// Reserved ranges times values of one enum, each of which is compared with each.
+pub const RANGED_VALUES_MAX: usize = 1 << 25;
 /// Messages within messages in data, as other implementations limit it too.
 pub const DATA_NESTING_MAX: usize = 100;
 /// Values that decoded data may always have; more only as the bytes do.

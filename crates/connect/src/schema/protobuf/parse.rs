@@ -11,8 +11,8 @@ use prost_reflect::{DescriptorPool, DynamicMessage, FileDescriptor, ReflectMessa
 
 use super::position::{error, error_at, name_error, syntax_error};
 use super::{
-    EDITIONS, IMPORTS_MAX, META_FILE, NAME_BYTES_MAX, NESTING_MAX, RANGES_MAX, REFERENCED_BYTES_MAX,
-    STORED_BYTES_MAX, TEXT_BYTES_MAX, descriptor, imports, options, print,
+    EDITIONS, IMPORTS_MAX, META_FILE, NAME_BYTES_MAX, NESTING_MAX, RANGED_VALUES_MAX, RANGES_MAX,
+    REFERENCED_BYTES_MAX, STORED_BYTES_MAX, TEXT_BYTES_MAX, descriptor, imports, options, print,
 };
 use crate::schema::{ParseError, Referenced, SchemaText, Validation};
 
@@ -223,6 +223,7 @@ impl Scan<'_> {
 fn check_messages(file: &mut FileDescriptorProto) -> Result<(), ParseError> {
     let scope = file.package().len();
     check_name(scope, file.package())?;
+    file.enum_type.iter().try_for_each(check_enum)?;
     file.message_type.iter_mut().try_for_each(|message| check_message(scope, message))
 }
 
@@ -251,7 +252,20 @@ fn check_message(scope: usize, message: &mut DescriptorProto) -> Result<(), Pars
             )));
         }
     }
+    message.enum_type.iter().try_for_each(check_enum)?;
     message.nested_type.iter_mut().try_for_each(|nested| check_message(scope, nested))
+}
+
+/// Refuses an enum with more reserved ranges than its values can be compared with in time.
+fn check_enum(found: &EnumDescriptorProto) -> Result<(), ParseError> {
+    if found.reserved_range.len().saturating_mul(found.value.len()) <= RANGED_VALUES_MAX {
+        return Ok(());
+    }
+    let (name, ranges, values) = (found.name(), found.reserved_range.len(), found.value.len());
+    Err(error(format!(
+        "enum {name} has {ranges} reserved ranges for {values} values: join ranges until their product is at most \
+         {RANGED_VALUES_MAX}"
+    )))
 }
 
 fn check_name(full_length: usize, name: &str) -> Result<(), ParseError> {

@@ -69,6 +69,14 @@ fn sizes_are_limited() {
     assert!(parse_with("message M {}", &many).is_err());
     let ranges: Vec<String> = (1..=RANGES_MAX + 1).map(|number| (number * 2).to_string()).collect();
     check_refused(&format!("message M {{ reserved {}; }}", ranges.join(",")), "ranges");
+    let values = |count: i32| {
+        (0..count).map(|number| format!("A{number}={};reserved {};", number * 2, number * 2 + 1))
+    };
+    check_refused(
+        &format!("enum E {{ {} }}", values(6_000).collect::<String>()),
+        "reserved ranges for 6000 values",
+    );
+    assert!(parse(&format!("enum E {{ {} }}", values(1_000).collect::<String>())).is_ok());
 }
 
 #[test]
