@@ -41,6 +41,10 @@ const CALL_BYTES: usize = 4 << 20;
 /// The bytes that it may hold besides for each byte of its input.
 const BYTES_PER_BYTE: usize = 16;
 
+/// Under each of these a schema reads itself.
+const POLICIES: [CompatibilityPolicy; 3] =
+    [CompatibilityPolicy::Strict, CompatibilityPolicy::Logical, CompatibilityPolicy::Lenient];
+
 /// What a format is tried with.
 #[derive(Clone, Debug, Default)]
 pub struct FormatCases {
@@ -156,9 +160,7 @@ impl Suite<'_> {
 
     fn reads_itself(&self, schema: &dyn Schema, case: &SchemaCase) {
         let again = self.parse(&case.text, &case.references);
-        for policy in
-            [CompatibilityPolicy::Strict, CompatibilityPolicy::Logical, CompatibilityPolicy::Lenient]
-        {
+        for policy in POLICIES {
             let reasons = schema.incompatibilities(&*again, Direction::NewReadsOld, policy);
             assert_eq!(reasons, [], "{} reads itself", short(&case.text));
         }
@@ -215,9 +217,16 @@ impl Suite<'_> {
                 let again = self.try_parse(schema.canonical(), &case.references);
                 let again = again.unwrap_or_else(|error| panic!("{} of {text}: {error}", schema.canonical()));
                 assert_eq!(again.canonical(), schema.canonical(), "{text}");
-                let compare =
-                    || again.incompatibilities(&*schema, Direction::NewReadsOld, CompatibilityPolicy::Strict);
-                assert_eq!(bounded("compare", &text, compare), [], "{text}");
+                let normalized = schema.normalized();
+                assert_eq!(again.normalized(), normalized, "{text}");
+                let normal = self.try_parse(&normalized, &case.references);
+                let normal = normal.unwrap_or_else(|error| panic!("{normalized} of {text}: {error}"));
+                assert_eq!(normal.normalized(), normalized, "{text}");
+                for (other, policy) in [(&again, POLICIES[0]), (&again, POLICIES[1]), (&normal, POLICIES[2])]
+                {
+                    let compare = || other.incompatibilities(&*schema, Direction::NewReadsOld, policy);
+                    assert_eq!(bounded("compare", &text, compare), [], "{text}");
+                }
             }
         }
     }
