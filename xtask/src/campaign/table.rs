@@ -99,4 +99,20 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
         variable: "VLTAVA_RUNTIME_SEEDS",
         seeds: 40,
     },
+    Campaign {
+        name: "workers of Connect come, go and are cut off",
+        package: "vltava-connect",
+        target: &["--lib"],
+        test: "worker::schedules::any_schedule_keeps_the_promises",
+        variable: "VLTAVA_WORKER_SEEDS",
+        seeds: 200,
+    },
+    Campaign {
+        name: "a leader shares out the work of Connect",
+        package: "vltava-connect",
+        target: &["--lib"],
+        test: "worker::group::assignor::tests::whatever_happens_nothing_runs_twice_and_all_runs_at_rest",
+        variable: "VLTAVA_CONNECT_SEEDS",
+        seeds: 2000,
+    },
 ];

@@ -169,7 +169,14 @@ impl Shared {
         };
         let path = format!("/{path}");
         let request = PeerRequest { method: method.to_owned(), path, headers, body };
-        let reply = self.peers.ask(leader, request).await.map_err(WorkerError::Failed)?;
+        let mut view = self.view.clone();
+        let reply = tokio::select! {
+            reply = self.peers.ask(leader, request) => reply.map_err(WorkerError::Failed)?,
+            // It may be gone, and never answer.
+            _ = view.wait_for(|view| view.leader.as_deref() != Some(leader)) => {
+                return Err(WorkerError::Unavailable(format!("{leader} leads no more")));
+            }
+        };
         if (200..300).contains(&reply.status) {
             return Ok(());
         }

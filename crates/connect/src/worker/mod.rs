@@ -26,6 +26,8 @@ mod validate;
 mod view;
 
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -145,8 +145,10 @@ impl TaskShell {
     pub async fn unless_stopped<T>(&self, future: impl Future<Output = T>) -> Option<T> {
         let mut orders = self.orders.clone();
         tokio::select! {
-            done = future => Some(done),
+            // What is to stop before it has begun does not begin.
+            biased;
             _ = orders.wait_for(|order| *order == Order::Stop) => None,
+            done = future => Some(done),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The group protocol through the connections of `krafka`, with its security.
 //!
 //! The crate has no API for groups of other types than `consumer`, so this uses what it keeps to itself (the feature
-//! `internal`), which is why its version is pinned. Joins and all else go over two connections: a broker answers the requests
-//! of a connection in order, and a heartbeat must not wait behind a join.
+//! `internal`), which is why its version is pinned. What waits for other members, joins and syncs, and all else go over two
+//! connections: a broker answers the requests of a connection in order, and a heartbeat must not wait behind a round.
 
 use std::fmt;
 use std::time::Duration;
@@ -95,7 +95,7 @@ impl KafkaMembership {
         Ok(format!("{host}:{}", found.port))
     }
 
-    /// Asks the coordinator, over the connection for joins or the other one.
+    /// Asks the coordinator, over the connection for rounds or the other one.
     async fn ask<A: VersionedDecode>(
         &self,
         api: Api,
@@ -106,7 +106,7 @@ impl KafkaMembership {
         let asked = async {
             let (address, pool) = (self.find().await?, kafka_pool(&self.kafka));
             let connection = match api.0 {
-                ApiKey::JoinGroup => pool.get_coordinator_connection(&address).await?,
+                ApiKey::JoinGroup | ApiKey::SyncGroup => pool.get_coordinator_connection(&address).await?,
                 _ => pool.get_connection(&address).await?,
             };
             exchange(&connection, api, wait, request).await

@@ -127,6 +127,8 @@ impl Member {
             tokio::select! {
                 _ = &mut leave => break,
                 () = sleep(rest) => {}
+                // The next round begins with that.
+                _ = self.expired() => {}
             }
         }
         self.leave().await;
@@ -228,7 +230,10 @@ impl Member {
         }
         let leads = joined.leader == joined.member;
         let shared_out = if leads { self.share_out(&joined, protocol)? } else { SharedOut::default() };
-        let synced = self.alive(self.membership.sync(&joined, shared_out.assignments)).await?;
+        let membership = self.membership.clone();
+        // A leader that is lost now is missed after its session: the others keep their work until then.
+        let synced = membership.sync(&joined, shared_out.assignments);
+        let synced = self.while_alive((&joined.member, joined.generation), synced).await?;
         let assignment = Assignment::decode(synced)
             .map_err(|error| End::Refused(format!("an assignment cannot be read: {error}")))?;
         (self.generation, self.protocol) = (joined.generation, protocol);
@@ -248,12 +253,22 @@ impl Member {
         self.take(assignment, view, shared_out.waiting, known).await
     }
 
-    /// Joins the next round, and says meanwhile that it lives.
+    /// Joins the next round.
     async fn join(&mut self) -> Result<Joined, End> {
         let offers = self.offers().map_err(|error| End::Refused(error.to_string()))?;
         let (membership, id, generation) = (self.membership.clone(), self.id.clone(), self.generation);
+        self.while_alive((&id, generation), membership.join(&id, offers)).await
+    }
+
+    /// Waits for the group, as long as there is time, and says meanwhile that it lives.
+    async fn while_alive<T>(
+        &mut self,
+        (id, generation): (&str, i32),
+        asked: impl Future<Output = Result<T, MembershipError>>,
+    ) -> Result<T, End> {
+        let membership = self.membership.clone();
         let interval = self.shared.settings.member.heartbeat_interval;
-        let mut joining = pin!(membership.join(&id, offers));
+        let mut asked = pin!(asked);
         loop {
             let runs = !self.work.is_empty();
             let pulse = async {
@@ -262,12 +277,12 @@ impl Member {
                 }
                 sleep(interval / 3).await;
                 let sent = Instant::now();
-                (sent, membership.heartbeat(&id, generation).await)
+                (sent, membership.heartbeat(id, generation).await)
             };
             tokio::select! {
                 biased;
                 end = self.expired() => return Err(end),
-                joined = &mut joining => return Ok(joined?),
+                answered = &mut asked => return Ok(answered?),
                 (sent, beat) = pulse => match beat {
                     Ok(()) | Err(MembershipError::Rebalance | MembershipError::Stale) => self.confirmed = sent,
                     Err(MembershipError::Unreachable(_)) => {}
@@ -361,8 +376,11 @@ impl Member {
         if timeout_at(until, self.shared.configs.reach(offset)).await.is_ok() {
             return Ok(());
         }
-        let backoff = group.unsync_backoff;
+        let (backoff, grace) =
+            (group.unsync_backoff, group.grace(self.shared.settings.task_shutdown_timeout));
         warn!(offset, ?backoff, "the topic of settings cannot be read; leaving the group for a while");
+        // In this order: what a member ran that has left may be given to others at once.
+        self.stop_all(grace).await;
         self.leave().await;
         self.lose("the topic of settings cannot be read").await;
         // Whoever can read it again need not wait.

@@ -9,7 +9,9 @@
 //!    has answered, to a request sent less than `session.timeout.ms` ago, that it knows the worker. When no such answer
 //!    comes, everything is told to stop a third of that time (or `task.shutdown.graceful.timeout.ms`, if that is less)
 //!    before the time is up, and what has not stopped by then is dropped: before the coordinator can have given up the
-//!    worker, and others can have been told to start its work. A worker that was given up starts anew, without work.
+//!    worker, and others can have been told to start its work. A worker that was given up starts anew, without work. So it
+//!    is with `rebalance.timeout.ms` above the time of a session, as it is unless told otherwise: a worker is given up too
+//!    that has not joined a round by then.
 //! 2. *What moves has stopped.* A leader gives a piece to a member only when no member said that it runs it; a member says
 //!    so until its task has ended.
 //! 3. *A producer that outlives its task is fenced.* Threads cannot be dropped, and clocks stop with a machine; exactly
