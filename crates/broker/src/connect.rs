@@ -20,7 +20,7 @@ use vltava_connect::plugins::{Plugin, Plugins};
 use vltava_connect::schema::serializer::RegistryClient;
 use vltava_connect::settings::Config;
 use vltava_connect::tls::{TlsError, TlsSettings};
-use vltava_connect::topics::kafka::KafkaTopics;
+use vltava_connect::topics::kafka::{self, KafkaTopics};
 use vltava_connect::worker::group::PeerRequest;
 use vltava_connect::worker::{Providers, Surroundings, Worker, WorkerError, WorkerSettings, part};
 use vltava_core::config::{BrokerConfig, HttpListener};
@@ -250,7 +250,8 @@ pub async fn run(config: Config, connectors: Vec<Config>, levels: LogLevels) -> 
     let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
     advertise(&mut config, &listeners);
     // Before anything is tried: what is wrong with the settings does not pass.
-    WorkerSettings::new(&config, "").map_err(|error| StartError::Failed(error.message))?;
+    let checked = WorkerSettings::new(&config, "").and_then(|_| kafka::check(&config));
+    checked.map_err(|error| StartError::Failed(error.message))?;
     let mut http = HttpServer::bind(Role::Connect, &listeners, || tls(&config)).await?;
     let id = worker_id(&config, &http.addresses());
     http.admit(&advertised(&config, &http.addresses()).0);

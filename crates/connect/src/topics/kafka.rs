@@ -5,6 +5,7 @@
 
 mod cluster;
 mod membership;
+mod security;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -25,12 +26,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use vltava_core::clock::BoxFuture;
 
+pub use self::security::FILES;
 use super::{
     Acknowledgement, Consumer, Message, NewTopic, Placed, Polled, Producer, Reads, Received, Release, Topics,
     TopicsError, TopicsErrorKind,
 };
 use crate::connector::{TopicOffsets, TopicPartition};
-use crate::error::ConnectError;
+use crate::error::{ConnectError, ErrorKind};
 use crate::record::TimestampType;
 use crate::settings::{Config, Kind, Setting, Settings, Values};
 
@@ -69,26 +71,22 @@ impl fmt::Debug for KafkaTopics {
 
 /// The settings of clients that have an effect, beside those of producers and consumers.
 pub fn client_settings() -> Settings {
-    Settings::from([
+    let own = [
         Setting::required("bootstrap.servers", Kind::String, "Where the cluster is first asked.").not_empty(),
         Setting::new("client.id", Kind::String, "", "What the clients are called in logs of brokers."),
         Setting::new("request.timeout.ms", Kind::Int, "40000", "How long a request may take.").at_least(1),
         Setting::new("metadata.max.age.ms", Kind::Long, "300000", "How often topics are looked at.")
             .at_least(0),
-        Setting::new("security.protocol", Kind::String, "PLAINTEXT", "How connections are secured.")
-            .one_of(["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]),
-        Setting::new("sasl.mechanism", Kind::String, "PLAIN", "How clients prove who they are.").one_of([
-            "PLAIN",
-            "SCRAM-SHA-256",
-            "SCRAM-SHA-512",
-        ]),
-        Setting::optional("sasl.jaas.config", Kind::Password, "Who they are: username and password."),
-        Setting::optional(
-            "ssl.truststore.location",
-            Kind::String,
-            "A PEM file with the authorities to trust.",
-        ),
-    ])
+    ];
+    own.into_iter().chain(security::declared()).collect()
+}
+
+/// Looks at the settings of a client before anything is tried.
+///
+/// # Errors
+/// When a value is wrong, or says what the client cannot do.
+pub fn check(config: &Config) -> Result<(), ConnectError> {
+    security::read(&client_settings().values(config)?).map(drop)
 }
 
 impl KafkaTopics {
@@ -101,6 +99,15 @@ impl KafkaTopics {
         let request_timeout = time(&values, "request.timeout.ms")?;
         let shared = dial(&values).await?;
         Ok(Self { values, request_timeout, shared, counts: Mutex::default() })
+    }
+
+    /// Connections for a client of its own settings, unless they are as these.
+    async fn other(&self, settings: &Config) -> Result<Option<Kafka>, ConnectError> {
+        let config = security::overridden(&self.values, settings)?;
+        if config == *self.values.raw() {
+            return Ok(None);
+        }
+        Ok(Some(dial(&client_settings().values(&config)?).await?))
     }
 
     fn admin(&self) -> admin::AdminClient {
@@ -130,7 +137,7 @@ async fn dial(values: &Values) -> Result<Kafka, ConnectError> {
         .request_timeout(timeout)
         .connect_timeout(timeout.min(Duration::from_secs(10)))
         .metadata_max_age(time(values, "metadata.max.age.ms")?);
-    let builder = match security(values)? {
+    let builder = match security::read(values)? {
         Some(security) => builder.security(security),
         None => builder,
     };
@@ -139,42 +146,6 @@ async fn dial(values: &Values) -> Result<Kafka, ConnectError> {
 
 fn time(values: &Values, name: &str) -> Result<Duration, ConnectError> {
     Ok(Duration::from_millis(values.number(name)?.unsigned_abs()))
-}
-
-fn security(values: &Values) -> Result<Option<krafka::auth::AuthConfig>, ConnectError> {
-    use krafka::auth::{AuthConfig, TlsConfig};
-    let protocol = values.string("security.protocol")?;
-    let tls = match values.optional_string("ssl.truststore.location")? {
-        Some(path) => TlsConfig::new().with_ca_cert(path),
-        None => TlsConfig::new(),
-    };
-    let sasl = || -> Result<AuthConfig, ConnectError> {
-        let login = values.optional_string("sasl.jaas.config")?.unwrap_or_default();
-        let (Some(user), Some(password)) = (login_part(login, "username"), login_part(login, "password"))
-        else {
-            return Err(ConnectError::config("sasl.jaas.config needs a username and a password"));
-        };
-        Ok(match values.string("sasl.mechanism")? {
-            "SCRAM-SHA-256" => AuthConfig::sasl_scram_sha256(user, password),
-            "SCRAM-SHA-512" => AuthConfig::sasl_scram_sha512(user, password),
-            _ => AuthConfig::sasl_plain(user, password),
-        })
-    };
-    Ok(match protocol {
-        "SSL" => Some(AuthConfig::ssl(tls)),
-        "SASL_PLAINTEXT" => Some(sasl()?),
-        "SASL_SSL" => Some(sasl()?.with_tls(tls)),
-        _ => None,
-    })
-}
-
-/// The value of `name="value"` in the settings of a login module.
-fn login_part<'a>(login: &'a str, name: &str) -> Option<&'a str> {
-    let rest = login.split_once(name)?.1.trim_start().strip_prefix('=')?.trim_start();
-    match rest.strip_prefix('"') {
-        Some(quoted) => quoted.split('"').next(),
-        None => rest.split([' ', ';']).next(),
-    }
 }
 
 #[async_trait]
@@ -225,7 +196,8 @@ impl Topics for KafkaTopics {
         transactional_id: Option<&str>,
         settings: &Config,
     ) -> Result<Box<dyn Producer>, TopicsError> {
-        let builder = produce_with(self.shared.producer(), settings)?;
+        let other = self.other(settings).await.map_err(unreached)?;
+        let builder = produce_with(other.as_ref().unwrap_or(&self.shared).producer(), settings)?;
         match transactional_id {
             None => Ok(Box::new(Plain(builder.build().await.map_err(failed)?))),
             Some(id) => {
@@ -236,9 +208,10 @@ impl Topics for KafkaTopics {
     }
 
     async fn consumer(&self, reads: Reads, settings: &Config) -> Result<Box<dyn Consumer>, TopicsError> {
-        let kafka = dial(&self.values)
-            .await
-            .map_err(|error| TopicsError::new(TopicsErrorKind::Retriable, error.message))?;
+        let kafka = match self.other(settings).await.map_err(unreached)? {
+            Some(other) => other,
+            None => dial(&self.values).await.map_err(unreached)?,
+        };
         let (sender, events) = mpsc::channel(REBALANCES_MAX);
         let (consumer, members) = match reads {
             Reads::Subscribed { group, topics } => {
@@ -362,7 +335,8 @@ const OF_CONSUMERS: [&str; 10] = [
 
 /// Says which settings of a client have no effect.
 fn warn_of_others(client: &str, settings: &Config, known: &[&str]) {
-    for name in settings.keys().filter(|name| !known.contains(&name.as_str())) {
+    let counts = |name: &str| known.contains(&name) || security::is_setting(name);
+    for name in settings.keys().filter(|name| !counts(name)) {
         tracing::warn!(client, setting = name, "the setting of a client has no effect");
     }
 }
@@ -447,6 +421,15 @@ fn consume_with(mut builder: ConsumerBuilder, settings: &Config) -> Result<Consu
 
 fn refused(name: &str, value: &str) -> TopicsError {
     TopicsError::new(TopicsErrorKind::Failed, format!("The client setting {name} cannot be {value}"))
+}
+
+/// Why a client has no connections: what is wrong with its settings stays so.
+fn unreached(error: ConnectError) -> TopicsError {
+    let kind = match error.kind {
+        ErrorKind::Config => TopicsErrorKind::Failed,
+        _ => TopicsErrorKind::Retriable,
+    };
+    TopicsError::new(kind, error.message)
 }
 
 fn is(error: &KrafkaError, expected: ErrorCode) -> bool {

@@ -17,7 +17,7 @@ use crate::connectors::Allowed;
 use crate::error::{ConnectError, ErrorKind};
 use crate::settings::{Config, FieldError, Values};
 use crate::topics::cluster::Cluster;
-use crate::topics::kafka::{KafkaTopics, client_settings};
+use crate::topics::kafka::{FILES, KafkaTopics, client_settings};
 use crate::topics::{NewTopic, TopicsError, TopicsErrorKind};
 use crate::worker::common::below;
 
@@ -121,10 +121,12 @@ impl Clusters {
                     errors.push(FieldError::new(side.given(values, "bootstrap.servers"), why));
                 }
             }
-            if let Some(path) = config.get("ssl.truststore.location")
-                && let Err(why) = self.allowed.check(Path::new(path))
-            {
-                errors.push(FieldError::new(side.given(values, "ssl.truststore.location"), why));
+            for name in FILES {
+                if let Some(path) = config.get(name)
+                    && let Err(why) = self.allowed.check(Path::new(path))
+                {
+                    errors.push(FieldError::new(side.given(values, name), why));
+                }
             }
         }
         errors
