@@ -11,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, ensure};
 
 use self::table::{CAMPAIGNS, Campaign};
+use crate::ci::FEATURES;
 use crate::conformance::catalogue::Suite;
 use crate::conformance::{self, server};
 
@@ -120,15 +121,16 @@ fn build() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Of the whole workspace, as the tests of every change are: then nothing is built again.
 fn cargo(campaign: &Campaign) -> Command {
     let mut command = Command::new("cargo");
-    command.args(["test", "--quiet", "--package", campaign.package]).args(campaign.target);
+    command.args(["test", "--quiet", "--workspace", "--features", FEATURES]).args(campaign.target);
     command
 }
 
 fn command_line(campaign: &Campaign) -> String {
-    let Campaign { package, target, test, .. } = campaign;
-    format!("cargo test --package {package} {} -- --exact {test}", target.join(" "))
+    let Campaign { target, test, .. } = campaign;
+    format!("cargo test --workspace --features {FEATURES} {} -- --exact {test}", target.join(" "))
 }
 
 fn show(output: &Output) {
@@ -154,14 +156,16 @@ mod tests {
     fn a_replay_names_everything_that_it_needs() {
         let campaign = Campaign {
             name: "a test",
-            package: "vltava-broker",
             target: &["--test", "sim"],
             test: "it_holds",
             variable: "SEEDS",
             seeds: 1,
         };
         let line = command_line(&campaign);
-        assert_eq!(line, "cargo test --package vltava-broker --test sim -- --exact it_holds");
+        assert_eq!(
+            line,
+            format!("cargo test --workspace --features {FEATURES} --test sim -- --exact it_holds")
+        );
     }
 
     #[test]

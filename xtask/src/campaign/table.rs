@@ -5,8 +5,6 @@
 pub(super) struct Campaign {
     /// What it is called in the report.
     pub(super) name: &'static str,
-    /// Its package.
-    pub(super) package: &'static str,
     /// Cargo's flags for its program.
     pub(super) target: &'static [&'static str],
     /// Its whole name.
@@ -21,7 +19,6 @@ pub(super) struct Campaign {
 pub(super) const CAMPAIGNS: &[Campaign] = &[
     Campaign {
         name: "a group changes its members, topics and protocol",
-        package: "vltava-coordinator",
         target: &["--lib"],
         test: "group::tests::migration::partitions_have_one_owner_whatever_happens",
         variable: "VLTAVA_GROUP_SEEDS",
@@ -29,7 +26,6 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "a group of the classic protocol",
-        package: "vltava-coordinator",
         target: &["--lib"],
         test: "group::tests::schedules::any_schedule_keeps_the_promises",
         variable: "VLTAVA_CLASSIC_GROUP_SEEDS",
@@ -37,7 +33,6 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "transactions begin, end and are fenced",
-        package: "vltava-coordinator",
         target: &["--lib"],
         test: "transaction::tests::epochs_rise_and_outcomes_stay",
         variable: "VLTAVA_TRANSACTION_SEEDS",
@@ -45,7 +40,6 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "a simulated server loses its power",
-        package: "vltava-broker",
         target: &["--test", "sim"],
         test: "no_crash_loses_or_repeats_what_was_acknowledged",
         variable: "VLTAVA_SIM_SEEDS",
@@ -53,7 +47,6 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "three replicas and whatever fails",
-        package: "vltava-broker",
         target: &["--test", "sim"],
         test: "three_replicas_keep_every_promise_whatever_fails",
         variable: "VLTAVA_TRIO_SEEDS",
@@ -61,7 +54,6 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "the same seed gives the same trace",
-        package: "vltava-broker",
         target: &["--test", "sim"],
         test: "the_same_seed_gives_the_same_trace_and_another_seed_another",
         variable: "VLTAVA_TRACE_SEEDS",
@@ -69,7 +61,6 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "a partition loses its power",
-        package: "vltava-broker",
         target: &["--test", "it"],
         test: "partition_on_segments::nothing_acknowledged_under_flush_messages_is_lost_with_the_power",
         variable: "VLTAVA_CRASH_SEEDS",
@@ -77,7 +68,6 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "a broker is dropped",
-        package: "vltava-broker",
         target: &["--test", "it"],
         test: "crash::a_broker_that_is_dropped_keeps_what_it_acknowledged",
         variable: "VLTAVA_LIVES_SEEDS",
@@ -85,7 +75,6 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "segments lose their power",
-        package: "vltava-storage",
         target: &["--lib"],
         test: "segments::tests::crash::no_crash_point_loses_what_was_confirmed",
         variable: "VLTAVA_SEGMENT_SEEDS",
@@ -93,7 +82,6 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "a coordinator's log changes its leader",
-        package: "vltava-replication",
         target: &["--lib"],
         test: "runtime::tests::the_same_seed_gives_the_same_trace_and_no_seed_loses_anything",
         variable: "VLTAVA_RUNTIME_SEEDS",
@@ -101,7 +89,6 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "workers of Connect come, go and are cut off",
-        package: "vltava-connect",
         target: &["--lib"],
         test: "worker::schedules::any_schedule_keeps_the_promises",
         variable: "VLTAVA_WORKER_SEEDS",
@@ -109,7 +96,6 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "a leader shares out the work of Connect",
-        package: "vltava-connect",
         target: &["--lib"],
         test: "worker::group::assignor::tests::whatever_happens_nothing_runs_twice_and_all_runs_at_rest",
         variable: "VLTAVA_CONNECT_SEEDS",

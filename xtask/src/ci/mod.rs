@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use self::share::Ledger;
 pub use self::share::Share;
 use self::steps::Step;
+pub use self::tests::FEATURES;
 
 /// Options of `cargo xtask ci`.
 #[derive(clap::Args)]

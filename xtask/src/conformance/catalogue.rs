@@ -260,6 +260,16 @@ pub const SUITES: &[Suite] = &[
     },
     Suite {
         share: Share::Connect,
+        starts_connect: true,
+        ..suite(
+            "connect-secure",
+            "workers and mirrors at an Apache Kafka that encrypts, and asks for passwords and certificates",
+            Program::Python("connect_secure.py"),
+            200,
+        )
+    },
+    Suite {
+        share: Share::Connect,
         needs_oracle: true,
         starts_connect: true,
         ..suite(

@@ -11,8 +11,8 @@ use crate::schema::tree::Item;
 /// Where relative names are resolved when the schema has no `$id`.
 const BASE: &str = "mem://input";
 
-/// How many bytes the URIs and JSON pointers may have together of all that has a name, and of all that references lead from and
-/// to: a few letters of the text may stand for the longest.
+/// How many bytes the URIs and JSON pointers may have together of all keywords, of all that has a name, and of all that
+/// references lead from and to: a few letters of the text may stand for the longest, and whoever validates keeps them.
 pub(super) const ADDRESSES_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Keywords whose values are data, not schemas.
@@ -95,7 +95,7 @@ pub(super) struct Documents<'a> {
     /// Objects that change the base, and to what; what is not in here has the base of what it is in.
     bases: HashMap<*const Item, Scope>,
     roots: Vec<Scope>,
-    /// The bytes of the addresses of what has a name.
+    /// The bytes of the addresses of keywords, and of what has a name.
     addresses_bytes: usize,
 }
 
@@ -115,7 +115,7 @@ impl Scope {
 /// What is said beyond [`ADDRESSES_BYTES_MAX`].
 pub(super) fn too_long_addresses() -> String {
     format!(
-        "names, $id and $ref lead to addresses with more than {ADDRESSES_BYTES_MAX} bytes together; shorten them"
+        "keys, names, $id and $ref lead to addresses with more than {ADDRESSES_BYTES_MAX} bytes together; shorten them"
     )
 }
 
@@ -176,6 +176,10 @@ impl<'a> Documents<'a> {
             }
         }
         let Some(members) = item.object() else { return };
+        self.addresses_bytes += members.iter().map(|(key, _)| pointer.len() + key.len()).sum::<usize>();
+        if self.addresses_bytes > ADDRESSES_BYTES_MAX {
+            return;
+        }
         let scope = self.name(item, scope, pointer);
         for (key, child) in members {
             if !DATA_KEYWORDS.contains(&key.as_str()) || child.object().is_some() {
