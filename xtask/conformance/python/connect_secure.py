@@ -1,6 +1,7 @@
 """Workers of Connect and mirrors at a real Kafka whose listeners encrypt, and ask who is there."""
 
 import os
+import socket
 import subprocess
 
 from connect_worker import WORK, Worker, free_port, ours
@@ -37,6 +38,11 @@ def login(module, user, password):
     return f'{LOGINS}{module}LoginModule required username="{user}" password="{password}";'
 
 
+def listens(port):
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
 def kafka():
     """A broker with a listener of each kind; where each is."""
     ports = {name: free_port() for name in ["PLAINTEXT", "CONTROLLER", "SASL_PLAINTEXT", "SSL", "SASL_SSL"]}
@@ -69,7 +75,7 @@ def kafka():
                    check=True, capture_output=True)
     log = open(file("kafka.log"), "w")
     started([*java, "kafka.Kafka", file("kafka.properties")], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    eventually("Kafka runs", 60, lambda: "Kafka Server started" in open(file("kafka.log")).read())
+    eventually("Kafka listens", 60, lambda: all(listens(ports[name]) for name in own))
     return {name: f"127.0.0.1:{port}" for name, port in ports.items()}
 
 
