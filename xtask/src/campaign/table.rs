@@ -88,13 +88,6 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
         seeds: 40,
     },
     Campaign {
-        name: "workers of Connect come, go and are cut off",
-        target: &["--lib"],
-        test: "worker::schedules::any_schedule_keeps_the_promises",
-        variable: "VLTAVA_WORKER_SEEDS",
-        seeds: 200,
-    },
-    Campaign {
         name: "a leader shares out the work of Connect",
         target: &["--lib"],
         test: "worker::group::assignor::tests::whatever_happens_nothing_runs_twice_and_all_runs_at_rest",
