@@ -92,6 +92,6 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
         target: &["--lib"],
         test: "worker::group::assignor::tests::whatever_happens_nothing_runs_twice_and_all_runs_at_rest",
         variable: "VLTAVA_CONNECT_SEEDS",
-        seeds: 2000,
+        seeds: 300,
     },
 ];

@@ -426,8 +426,12 @@ impl Herder {
                     let whole = tasks.iter().cloned().map(|task| {
                         whole_config(plugin, &config, shared.settings.providers.unresolved(&config, task))
                     });
-                    shared.submit(&name, whole.collect()).await;
-                    connector.changed(&values, &tasks).await
+                    let whole: Vec<_> = whole.collect();
+                    shared.submit(&name, &whole).await;
+                    tokio::select! {
+                        changed = connector.changed(&values, &tasks) => changed,
+                        () = shared.overwritten(&name, &whole) => Ok(()),
+                    }
                 };
                 match planned.await {
                     Ok(()) => pause = PLAN_PAUSE,

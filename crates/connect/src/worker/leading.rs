@@ -24,6 +24,8 @@ const LEADER_PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(250);
 /// The longest such pause.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// For how long the settings may say other tasks than a connector has planned: what it has planned takes its time to be read.
+const OVERWRITTEN_AFTER: Duration = Duration::from_secs(5);
 /// How often a leader is asked to fence before a task gives up.
 const FENCE_TRIES_MAX: usize = 6;
 /// Producers that are fenced at a time.
@@ -103,16 +105,36 @@ impl Shared {
     }
 
     /// Sees to it that the tasks of a connector are planned, by the leader.
-    pub async fn submit(&self, name: &str, tasks: Vec<Config>) {
+    pub async fn submit(&self, name: &str, tasks: &[Config]) {
         let mut pause = PAUSE;
         while self.configs.read().tasks(name) != tasks {
-            let error = match self.try_submit(name, &tasks).await {
+            let error = match self.try_submit(name, tasks).await {
                 Ok(()) => return,
                 Err(error) => error,
             };
             warn!(connector = name, %error, "the tasks of a connector cannot be planned; trying again");
             sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Waits until the settings have long said other tasks of a connector than these: an earlier plan of it may arrive late.
+    pub async fn overwritten(&self, name: &str, tasks: &[Config]) {
+        let mut changes = self.configs.changes();
+        loop {
+            sleep(OVERWRITTEN_AFTER).await;
+            let differs = {
+                let configs = self.configs.read();
+                let runs = configs.connector(name).is_some() && configs.target(name) != Target::Stopped;
+                runs && configs.tasks(name) != tasks
+            };
+            if differs {
+                return;
+            }
+            // Without the topic of settings nothing changes.
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
     }
 
