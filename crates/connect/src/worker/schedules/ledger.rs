@@ -186,7 +186,10 @@ impl Ledger {
         else {
             return number;
         };
-        process.revoked.remove(piece);
+        // What starts as before while its revocation arrives is still to stop.
+        if process.assigned.as_ref().is_none_or(|assigned| generation >= assigned.generation) {
+            process.revoked.remove(piece);
+        }
         let mut wrong = Vec::new();
         match &process.assigned {
             Some(assigned) if !assigned.may.contains(piece) => {
