@@ -54,8 +54,8 @@ const FORM_CHARS_MAX: usize = 60;
 
 /// Avro, by its specification of version 1.12.
 ///
-/// Limits: 8 MiB of text with all that it refers to, 200,000 types, 512 levels of JSON, names of 4,096 bytes and 32 MiB together; data nested
-/// 300 deep.
+/// Limits: 8 MiB of text with all that it refers to, 200,000 types, 512 levels of JSON, names of 4,096 bytes and 32 MiB
+/// together; data nested 300 deep.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AvroFormat;
 
