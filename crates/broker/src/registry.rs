@@ -6,6 +6,8 @@
 //! Why writes may be decided again: reading and comparing schemas happens outside of the machine, on threads that may take
 //! their time. What is written depends on what was seen then; the machine writes it only while that still stands.
 
+mod answers;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,6 +29,7 @@ use vltava_connect::schema::registry::{Command, Done, Registry, RegistryError, S
 use vltava_core::id::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
 use vltava_replication::runtime::{AskError, Limits, Phase, Shards, Start, Surroundings};
 
+pub(crate) use self::answers::Answers;
 use crate::auto_create;
 use crate::node::Node;
 use crate::schema_validation::{Asked, Validation};
@@ -69,9 +72,11 @@ pub(crate) struct RegistryMeters {
 
 /// The state where the log ends here.
 #[derive(Debug)]
-struct View {
+pub(crate) struct View {
     at: End,
     state: Arc<State>,
+    /// What was answered from it.
+    pub(crate) answers: Answers,
 }
 
 /// An end of the topic's log that does not come again.
@@ -134,20 +139,24 @@ impl RegistryService {
             return Ok(Arc::default());
         }
         if let Some(known) = before.and_then(|end| self.known(end)) {
-            return Ok(known);
+            return Ok(known.state.clone());
         }
         let Done::View(state) = self.ask(node, Command::View).await? else { return Err(confused()) };
         let state = Arc::new(*state);
         if let Some(at) = before.filter(|_| self.end(node) == before) {
-            self.view.store(Some(Arc::new(View { at, state: state.clone() })));
+            self.view.store(Some(Arc::new(View { at, state: state.clone(), answers: Answers::default() })));
         }
         Ok(state)
     }
 
-    /// The state where the log ends here, if it is at hand.
-    fn known(&self, end: End) -> Option<Arc<State>> {
+    /// Everything that was committed when it was called, if it is at hand.
+    pub(crate) fn view(&self, node: &Node) -> Option<Arc<View>> {
+        self.known(self.end(node)?)
+    }
+
+    fn known(&self, end: End) -> Option<Arc<View>> {
         let view = self.view.load();
-        view.as_ref().filter(|view| view.at == end).map(|view| view.state.clone())
+        view.as_ref().filter(|view| view.at == end).cloned()
     }
 
     /// Where the log ends, when this node leads it and everything in it is committed.

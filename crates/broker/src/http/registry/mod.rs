@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::Method;
+use hyper::body::Body;
 use vltava_connect::schema::registry::RegistryError;
 use vltava_connect::schema::registry::state::State;
 use vltava_connect::schema::registry::subject::{ANY_CONTEXT, normalize};
@@ -57,12 +58,7 @@ pub(super) async fn answer(
     let media_type = reply::accepted(request.headers());
     let answered = match media_type {
         None => Err(Reply::plain(406, "HTTP 406 Not Acceptable")),
-        Some(_) => {
-            let answering = asked(node, hosts, prefix, request);
-            tokio::time::timeout(REQUEST_TIMEOUT, answering).await.unwrap_or_else(|_| {
-                Err(RegistryError::TimedOut("The request took too long".to_owned()).into())
-            })
-        }
+        Some(_) => asked(node, hosts, prefix, request).await,
     };
     let reply = answered.unwrap_or_else(|error| error);
     let hundreds = usize::from(reply.status / 100).saturating_sub(1);
@@ -73,12 +69,34 @@ pub(super) async fn answer(
 }
 
 async fn asked(node: &Arc<Node>, hosts: &BTreeSet<String>, prefix: &str, request: Request) -> Answered {
-    let (head, body) = request.into_parts();
-    host::check_origin(&head.headers, hosts).map_err(|message| Reply::plain(403, message))?;
+    host::check_origin(request.headers(), hosts).map_err(|message| Reply::plain(403, message))?;
     if !node.started.load(Ordering::Relaxed) {
         // It would answer that nothing is there.
         return Err(Reply::plain(503, "the node is starting; ask again"));
     }
+    // What a read without a body is answered depends on nothing but what it names and the state.
+    let reads = request.method() == Method::GET && request.body().is_end_stream();
+    let view = if reads { node.registry.view(node) } else { None };
+    let named = request.uri().path_and_query().cloned();
+    let named = named.as_ref().and_then(|named| named.as_str().strip_prefix(prefix)).unwrap_or_default();
+    if let Some(body) = view.as_ref().and_then(|view| view.answers.get(named)) {
+        return Ok(Reply::found(body));
+    }
+    // In a box: what answers every kind of request is large, and would be moved for those as well that are answered above.
+    let answering = Box::pin(work_out(node, prefix, request));
+    let answered = tokio::time::timeout(REQUEST_TIMEOUT, answering).await;
+    let reply = answered
+        .unwrap_or_else(|_| Err(RegistryError::TimedOut("The request took too long".to_owned()).into()))?;
+    if let Some(view) = view
+        && reply.status == 200
+    {
+        view.answers.keep(named, &reply.body);
+    }
+    Ok(reply)
+}
+
+async fn work_out(node: &Arc<Node>, prefix: &str, request: Request) -> Answered {
+    let (head, body) = request.into_parts();
     let writes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&head.method);
     if writes && !reply::takes(&head.headers) {
         return Err(Reply::plain(415, "HTTP 415 Unsupported Media Type"));

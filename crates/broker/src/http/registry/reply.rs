@@ -1,5 +1,6 @@
 //! Answers, and the bodies of errors.
 
+use bytes::Bytes;
 use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -20,7 +21,7 @@ const USUAL_BYTES: usize = 1024;
 #[derive(Debug)]
 pub(in crate::http) struct Reply {
     pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Bytes,
     allow: Option<&'static str>,
 }
 
@@ -38,17 +39,22 @@ impl Reply {
         if serde_json::to_writer(&mut body, value).is_err() {
             body.clear();
         }
+        Reply::found(body.into())
+    }
+
+    /// 200 with a body.
+    pub(super) fn found(body: Bytes) -> Reply {
         Reply { status: 200, body, allow: None }
     }
 
     /// 200 with a text as it is.
     pub(super) fn raw(text: &str) -> Reply {
-        Reply { status: 200, body: text.as_bytes().to_vec(), allow: None }
+        Reply::found(Bytes::copy_from_slice(text.as_bytes()))
     }
 
     /// Done, and nothing to say.
     pub(super) fn nothing() -> Reply {
-        Reply { status: 204, body: Vec::new(), allow: None }
+        Reply { status: 204, body: Bytes::new(), allow: None }
     }
 
     /// An error that HTTP itself has.
@@ -72,12 +78,12 @@ impl Reply {
 
     /// Which methods a path has.
     pub(super) fn options(allow: &'static str) -> Reply {
-        Reply { status: 200, body: Vec::new(), allow: Some(allow) }
+        Reply { status: 200, body: Bytes::new(), allow: Some(allow) }
     }
 
     /// As HTTP has it, under a name that the client takes.
     pub(super) fn into_response(self, media_type: &'static str) -> Response {
-        let mut response = Response::new(Full::from(self.body));
+        let mut response = Response::new(Full::new(self.body));
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if self.status != 204 {
