@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -137,6 +138,8 @@ fn open_changed(
 ) -> HashMap<TopicIdPartition, Slot> {
     let mut settings_of: HashMap<TopicId, Result<TopicSettings, String>> = HashMap::new();
     let mut slots = HashMap::with_capacity(delta.partitions.len());
+    let opening = &node.metrics.opening;
+    opening.store(delta.replicas_of(node.id).count(), Ordering::Relaxed);
     for change in delta.replicas_of(node.id) {
         let topic = &change.topic;
         let settings = settings_of.entry(topic.id).or_insert_with(|| settings(topic, image, layers)).clone();
@@ -158,6 +161,7 @@ fn open_changed(
             follow_leadership(node.id, &hosted.partition, &change.after);
         }
         slots.insert(TopicIdPartition { topic: topic.id, partition: change.index }, slot);
+        opening.fetch_sub(1, Ordering::Relaxed);
     }
     slots
 }

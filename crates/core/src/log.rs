@@ -393,6 +393,8 @@ pub struct Directory {
     pub total_bytes: Option<u64>,
     /// What is left of it in bytes; `None` where that is not known.
     pub usable_bytes: Option<u64>,
+    /// Segments still to be read again of the log that is being opened, because it was not closed cleanly.
+    pub recovering: usize,
 }
 
 /// Why a log did not do what it was asked.

@@ -13,6 +13,7 @@
 //! 5. `place` touches only memory and page cache and never waits.
 
 use std::fmt;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -155,8 +156,9 @@ pub struct Placed {
     pub log_start: Offset,
     /// `flush.messages` or `flush.ms` ask for a sync before this batch may be acknowledged.
     pub sync: bool,
-    /// Its records had to be written anew, for the topic's codec or because their offsets were wrong.
-    pub converted: bool,
+    /// How long it took to check its records and write them anew, if they had to be: for the topic's codec, or because their
+    /// offsets were wrong.
+    pub converted: Option<Duration>,
 }
 
 /// Where a replicated log stands.

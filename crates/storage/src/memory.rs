@@ -81,6 +81,7 @@ impl LogStore for MemoryStore {
             failure: None,
             total_bytes: None,
             usable_bytes: None,
+            recovering: 0,
         }]
     }
 

@@ -26,6 +26,7 @@ use vltava_replication::partition::Opening;
 use super::dispatch::Answer;
 use super::{Call, Capability};
 use crate::authorizer::{Operation, Resource};
+use crate::metrics::requests::microseconds;
 use crate::partitions::{Hosted, Lookup};
 use crate::schema_validation;
 use crate::transactions::verification::{self, Ask, Question};
@@ -263,8 +264,9 @@ impl Produce {
         let placed = match hosted.partition.place(batch, terms) {
             Ok(placed) => {
                 hosted.meters.produced(records, bytes);
-                if placed.converted {
+                if let Some(took) = placed.converted {
                     hosted.meters.converted.add(u64::try_from(records).unwrap_or(0));
+                    self.call.node.metrics.conversions_us.record(microseconds(took));
                 }
                 placed
             }

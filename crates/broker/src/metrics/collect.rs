@@ -165,6 +165,8 @@ fn requests(node: &Node, page: &mut Exposition) {
             names(api.name).for_each(|name| samples.summary(&[name], &seen, 1e-3));
         }
     }
+    let conversions = node.metrics.conversions_us.distribution(now);
+    page.family(&CONVERSIONS_TIME_MS).summary(&["Produce"], &conversions, 1e-3);
     let mut samples = page.family(&TOTAL_TIME_SECONDS);
     times.iter().for_each(|(api, seen)| samples.histogram(&[api], seen, 1e-6, &SECONDS));
     let mut samples = page.family(&REQUEST_BYTES);
@@ -351,6 +353,9 @@ fn log_directories(node: &Node, directories: &[Directory], page: &mut Exposition
     }
     let failed = directories.iter().filter(|directory| directory.failure.is_some()).count();
     page.single(&OFFLINE_DIRECTORIES, failed);
+    page.single(&LOGS_TO_RECOVER, node.metrics.opening.load(Ordering::Relaxed));
+    let segments: usize = directories.iter().map(|directory| directory.recovering).sum();
+    page.single(&SEGMENTS_TO_RECOVER, segments);
     let rows: [(&'static Family, OfDirectory); 3] = [
         (&DIRECTORY_OFFLINE, |directory| Some(u64::from(directory.failure.is_some()))),
         (&DIRECTORY_BYTES, |directory| directory.total_bytes),

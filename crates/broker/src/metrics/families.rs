@@ -99,6 +99,8 @@ families! {
     RESPONSE_SEND_TIME_MS: Summary = "kafka_network_requestmetrics_responsesendtimems" ["request"];
     /// Milliseconds in which a reply waited behind earlier ones of its connection.
     RESPONSE_QUEUE_TIME_MS: Summary = "kafka_network_requestmetrics_responsequeuetimems" ["request"];
+    /// Milliseconds in which batches were written anew, for the codec of their topic or because of their offsets.
+    CONVERSIONS_TIME_MS: Summary = "kafka_network_requestmetrics_messageconversionstimems" ["request"];
     /// Seconds from a request's last byte to its reply.
     TOTAL_TIME_SECONDS: Histogram = "kafka_network_requestmetrics_totaltime_seconds" ["request"];
     /// The size of requests in bytes.
@@ -209,6 +211,10 @@ families! {
     OFFLINE_DIRECTORIES: Gauge = "kafka_log_logmanager_offlinelogdirectorycount";
     /// 1 when a log directory is offline.
     DIRECTORY_OFFLINE: Gauge = "kafka_log_logmanager_logdirectoryoffline" ["logDirectory"];
+    /// Logs that are still to be opened.
+    LOGS_TO_RECOVER: Gauge = "kafka_log_logmanager_remaininglogstorecover";
+    /// Segments that are still to be read again, of the logs that are being opened.
+    SEGMENTS_TO_RECOVER: Gauge = "kafka_log_logmanager_remainingsegmentstorecover";
     /// Size of the file system of a log directory.
     DIRECTORY_BYTES: Gauge = "vltava_log_directory_bytes" ["directory"];
     /// What is left of the file system of a log directory.

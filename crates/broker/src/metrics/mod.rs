@@ -22,6 +22,7 @@ pub(crate) mod requests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -34,6 +35,7 @@ use cluster::ClusterMeters;
 use compaction::CompactionMeters;
 use coordinators::{ControllerMeters, GroupMeters, TransactionMeters};
 use flushes::FlushMeters;
+use histogram::Histogram;
 use requests::RequestMeters;
 
 /// The counters of a broker.
@@ -53,6 +55,10 @@ pub(crate) struct Metrics {
     pub(crate) expired_fetches: Counter,
     /// Produce requests that wait for their commit.
     pub(crate) delayed_produces: Delayed,
+    /// How long it took to write batches of a Produce anew, in microseconds.
+    pub(crate) conversions_us: Histogram,
+    /// Replicas that are still to be opened before the image of the cluster is applied.
+    pub(crate) opening: AtomicUsize,
     pub(crate) flushes: Arc<FlushMeters>,
     pub(crate) idleness: Idleness,
     /// The same of the threads of the control plane.

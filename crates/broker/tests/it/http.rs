@@ -429,6 +429,10 @@ async fn refused_and_converted_records_and_flushes_are_counted() {
         assert_eq!(page.value(&format!("{prefix}_{series}")), value, "{series}");
     }
     assert!(page.value("kafka_log_logflushstats_logflushrateandtimems_count") >= 1.0);
+    let converted = "kafka_network_requestmetrics_messageconversionstimems_count{request=\"Produce\"}";
+    assert_eq!(page.value(converted), 1.0);
+    let remaining = |what| page.value(&format!("kafka_log_logmanager_remaining{what}torecover"));
+    assert_eq!((remaining("logs"), remaining("segments")), (0.0, 0.0));
     broker.shutdown().await;
 }
 

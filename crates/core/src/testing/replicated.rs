@@ -275,7 +275,7 @@ impl Shared {
             append_time: Timestamp::NONE,
             log_start: Offset::ZERO,
             sync: false,
-            converted: false,
+            converted: None,
         }
     }
 

@@ -297,7 +297,7 @@ impl Partition {
     pub fn standing(&self) -> Placed {
         let Watermarks { epoch, start, end, .. } = self.watermarks();
         let append_time = Timestamp::NONE;
-        Placed { epoch, base: end, end, append_time, log_start: start, sync: false, converted: false }
+        Placed { epoch, base: end, end, append_time, log_start: start, sync: false, converted: None }
     }
 
     /// The spans of its log.

@@ -23,10 +23,13 @@ impl Partition {
         let settings = self.settings();
         // Asked before the batch is looked at, so that a client that missed a move of the leader costs little.
         self.shared.lock().state.check_leading(terms.expected_epoch)?;
+        let begun = self.clock.now();
         let validated = validate(batch, &settings.rules, terms.origin, self.clock.wall())
             .map_err(|refusal| self.refused(refusal))?;
+        let converted = validated.converted.then(|| self.clock.now().since(begun));
         let marker = self.marker(&validated.batch)?;
-        self.append(validated, marker.as_ref(), terms, &settings)
+        let placed = self.append(validated, marker.as_ref(), terms, &settings)?;
+        Ok(Placed { converted, ..placed })
     }
 
     fn append(
@@ -36,7 +39,7 @@ impl Partition {
         terms: &PlaceTerms,
         settings: &PartitionSettings,
     ) -> Result<Placed, PlaceError> {
-        let Validated { mut batch, log_append_time, converted } = validated;
+        let Validated { mut batch, log_append_time, converted: _ } = validated;
         let mut shared = self.shared.lock();
         let state = &mut shared.state;
         if let Allowed::Duplicate(first) = state.judge(&batch.header, marker, terms)? {
@@ -74,7 +77,7 @@ impl Partition {
             append_time: log_append_time,
             log_start: state.start,
             sync,
-            converted,
+            converted: None,
         })
     }
 
@@ -110,7 +113,7 @@ impl Shared {
             append_time: batch.timestamp,
             log_start: state.start,
             sync,
-            converted: false,
+            converted: None,
         }
     }
 }

@@ -324,7 +324,7 @@ impl ReplicatedLog for Quorum {
                 append_time: Timestamp::NONE,
                 log_start: self.projected.log.bounds().start,
                 sync: false,
-                converted: false,
+                converted: None,
             })
         };
         self.placing.place(batch, stamp, || self.not_leader())

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use vltava_core::id::{BrokerEpoch, DirectoryId, Offset, Timestamp, TopicPartition};
@@ -23,6 +23,8 @@ pub(super) struct LogDirectory {
     /// The last stop was a clean one, and this is the broker epoch it left.
     pub clean: Option<BrokerEpoch>,
     pub checkpoints: Mutex<Checkpoints>,
+    /// Segments still to be read again of the log that is being opened.
+    pub recovering: AtomicUsize,
     failed: AtomicBool,
     failure: Mutex<Option<String>>,
     trash: Mutex<Vec<Trash>>,
@@ -122,6 +124,7 @@ impl LogDirectory {
             path,
             files,
             clean,
+            recovering: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
             trash: Mutex::default(),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::IoSlice;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use vltava_core::clock::Clock;
@@ -465,6 +466,7 @@ impl LogStore for SegmentStore {
                         failure: directory.failure(),
                         total_bytes: space.map(|space| space.total),
                         usable_bytes: space.map(|space| space.usable),
+                        recovering: directory.recovering.load(Ordering::Relaxed),
                     }
                 }
                 Place::Failed { path, failure } => Directory {
@@ -473,6 +475,7 @@ impl LogStore for SegmentStore {
                     failure: Some(failure.clone()),
                     total_bytes: None,
                     usable_bytes: None,
+                    recovering: 0,
                 },
             })
             .collect()

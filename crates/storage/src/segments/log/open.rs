@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use vltava_core::id::Offset;
@@ -72,8 +72,10 @@ impl SegmentLog {
             unsynced: Vec::new(),
             dirty_bytes: 0,
         };
-        let (active, loaded) =
-            opening.segments(bases.into_iter().map(|base| Arc::new(segment(base))).collect())?;
+        let opened = opening
+            .segments(bases.into_iter().map(|base| Arc::new(segment(base))).collect(), &directory.recovering);
+        directory.recovering.store(0, Ordering::Relaxed);
+        let (active, loaded) = opened?;
         let Opening { sealed, reindexed, unsynced, dirty_bytes, .. } = opening;
         let end = loaded.end;
         let first = sealed.front().map_or(active.base, |sealed| sealed.segment.base);
@@ -169,8 +171,12 @@ struct Opening {
 }
 
 impl Opening {
-    /// Loads what has to be read; returns the last segment.
-    fn segments(&mut self, segments: Vec<Arc<Segment>>) -> Result<(Arc<Segment>, Loaded), LogError> {
+    /// Loads what has to be read, and tells how many segments are still to be read again; returns the last segment.
+    fn segments(
+        &mut self,
+        segments: Vec<Arc<Segment>>,
+        recovering: &AtomicUsize,
+    ) -> Result<(Arc<Segment>, Loaded), LogError> {
         let mut rest = segments.into_iter().peekable();
         while let Some(segment) = rest.next() {
             let next = rest.peek().map(|next| next.base);
@@ -182,6 +188,9 @@ impl Opening {
                 continue;
             }
             let trust = if self.clean { Trust::Everything } else { Trust::Below(self.recovery_point) };
+            if !self.clean {
+                recovering.store(1 + rest.len(), Ordering::Relaxed);
+            }
             let mut loaded = recover(&segment, trust, self.interval, next)?;
             if !self.clean && loaded.end > self.recovery_point {
                 self.dirty_bytes += loaded.size;
