@@ -22,7 +22,7 @@ use vltava_connect::settings::Config;
 use vltava_connect::tls::{TlsError, TlsSettings};
 use vltava_connect::topics::kafka::{self, KafkaTopics};
 use vltava_connect::worker::group::PeerRequest;
-use vltava_connect::worker::{Providers, Surroundings, Worker, WorkerError, WorkerSettings, part};
+use vltava_connect::worker::{Loggers, Providers, Surroundings, Worker, WorkerError, WorkerSettings, part};
 use vltava_core::config::{BrokerConfig, HttpListener};
 
 use crate::broker::StartError;
@@ -87,6 +87,10 @@ impl ConnectService {
         self.levels.as_ref()
     }
 
+    fn loggers(&self) -> Arc<dyn Loggers> {
+        Arc::new(OwnLoggers(self.levels.clone()))
+    }
+
     /// Starts the worker of a node.
     pub(crate) async fn start_embedded(
         &self,
@@ -124,7 +128,7 @@ impl ConnectService {
         loop {
             let started = tokio::select! {
                 () = stop.cancelled() => return,
-                started = start(&config, &worker_id, plugins.clone()) => started,
+                started = start(&config, &worker_id, plugins.clone(), self.loggers()) => started,
             };
             match started {
                 Ok(worker) => {
@@ -153,14 +157,30 @@ impl ConnectService {
     }
 }
 
-async fn start(config: &Config, worker_id: &str, plugins: Arc<Plugins>) -> Result<Worker, ConnectError> {
+/// The loggers of this process, if it has handed them over.
+#[derive(Debug)]
+struct OwnLoggers(Option<LogLevels>);
+
+impl Loggers for OwnLoggers {
+    fn set(&self, logger: &str, level: &str) -> Result<(), String> {
+        let Some(levels) = &self.0 else { return Ok(()) };
+        levels.set(logger, &level.to_ascii_uppercase()).map_err(|error| error.to_string())
+    }
+}
+
+async fn start(
+    config: &Config,
+    worker_id: &str,
+    plugins: Arc<Plugins>,
+    loggers: Arc<dyn Loggers>,
+) -> Result<Worker, ConnectError> {
     let settings = WorkerSettings::new(config, worker_id)?;
     let topics = KafkaTopics::connect(config).await?;
     let membership = Arc::new(topics.membership(settings.member.times.clone()).await?);
     let peers = tls(config).and_then(|tls| HttpPeers::new(&tls));
     let peers = Arc::new(peers.map_err(|error| ConnectError::config(error.to_string()))?);
     let (topics, clock) = (Arc::new(topics), SystemClock::new());
-    Worker::start(settings, Surroundings { plugins, topics, membership, peers, clock }).await
+    Worker::start(settings, Surroundings { plugins, topics, membership, peers, loggers, clock }).await
 }
 
 /// What connectors may touch: what [`FOLDERS`] and [`URLS`] list; `*` is everything, and without one there is nothing.

@@ -65,6 +65,12 @@ pub(crate) struct LevelChange<'a> {
     pub(crate) level: Option<&'a str>,
 }
 
+impl<'a> LevelChange<'a> {
+    fn set(logger: &'a str, level: &'a str) -> Self {
+        Self { logger, operation: AlterOperation::Set, level: Some(level) }
+    }
+}
+
 /// Why no level was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum LevelError {
@@ -105,6 +111,22 @@ impl LogLevels {
         let own = levels.keys().map(String::as_str);
         let names: BTreeSet<&str> = own.chain(LOGGERS).collect();
         names.into_iter().map(|name| (name.to_owned(), label(level(&levels, name)))).collect()
+    }
+
+    /// Sets the level of a logger.
+    ///
+    /// # Errors
+    /// When there is no such logger or level.
+    pub(crate) fn set(&self, logger: &str, level: &str) -> Result<(), LevelError> {
+        self.change(&[LevelChange::set(logger, level)], false)
+    }
+
+    /// Whether the level of a logger can be set.
+    ///
+    /// # Errors
+    /// See [`LogLevels::set`].
+    pub(crate) fn check(&self, logger: &str, level: &str) -> Result<(), LevelError> {
+        self.change(&[LevelChange::set(logger, level)], true)
     }
 
     /// Changes all that is asked for, or nothing; only checks it when `validate_only`.

@@ -90,6 +90,30 @@ def workers_share_tasks_and_pass_requests_on():
         end(*group)
 
 
+def level(one, logger):
+    return one.ask("GET", f"/admin/loggers/{logger}")[1].get("level")
+
+
+@check
+def levels_of_loggers_are_set_at_all_workers_that_run():
+    group = [worker(str(number), "levels") for number in range(2)]
+    try:
+        there = lambda expected: [level(one, "vltava_connect") for one in group] == [expected] * len(group)
+        for one, name in zip(group, ["DEBUG", "WARN"]):
+            path = "/admin/loggers/vltava_connect"
+            equal("scope=worker", 200, one.ask("PUT", path, {"level": "ERROR"})[0])
+            equal("scope=cluster", 204, one.ask("PUT", f"{path}?scope=cluster", {"level": name.lower()})[0])
+            eventually(f"{name} at both", 30, lambda: there(name))
+        equal("a level", 404, group[0].ask("PUT", "/admin/loggers/root?scope=cluster", {"level": "loud"})[0])
+        equal("a logger", 404, group[0].ask("PUT", "/admin/loggers/nope?scope=cluster", {"level": "info"})[0])
+        group.append(worker("2", "levels"))
+        equal("set before it started", "INFO", level(group[2], "vltava_connect"))
+        equal("scope=cluster", 204, group[2].ask("PUT", "/admin/loggers/vltava_connect?scope=cluster", {"level": "TRACE"})[0])
+        eventually("TRACE at all", 30, lambda: there("TRACE"))
+    finally:
+        end(*group)
+
+
 @check
 def work_of_a_killed_worker_is_unassigned_and_then_runs_elsewhere():
     group = [worker(str(number), "killed", scheduled_rebalance_max_delay_ms="5000") for number in range(3)]

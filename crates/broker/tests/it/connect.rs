@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use vltava_broker::{Broker, Builder};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use vltava_broker::{Broker, Builder, LogLevels};
 use vltava_connect::connector::{
     Altered, Connector, ExactlyOnce, Sink, SinkConnector, SinkContext, Source, SourceConnector,
     SourceContext, TopicOffsets, TopicPartition,
@@ -395,5 +396,23 @@ async fn requests_that_cannot_be_are_refused_in_known_words() {
     assert_eq!(text.0, 415);
     let page = api.0.exchange("GET", "/connectors", "Origin: http://evil.example\r\n", "").await;
     assert_eq!(page.0, 403);
+    broker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_level_for_all_workers_is_set_when_it_is_read() {
+    let initial = Targets::new().with_default(LevelFilter::INFO);
+    let levels = LogLevels::new(&initial, |_| {});
+    let broker = with_connect(&Seen::default(), "disabled").log_levels(levels).start().await.unwrap();
+    let api = Api::of(&broker);
+    api.until("/health", |status, _| status == 200).await;
+    let put = async |logger: &str, level: &str| {
+        let path = format!("/admin/loggers/{logger}?scope=cluster");
+        api.ask("PUT", &path, json!({ "level": level })).await.0
+    };
+    assert_eq!(put("vltava_connect", "loud").await, 404);
+    assert_eq!(put("no", "debug").await, 404);
+    assert_eq!(put("vltava_connect", "debug").await, 204);
+    api.until("/admin/loggers/vltava_connect", |_, answer| answer["level"] == "DEBUG").await;
     broker.shutdown().await;
 }

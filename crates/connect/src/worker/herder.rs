@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 
 use super::failure::{DeadLetters, Tolerance};
 use super::group::{Piece, Work};
+use super::loggers::{Heard, Loggers};
 use super::pipeline::Pipeline;
 use super::sink_task::SinkTask;
 use super::source_task::{Delivery, SourceTask, StoredOffsets};
@@ -109,6 +110,7 @@ pub struct Herder {
     own: Own,
     /// How many requests to restart were heard.
     restarts: u64,
+    levels: Heard,
 }
 
 #[derive(Debug)]
@@ -139,8 +141,11 @@ struct RunningTask {
 }
 
 impl Herder {
-    pub fn new(shared: Arc<Shared>, commands: mpsc::Receiver<Command>) -> Self {
-        let restarts = shared.configs.read().restarts_asked();
+    pub fn new(shared: Arc<Shared>, loggers: Arc<dyn Loggers>, commands: mpsc::Receiver<Command>) -> Self {
+        let (restarts, levels) = {
+            let configs = shared.configs.read();
+            (configs.restarts_asked(), Heard::new(loggers, &configs))
+        };
         Self {
             shared,
             commands,
@@ -153,6 +158,7 @@ impl Herder {
             lives: 0,
             own: Own::default(),
             restarts,
+            levels,
         }
     }
 
@@ -174,6 +180,7 @@ impl Herder {
                 Some(event) = self.events.1.recv() => self.hear(event).await,
                 Some(notice) = self.notices.1.recv() => self.note(notice).await,
                 Ok(()) = changes.changed() => {
+                    self.set_levels();
                     self.reconcile().await;
                     self.restart_asked().await;
                 }
@@ -269,6 +276,12 @@ impl Herder {
             std::mem::take(&mut self.own.waiting).iter().filter_map(record).collect()
         };
         self.publish(records).await;
+    }
+
+    /// Sets the levels of loggers that all were asked to set.
+    fn set_levels(&mut self) {
+        let news = self.levels.news(&self.shared.configs.read());
+        self.levels.set(&news);
     }
 
     /// Restarts what this worker runs of connectors that all were asked to restart.

@@ -13,6 +13,7 @@ mod error;
 mod failure;
 mod herder;
 mod leading;
+mod loggers;
 pub mod meters;
 mod offsets;
 mod overrides;
@@ -41,6 +42,7 @@ use self::group::member::Member;
 use self::group::{PeerReply, PeerRequest, Peers, Piece, View};
 use self::herder::{Command, Herder};
 pub use self::leading::part;
+pub use self::loggers::Loggers;
 use self::meters::WorkerMeters;
 pub use self::overrides::Overrides;
 pub use self::providers::Providers;
@@ -85,6 +87,8 @@ pub struct Surroundings {
     pub membership: Arc<dyn Membership>,
     /// The other workers.
     pub peers: Arc<dyn Peers>,
+    /// How the process logs.
+    pub loggers: Arc<dyn Loggers>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -128,7 +132,7 @@ impl Worker {
     ) -> BoxFuture<'static, Result<Self, ConnectError>> {
         // Boxed here, so that the tasks are compiled into this crate and not into every one that starts a worker.
         Box::pin(async move {
-            let Surroundings { plugins, topics, membership, peers, clock } = given;
+            let Surroundings { plugins, topics, membership, peers, loggers, clock } = given;
             let configs = Table::open(&*topics, settings.configs.clone()).await?;
             let statuses = Arc::new(Table::open(&*topics, settings.statuses.clone()).await?);
             let offsets = Arc::new(Table::open(&*topics, settings.offsets.clone()).await?);
@@ -151,7 +155,7 @@ impl Worker {
                 writer: Mutex::default(),
             });
             let (commands, received) = mpsc::channel(COMMANDS_MAX);
-            let herder = tokio::spawn(Herder::new(shared.clone(), received).run());
+            let herder = tokio::spawn(Herder::new(shared.clone(), loggers, received).run());
             let (leave, left) = oneshot::channel();
             let member = Member::new(shared.clone(), membership, commands.clone(), viewed);
             let member = tokio::spawn(member.run(left));
@@ -515,7 +519,7 @@ impl Worker {
         }
     }
 
-    /// Tells all workers of the level of a logger.
+    /// Tells all workers of the level of a logger, this one too: it is set once it is read back.
     ///
     /// # Errors
     /// When the record cannot be written.

@@ -17,7 +17,7 @@ use crate::connector::{
 use crate::error::ErrorKind;
 use crate::record::{Datum, Position, Record, SourceMap, SourceOffset};
 use crate::settings::{FieldError, Kind, Setting, Settings, Values};
-use crate::testing::{MemoryMembership, MemoryTopics};
+use crate::testing::{MemoryLoggers, MemoryMembership, MemoryTopics};
 use crate::topics::{TopicsError, TopicsErrorKind};
 use crate::value::Value;
 
@@ -182,6 +182,7 @@ impl Sink for Collecting {
 struct Fixture {
     group: MemoryMembership,
     peers: Arc<MemoryPeers>,
+    loggers: Arc<MemoryLoggers>,
     topics: MemoryTopics,
     seen: Seen,
     plugins: Arc<Plugins>,
@@ -210,9 +211,9 @@ impl Fixture {
         plugins.add(row("test.CounterConnector", Implementation::Source(Arc::new(Counter))));
         let collector = Arc::new(Collector { seen: seen.clone() });
         plugins.add(row("test.CollectorConnector", Implementation::Sink(collector)));
-        let (group, peers) = (MemoryMembership::default(), Arc::default());
+        let (group, peers, loggers) = (MemoryMembership::default(), Arc::default(), Arc::default());
         let (topics, plugins, offset_flush_interval_ms) = (MemoryTopics::default(), Arc::new(plugins), "100");
-        Self { group, peers, topics, seen, plugins, exactly_once, offset_flush_interval_ms }
+        Self { group, peers, loggers, topics, seen, plugins, exactly_once, offset_flush_interval_ms }
     }
 
     async fn worker(&self) -> Arc<Worker> {
@@ -236,6 +237,7 @@ impl Fixture {
             topics: Arc::new(self.topics.clone()),
             membership,
             peers: self.peers.clone(),
+            loggers: self.loggers.clone(),
             clock: Arc::new(ManualClock::default()),
         };
         let settings = WorkerSettings::new(&settings, id).unwrap();
@@ -754,4 +756,41 @@ async fn only_workers_plan_tasks_for_others() {
     let signed = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     worker.fence("c", signed, b"").await.unwrap();
     assert_eq!(worker.fence("nope", signed, b"").await.unwrap_err().code(), 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_set_levels_that_are_written_while_they_run() {
+    let fixture = Fixture::new("disabled");
+    let topics = fixture.topics.clone();
+    let write = |key: &str, value: Option<&str>| {
+        let message = crate::topics::Message {
+            topic: "configs".into(),
+            partition: Some(0),
+            key: Some(key.to_owned().into()),
+            value: value.map(|value| value.to_owned().into()),
+            ..crate::topics::Message::default()
+        };
+        topics.write(message).unwrap();
+    };
+    let first = fixture.worker_at("a:1", Arc::new(fixture.group.another())).await;
+    first.tell_level("before", "DEBUG").await.unwrap();
+    let levels = fixture.loggers.clone();
+    until("the worker that wrote it hears of it", || levels.levels().len() == 1).await;
+
+    let later = Fixture { loggers: Arc::default(), ..fixture };
+    let second = later.worker_at("b:1", Arc::new(later.group.another())).await;
+    write("logger-cluster-gone", None);
+    write("logger-cluster-odd", Some(r#"{"level":7}"#));
+    write("logger-cluster-loud", Some(r#"{"level":"LOUD"}"#));
+    for (logger, level) in [("one", "INFO"), ("before", "INFO"), ("one", "DEBUG")] {
+        second.tell_level(logger, level).await.unwrap();
+    }
+    let pair = |(name, level): (&str, &str)| (name.to_owned(), level.to_owned());
+    let expected = BTreeMap::from([("before", "INFO"), ("one", "DEBUG")].map(pair));
+    let newest = |loggers: &MemoryLoggers| loggers.levels().into_iter().collect::<BTreeMap<_, _>>();
+    until("both hear of it", || [&levels, &later.loggers].into_iter().all(|all| newest(all) == expected))
+        .await;
+    let early = pair(("before", "DEBUG"));
+    assert_eq!(levels.levels()[0], early);
+    assert!(!later.loggers.levels().contains(&early), "it was set before the worker started");
 }

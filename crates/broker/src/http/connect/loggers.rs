@@ -1,12 +1,12 @@
 //! Levels of logs: those of this process, under its own names.
 
 use serde_json::{Map, Value, json};
+use vltava_connect::worker::Worker;
 
 use super::Answered;
 use super::reply::Reply;
 use crate::connect::ConnectService;
-use crate::log_levels::{LevelChange, LogLevels};
-use vltava_core::config::alter::AlterOperation;
+use crate::log_levels::{LevelError, LogLevels};
 
 /// The levels that clients write.
 const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
@@ -30,12 +30,38 @@ pub(super) fn get(service: &ConnectService, logger: &str) -> Answered {
     Ok(Reply::json(&shown(level.ok_or_else(missing)?)))
 }
 
-/// Sets one, and with it those of its modules; the level and the names that are changed.
-pub(super) fn set(
+/// Sets one, and with it those of its modules; the names that are changed.
+pub(super) fn set(service: &ConnectService, logger: &str, body: &Value) -> Answered {
+    let level = wanted(body)?;
+    let Some(levels) = service.levels() else { return Ok(Reply::json(&Vec::<String>::new())) };
+    levels.set(logger, &level).map_err(|error| refused(&error))?;
+    let part = |name: &String| name == logger || name.starts_with(&format!("{logger}::"));
+    let names: Vec<String> = levels.list().into_iter().map(|(name, _)| name).filter(part).collect();
+    Ok(Reply::json(&names))
+}
+
+/// Sets one at all workers of the group. Each does when it reads of it, this one too.
+pub(super) async fn set_everywhere(
     service: &ConnectService,
+    worker: &Worker,
     logger: &str,
     body: &Value,
-) -> Result<(String, Vec<String>), Reply> {
+) -> Answered {
+    let level = wanted(body)?;
+    service
+        .levels()
+        .map_or(Ok(()), |levels| levels.check(logger, &level))
+        .map_err(|error| refused(&error))?;
+    worker.tell_level(logger, &level).await?;
+    Ok(Reply::nothing())
+}
+
+fn refused(error: &LevelError) -> Reply {
+    Reply::error(404, &error.to_string())
+}
+
+/// The level that a body asks for.
+fn wanted(body: &Value) -> Result<String, Reply> {
     let Some(level) = body.get("level").and_then(Value::as_str) else {
         return Err(Reply::error(400, "Desired 'level' parameter was not specified in request."));
     };
@@ -43,10 +69,5 @@ pub(super) fn set(
     if !LEVELS.contains(&level.as_str()) {
         return Err(Reply::error(404, &format!("invalid log level '{}'.", level.to_ascii_lowercase())));
     }
-    let Some(levels) = service.levels() else { return Ok((level, Vec::new())) };
-    let change = LevelChange { logger, operation: AlterOperation::Set, level: Some(&level) };
-    levels.change(&[change], false).map_err(|error| Reply::error(404, &error.to_string()))?;
-    let part = |name: &String| name == logger || name.starts_with(&format!("{logger}::"));
-    let names: Vec<String> = levels.list().into_iter().map(|(name, _)| name).filter(part).collect();
-    Ok((level, names))
+    Ok(level)
 }

@@ -342,12 +342,11 @@ impl Asked<'_> {
     }
 
     async fn set_level(&self, logger: &str) -> Answered {
-        let (level, names) = loggers::set(self.service, logger, &self.body()?)?;
+        let body = self.body()?;
         if self.call.parameter("scope").is_some_and(|scope| scope.eq_ignore_ascii_case("cluster")) {
-            self.worker()?.tell_level(logger, &level).await?;
-            return Ok(Reply::nothing());
+            return loggers::set_everywhere(self.service, self.worker()?, logger, &body).await;
         }
-        Ok(Reply::json(&names))
+        loggers::set(self.service, logger, &body)
     }
 
     fn body(&self) -> Result<Value, Reply> {

@@ -45,7 +45,7 @@ use super::group::{PeerReply, PeerRequest, Peers, Piece};
 use super::{Surroundings, Target, Worker, WorkerError, WorkerSettings};
 use crate::plugins::{Implementation, Plugin, Plugins};
 use crate::settings::Config;
-use crate::testing::MemoryTopics;
+use crate::testing::{MemoryLoggers, MemoryTopics};
 
 /// The seeds of the schedules.
 const SEEDS: &str = "VLTAVA_WORKER_SEEDS";
@@ -257,6 +257,7 @@ impl World {
                 incarnation,
             }),
             peers: Arc::new(FarPeers { hosts: self.hosts.clone(), link: link.clone() }),
+            loggers: Arc::new(MemoryLoggers::default()),
             clock: Arc::new(PausedClock(self.start)),
         };
         let id = format!("w{incarnation}:1");

@@ -53,6 +53,15 @@ pub struct Restart {
     pub only_failed: bool,
 }
 
+/// That all workers are asked to log a part of them at a level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// How many were asked for before, of any logger, and this one.
+    pub number: u64,
+    /// The level, as it was written.
+    pub level: String,
+}
+
 /// Connectors and their tasks.
 #[derive(Debug, Default)]
 pub struct ConfigState {
@@ -71,6 +80,8 @@ pub struct ConfigState {
     session_key: Option<SessionKey>,
     restarts: BTreeMap<String, Restart>,
     restarts_asked: u64,
+    levels: BTreeMap<String, Level>,
+    levels_asked: u64,
 }
 
 impl ConfigState {
@@ -143,6 +154,16 @@ impl ConfigState {
         self.restarts_asked
     }
 
+    /// The newest levels that were asked for, and their loggers.
+    pub fn levels(&self) -> impl Iterator<Item = (&str, &Level)> {
+        self.levels.iter().map(|(logger, level)| (logger.as_str(), level))
+    }
+
+    /// How many levels were asked for.
+    pub fn levels_asked(&self) -> u64 {
+        self.levels_asked
+    }
+
     fn commit(&mut self, name: &str, count: usize) {
         let mut pending = self.pending.remove(name).unwrap_or_default();
         let planned: Option<Vec<Config>> = (0..count).map(|task| pending.remove(&task)).collect();
@@ -203,10 +224,14 @@ impl TableState for ConfigState {
             let (number, include_tasks) = (self.restarts_asked, flag("include-tasks"));
             let restart = Restart { number, include_tasks, only_failed: flag("only-failed") };
             self.restarts.insert(name.to_owned(), restart);
+        } else if let Some(logger) = key.strip_prefix("logger-cluster-") {
+            let level = value.as_ref().and_then(|value| value.get("level")?.as_str()).unwrap_or_default();
+            self.levels_asked += 1;
+            let level = Level { number: self.levels_asked, level: level.to_owned() };
+            self.levels.insert(logger.to_owned(), level);
         } else if key == SESSION_KEY {
             self.session_key = value.as_ref().and_then(SessionKey::from_record);
         }
-        // Levels of loggers concern workers that are there when they are written.
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use tracing::warn;
 
 pub use self::configs::{
-    ConfigState, Restart, Target, connector, fencing, logger, plan, restart, session_key, target,
+    ConfigState, Level, Restart, Target, connector, fencing, logger, plan, restart, session_key, target,
 };
 pub use self::offsets::{OffsetState, StoredOffset};
 pub use self::statuses::{State, Status, StatusState, tracked};
