@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use vltava_connect::connectors::Allowed;
+use vltava_connect::connectors::{self, Allowed};
 use vltava_connect::converters::registries;
 use vltava_connect::plugins::Plugin;
 use vltava_connect::settings::{DefinitionView, Settings};
@@ -12,7 +12,8 @@ use vltava_protocol::api::ListenerKind;
 use crate::api::TABLE;
 use crate::builtins;
 use crate::connect::DEFAULTS;
-use crate::metrics::families::FAMILIES;
+use crate::metrics::connect::shown;
+use crate::metrics::families::{FAMILIES, Kind};
 
 /// The page of APIs: which are served, in which versions, on which listeners.
 #[must_use]
@@ -60,17 +61,25 @@ pub fn metrics() -> String {
          | name | type | labels | what it tells |\n| --- | --- | --- | --- |\n",
     );
     for family in FAMILIES {
-        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
-        let _ = writeln!(
-            page,
-            "| `{}` | {} | {} | {} |",
-            family.name,
-            family.kind.word(),
-            labels.join(", "),
-            family.help
-        );
+        row(&mut page, family.name, family.kind, family.labels, family.help);
+    }
+    page.push_str(
+        "\n## Of connectors\n\n\
+         A task may have figures of its own, through its context: `kafka_connect_plugins_` stands before their names, and they\n\
+         have the labels `connector` and `task` and those that the connector gives them. Those of mirrors have the names and\n\
+         labels of MirrorMaker's. They are gone when the task has ended.\n\n\
+         | name | type | labels | what it tells |\n| --- | --- | --- | --- |\n",
+    );
+    for figure in connectors::figures() {
+        let name = format!("{}{}", figure.prefix, figure.name);
+        row(&mut page, &name, shown(figure.kind), figure.labels, figure.help);
     }
     page
+}
+
+fn row(page: &mut String, name: &str, kind: Kind, labels: &[&str], help: &str) {
+    let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+    let _ = writeln!(page, "| `{name}` | {} | {} | {help} |", kind.word(), labels.join(", "));
 }
 
 /// The page of Connect: the settings of workers and of all plugins of this build.

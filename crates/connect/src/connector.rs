@@ -15,6 +15,7 @@
 //! 5. Nothing panics on data; a panic fails the task, with its trace in the status.
 
 mod context;
+pub mod figures;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

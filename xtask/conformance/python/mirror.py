@@ -120,6 +120,14 @@ def records_are_copied_with_all_that_they_have():
     running(here, "source", 3)
     same("orders", "kafka.orders")
     equal("settings", ["retention.ms=86400000", "segment.bytes=2097152"], oracle.ask("settings", BOOTSTRAP, "kafka.orders"))
+    eventually("all are counted", 30, lambda: counted(here, "mirrorsourceconnector_record_count", 'topic="kafka.orders"') == 300)
+
+
+def counted(one, figure, label):
+    """The sum of a figure over the series that have a label."""
+    lines = one.ask("GET", "/metrics")[1].splitlines()
+    ours = [line for line in lines if line.startswith(f"kafka_connect_mirror_{figure}{{") and label in line]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in ours)
 
 
 @check

@@ -73,7 +73,7 @@ pub(crate) async fn page(node: &Node, options: Options) -> String {
     groups(node, &mut page).await;
     registry(node, &mut page).await;
     if let Ok(worker) = node.connect.worker() {
-        connect::worker(worker, &mut page);
+        connect::worker(worker, options.partitions, &mut page);
     }
     let process = spawn_blocking(Process::now).await.unwrap_or_default();
     server(node, options, &process, &mut page);

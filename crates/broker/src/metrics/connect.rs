@@ -1,8 +1,10 @@
 //! The figures of a worker of Connect: in the node's page, or on a page of its own where a worker runs alone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use vltava_connect::connector::figures::{FigureKind, Label};
 use vltava_connect::worker::Worker;
 use vltava_connect::worker::meters::TaskMeters;
 use vltava_core::clock::Moment;
@@ -27,12 +29,12 @@ type TallyOf = fn(&TaskMeters) -> &Tally;
 /// The page of a worker that runs alone.
 pub(crate) fn page(worker: &Worker) -> String {
     let mut page = Exposition::default();
-    self::worker(worker, &mut page);
+    self::worker(worker, true, &mut page);
     page.into_text()
 }
 
-/// What is to tell of a worker.
-pub(crate) fn worker(worker: &Worker, page: &mut Exposition) {
+/// What is to tell of a worker; figures of connectors that are of single partitions only with `partitions`.
+pub(crate) fn worker(worker: &Worker, partitions: bool, page: &mut Exposition) {
     let connectors = connectors(worker, page);
     let tasks = worker.meters().tasks().into_iter().filter_map(|((connector, task), meters)| {
         let kind = connectors.iter().find(|(name, _)| *name == connector)?.1;
@@ -79,6 +81,44 @@ pub(crate) fn worker(worker: &Worker, page: &mut Exposition) {
         (&TASK_LAST_ERROR, |meters| meters.errors.last_ms() as f64),
     ];
     errors.into_iter().for_each(|(family, value)| figures(page, &all, family, value));
+    own(page, &all, partitions, now);
+}
+
+/// Figures of connectors' own, of one name.
+struct Own {
+    kind: FigureKind,
+    help: &'static str,
+    values: BTreeMap<Vec<Label>, f64>,
+}
+
+/// What connectors tell beside all that. Where two mean different things by one name, or the same by the same labels, the
+/// first is shown: the format has room for one.
+fn own(page: &mut Exposition, tasks: &[&Task], partitions: bool, now: Moment) {
+    let mut families: BTreeMap<(&str, &str), Own> = BTreeMap::new();
+    for task in tasks {
+        task.meters.figures.tell(now, |told| {
+            if !partitions && told.labels.iter().any(|(name, _)| name == "partition") {
+                return;
+            }
+            let new = || Own { kind: told.kind, help: told.help, values: BTreeMap::new() };
+            let family = families.entry((told.prefix, told.name)).or_insert_with(new);
+            if family.kind == told.kind {
+                family.values.entry(told.labels.to_vec()).or_insert(told.value);
+            }
+        });
+    }
+    for ((prefix, name), Own { kind, help, values }) in families {
+        let samples = values.iter().map(|(labels, value)| (labels.as_slice(), *value));
+        page.other((&format!("{prefix}{name}"), shown(kind), help), samples);
+    }
+}
+
+/// What a figure's value means, in the page's words.
+pub(crate) fn shown(kind: FigureKind) -> Kind {
+    match kind {
+        FigureKind::Gauge => Kind::Gauge,
+        FigureKind::Counter => Kind::Counter,
+    }
 }
 
 /// What is to tell of the connectors that this worker runs; all of the group, with their types.

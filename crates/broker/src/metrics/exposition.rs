@@ -27,9 +27,25 @@ pub(crate) struct Samples<'a> {
 impl Exposition {
     /// Begins a family. Its samples follow it without another family between them, as the format asks.
     pub(crate) fn family(&mut self, family: &'static Family) -> Samples<'_> {
-        let _ = writeln!(self.text, "# HELP {} {}", family.name, escape_help(family.help));
-        let _ = writeln!(self.text, "# TYPE {} {}", family.name, family.kind.word());
+        self.head(family.name, family.kind, family.help);
         Samples { text: &mut self.text, family }
+    }
+
+    /// A family that is none of the broker's own, with its samples.
+    pub(crate) fn other<'a>(
+        &mut self,
+        (name, kind, help): (&str, Kind, &str),
+        samples: impl Iterator<Item = (&'a [(String, String)], f64)>,
+    ) {
+        self.head(name, kind, help);
+        for (labels, value) in samples {
+            line(&mut self.text, name, labels.iter().map(|(name, value)| (&**name, &**value)), value);
+        }
+    }
+
+    fn head(&mut self, name: &str, kind: Kind, help: &str) {
+        let _ = writeln!(self.text, "# HELP {name} {}", escape_help(help));
+        let _ = writeln!(self.text, "# TYPE {name} {}", kind.word());
     }
 
     /// A family with one sample, without labels.
@@ -80,18 +96,27 @@ impl Samples<'_> {
 
     fn line(&mut self, suffix: &str, labels: &[&str], more: Option<(&str, &str)>, value: impl Display) {
         self.text.push_str(self.family.name);
-        self.text.push_str(suffix);
-        let mut open = '{';
         let named = self.family.labels.iter().copied().zip(labels.iter().copied());
-        for (name, value) in named.chain(more) {
-            let _ = write!(self.text, "{open}{name}=\"{}\"", escape_label(value));
-            open = ',';
-        }
-        if open == ',' {
-            self.text.push('}');
-        }
-        let _ = writeln!(self.text, " {value}");
+        line(self.text, suffix, named.chain(more), value);
     }
+}
+
+fn line<'a>(
+    text: &mut String,
+    name: &str,
+    labels: impl Iterator<Item = (&'a str, &'a str)>,
+    value: impl Display,
+) {
+    text.push_str(name);
+    let mut open = '{';
+    for (name, value) in labels {
+        let _ = write!(text, "{open}{name}=\"{}\"", escape_label(value));
+        open = ',';
+    }
+    if open == ',' {
+        text.push('}');
+    }
+    let _ = writeln!(text, " {value}");
 }
 
 fn escape_label(value: &str) -> String {
@@ -127,6 +152,8 @@ mod tests {
         samples.add(&["x", "y\n"], -1);
         page.family(&SUMMARY).summary(&["x"], &seen, 0.5);
         page.family(&HISTOGRAM).histogram(&[], &seen, 1.0, &[1.0, 4.0]);
+        let labels = [("one".to_owned(), "\"".to_owned()), ("two".to_owned(), String::new())];
+        page.other(("o", Kind::Counter, "e"), [(&labels[..], 3.0), (&[], 0.5)].into_iter());
         let text = page.into_text();
         let wanted = [
             "# HELP g a\\nb",
@@ -145,6 +172,10 @@ mod tests {
             "h_bucket{le=\"+Inf\"} 1",
             "h_sum 2",
             "h_count 1",
+            "# HELP o e",
+            "# TYPE o counter",
+            "o{one=\"\\\"\",two=\"\"} 3",
+            "o 0.5",
         ];
         let lines: Vec<&str> = text.lines().collect();
         for line in wanted {

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use vltava_broker::{Broker, Builder, LogLevels};
+use vltava_connect::connector::figures::{Figure, FigureKind};
 use vltava_connect::connector::{
     Altered, Connector, ExactlyOnce, Sink, SinkConnector, SinkContext, Source, SourceConnector,
     SourceContext, TopicOffsets, TopicPartition,
@@ -64,6 +65,9 @@ struct Counting {
     context: SourceContext,
 }
 
+static FIGURES: [Figure<i64>; 1] =
+    [Figure { name: "goal", kind: FigureKind::Gauge, help: "How far.", value: |goal, _| Some(*goal as f64) }];
+
 fn place() -> SourceMap {
     SourceMap::from_iter([("counter".to_owned(), json!("all"))])
 }
@@ -73,6 +77,8 @@ impl Source for Counting {
     async fn start(&mut self) -> Result<(), ConnectError> {
         let stored = self.context.offsets.offsets(&[place()]).await?;
         self.at = stored.into_iter().flatten().next().and_then(|offset| offset["at"].as_i64()).unwrap_or(0);
+        let labels = [("topic", self.topic.as_str())];
+        self.context.figures.register(&labels, &FIGURES, Arc::new(self.to)).unwrap();
         Ok(())
     }
 
@@ -229,6 +235,7 @@ async fn records_pass_through_the_broker_and_connectors_obey() {
             "connector_task_metrics_status{connector=\"from\",task=\"0\",status=\"running\"} 1",
             "source_task_metrics_source_record_write_total{connector=\"from\",task=\"0\"} 25",
             "sink_task_metrics_sink_record_send_total{connector=\"to\",task=\"0\"} 25",
+            "plugins_goal{connector=\"from\",task=\"0\",topic=\"numbers\"} 25",
         ] {
             assert!(page.lines().any(|seen| seen == format!("kafka_connect_{line}")), "{line} in {page}");
         }
@@ -414,5 +421,57 @@ async fn a_level_for_all_workers_is_set_when_it_is_read() {
     assert_eq!(put("no", "debug").await, 404);
     assert_eq!(put("vltava_connect", "debug").await, 204);
     api.until("/admin/loggers/vltava_connect", |_, answer| answer["level"] == "DEBUG").await;
+    broker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_is_counted_as_mirrormaker_counts() {
+    let builder = with_connect(&Seen::default(), "disabled").set("vltava.connect.allowed.urls", "*");
+    let broker = builder.start().await.unwrap();
+    let api = Api::of(&broker);
+    api.until("/health", |status, _| status == 200).await;
+    let source = json!({ "connector.class": "Counter", "topic": "numbers", "to": "25" });
+    assert_eq!(api.ask("PUT", "/connectors/from/config", source).await.0, 201);
+    api.runs("from").await;
+    let here = broker.address().to_string();
+    let mirror = json!({
+        "connector.class": "MirrorSource",
+        "topics": "numbers",
+        "source.cluster.alias": "a",
+        "target.cluster.alias": "b",
+        "source.cluster.bootstrap.servers": here,
+        "target.cluster.bootstrap.servers": here,
+        "replication.factor": "1",
+        "offset-syncs.topic.replication.factor": "1",
+    });
+    let (status, answer) = api.ask("PUT", "/connectors/mirror/config", mirror).await;
+    assert_eq!(status, 201, "{answer}");
+    let page = async || get(broker.http_address().unwrap(), "/metrics").await.1;
+    let of = "{source=\"a\",target=\"b\",topic=\"a.numbers\",partition=\"0\"}";
+    let name = |figure: &str| format!("kafka_connect_mirror_mirrorsourceconnector_{figure}{of}");
+    let end = Instant::now() + Duration::from_secs(60);
+    let counted = loop {
+        let page = page().await;
+        if page.contains(&format!("{} 25\n", name("record_count"))) {
+            break page;
+        }
+        assert!(Instant::now() < end, "{page}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    // The digits of 1 to 25.
+    assert!(counted.contains(&format!("{} 41\n", name("byte_count"))), "{counted}");
+    for time in ["record_age_ms", "replication_latency_ms"] {
+        for end in ["", "_min", "_max", "_avg"] {
+            assert!(counted.contains(&name(&format!("{time}{end}"))), "{time}{end}: {counted}");
+        }
+    }
+    let (_, brief) = get(broker.http_address().unwrap(), "/metrics?partitions=false").await;
+    assert!(
+        brief.contains("kafka_connect_plugins_goal") && !brief.contains("mirrorsourceconnector"),
+        "{brief}"
+    );
+    assert_eq!(api.ask("PUT", "/connectors/mirror/stop", Value::Null).await.0, 204);
+    api.until("/connectors/mirror/status", |_, answer| answer["tasks"] == json!([])).await;
+    assert!(!page().await.contains("mirrorsourceconnector"), "they end with the task");
     broker.shutdown().await;
 }

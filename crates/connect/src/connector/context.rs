@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use vltava_core::clock::Clock;
 
+use super::figures::Figures;
 use super::{TopicOffsets, TopicPartition};
 use crate::error::ConnectError;
 use crate::record::{Record, SourceMap};
@@ -38,6 +39,8 @@ pub struct SourceContext {
     pub clock: Arc<dyn Clock>,
     /// Where its transactions end, when it is the task that decides.
     pub transaction: Option<TransactionContext>,
+    /// Takes figures that it has beside the worker's.
+    pub figures: Figures,
 }
 
 /// The ends of transactions, as the task decides them (`transaction.boundary=connector`).
@@ -78,6 +81,8 @@ pub struct SinkContext {
     pub connector: String,
     /// The number of the task, from 0.
     pub task: usize,
+    /// Takes figures that it has beside the worker's.
+    pub figures: Figures,
     requests: Arc<Mutex<Vec<SinkRequest>>>,
     errant: Option<Arc<Mutex<Vec<Errant>>>>,
 }
@@ -118,8 +123,9 @@ pub enum Report {
 impl SinkContext {
     /// A context; with `reporting`, errant records may be reported.
     pub fn new(connector: impl Into<String>, task: usize, reporting: bool) -> Self {
-        let errant = reporting.then(Arc::default);
-        Self { connector: connector.into(), task, requests: Arc::default(), errant }
+        let (connector, errant) = (connector.into(), reporting.then(Arc::default));
+        let figures = Figures::new(&connector, task);
+        Self { connector, task, figures, requests: Arc::default(), errant }
     }
 
     /// Asks for something.

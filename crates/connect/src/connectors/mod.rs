@@ -13,8 +13,15 @@ mod objects;
 use std::sync::Arc;
 
 pub use self::allowed::Allowed;
+use crate::connector::figures::Declared;
 use crate::connector::{SinkConnector, SourceConnector};
 use crate::plugins::{Implementation, Plugin};
+
+/// The figures that they have beside those of every task.
+#[must_use]
+pub fn figures() -> Vec<Declared> {
+    mirror::figures().collect()
+}
 
 /// All of them; those that touch files or ask addresses touch the allowed ones only.
 #[must_use]

@@ -722,6 +722,8 @@ impl<T> Drop for AbortOnDrop<T> {
 
 /// Makes a task and lives it.
 async fn live(shared: Arc<Shared>, mut shell: TaskShell) -> Result<(), ConnectError> {
+    let figures = shell.meters.figures.clone();
+    let _told = figures.until_dropped();
     shell.config = shared.settings.providers.resolve(&shell.config)?;
     let config = shell.config.clone();
     let tolerance = Tolerance::new(&shell)?;
@@ -737,7 +739,7 @@ async fn live(shared: Arc<Shared>, mut shell: TaskShell) -> Result<(), ConnectEr
             let (connector, task) = (shell.connector.clone(), shell.task);
             let stored = StoredOffsets { connector: connector.clone(), offsets: shared.offsets.clone() };
             let (offsets, clock) = (Arc::new(stored), shell.clock.clone());
-            let context = SourceContext { connector, task, offsets, clock, transaction };
+            let context = SourceContext { connector, task, offsets, clock, transaction, figures };
             let id = transactional_id(&shared.settings.group, &shell.connector, shell.task);
             let id = (!matches!(delivery, Delivery::AtLeastOnce)).then_some(id.as_str());
             if id.is_some() {
@@ -758,7 +760,8 @@ async fn live(shared: Arc<Shared>, mut shell: TaskShell) -> Result<(), ConnectEr
             let dead = DeadLetters::new(&config);
             let logs = config.get("errors.log.enable").is_some_and(|logs| logs.trim() == "true");
             let reporting = pipeline.tolerance.skips || dead.is_some() || logs;
-            let context = SinkContext::new(shell.connector.clone(), shell.task, reporting);
+            let mut context = SinkContext::new(shell.connector.clone(), shell.task, reporting);
+            context.figures = figures;
             let sink = sink.task(&values, context.clone())?;
             SinkTask { shell, sink, context, pipeline, dead }.run().await
         }

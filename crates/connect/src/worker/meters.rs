@@ -12,6 +12,8 @@ use tokio::time::Instant;
 use vltava_core::id::Timestamp;
 use vltava_core::meter::{Counter, Members, Meter, Population, Tally};
 
+use crate::connector::figures::Figures;
+
 /// What is counted of a worker.
 #[derive(Debug, Default)]
 pub struct WorkerMeters {
@@ -26,7 +28,7 @@ impl WorkerMeters {
     /// A task begins a life.
     pub(super) fn begin(&self, connector: &str, task: usize) -> Arc<TaskMeters> {
         self.task_starts.add(1);
-        let meters = Arc::new(TaskMeters::default());
+        let meters = Arc::new(TaskMeters::new(connector, task));
         self.tasks.lock().insert((connector.to_owned(), task), meters.clone());
         meters
     }
@@ -43,7 +45,7 @@ impl WorkerMeters {
 }
 
 /// What is counted of a task. Durations are in microseconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TaskMeters {
     /// Records of each batch that was polled.
     pub batches: Tally,
@@ -65,9 +67,27 @@ pub struct TaskMeters {
     pub transactions: Tally,
     /// Partitions that a sink task reads.
     pub partitions: AtomicUsize,
+    /// What its connector counts beside all this.
+    pub figures: Figures,
 }
 
 impl TaskMeters {
+    fn new(connector: &str, task: usize) -> Self {
+        Self {
+            batches: Tally::default(),
+            commits: Tally::default(),
+            commit_failures: Counter::default(),
+            errors: ErrorMeters::default(),
+            active: Population::default(),
+            taken: Meter::default(),
+            given: Meter::default(),
+            calls: Tally::default(),
+            transactions: Tally::default(),
+            partitions: AtomicUsize::default(),
+            figures: Figures::new(connector, task),
+        }
+    }
+
     /// A batch of so many records came in; they are on their way for as long as what this returns lives.
     pub(super) fn took(&self, records: usize) -> Members {
         self.taken.add(records as u64);

@@ -10,6 +10,7 @@ use vltava_core::testing::ManualClock;
 use super::meters::TaskMeters;
 use super::tables::State;
 use super::*;
+use crate::connector::figures::{Figure, FigureKind};
 use crate::connector::{
     Altered, Connector, ExactlyOnce, Sink, SinkConnector, SinkContext, Source, SourceConnector,
     SourceContext, TopicOffsets, TopicPartition,
@@ -57,6 +58,7 @@ impl SourceConnector for Counter {
             topic,
             to,
             at: 0,
+            counted: Arc::default(),
             partition,
             context,
             panics_at: values.number("panics.at")?,
@@ -85,9 +87,17 @@ struct Counting {
     to: i64,
     at: i64,
     panics_at: i64,
+    counted: Arc<vltava_core::meter::Counter>,
     partition: Arc<SourceMap>,
     context: SourceContext,
 }
+
+static COUNTED: [Figure<vltava_core::meter::Counter>; 1] = [Figure {
+    name: "counted",
+    kind: FigureKind::Counter,
+    help: "How far it is.",
+    value: |counted, _| Some(counted.get() as f64),
+}];
 
 #[async_trait]
 impl Source for Counting {
@@ -95,6 +105,8 @@ impl Source for Counting {
         let stored = self.context.offsets.offsets(&[(*self.partition).clone()]).await?;
         let at = stored.into_iter().flatten().next();
         self.at = at.and_then(|offset| offset["at"].as_i64()).unwrap_or(0);
+        let part = [("part", self.partition["part"].as_str().unwrap_or_default())];
+        self.context.figures.register(&part, &COUNTED, self.counted.clone()).unwrap();
         Ok(())
     }
 
@@ -103,6 +115,7 @@ impl Source for Counting {
             pending::<()>().await;
         }
         assert_ne!(self.at, self.panics_at, "told to");
+        self.counted.add(1);
         self.at += 1;
         let offset = SourceOffset::Number("at", self.at.into());
         let position = Position { partition: self.partition.clone(), offset };
@@ -307,6 +320,13 @@ fn meters(worker: &Worker, connector: &str) -> Arc<TaskMeters> {
     tasks.into_iter().find(|((name, task), _)| name == connector && *task == 0).unwrap().1
 }
 
+/// What the first task of a connector tells itself.
+fn counted(worker: &Worker, connector: &str) -> Option<f64> {
+    let mut counted = None;
+    meters(worker, connector).figures.tell(worker.clock().now(), |told| counted = Some(told.value));
+    counted
+}
+
 #[tokio::test(start_paused = true)]
 async fn records_go_from_source_to_sink_and_positions_survive_the_worker() {
     for exactly_once in ["disabled", "enabled"] {
@@ -450,14 +470,17 @@ async fn a_panic_fails_one_task_and_nothing_else() {
     let failed = || worker.task_status("bad", 0).is_ok_and(|task| task.state.state == State::Failed);
     until("it has failed", failed).await;
     assert!(worker.task_status("bad", 0).unwrap().state.trace.unwrap().contains("told to"));
+    assert_eq!(counted(&worker, "bad"), None, "what it counted is gone with it");
     until("the other runs", || is(&worker, "c", State::Running) && fixture.topics.read("numbers").len() == 5)
         .await;
+    assert_eq!(counted(&worker, "c"), Some(5.0));
     let status = worker.restart_all("bad", true, true).await.unwrap();
     assert_eq!(status.tasks[0].state.state, State::Restarting);
     assert_eq!(status.connector.state, State::Running, "only what has failed");
     bad.insert("panics.at".to_owned(), "-1".to_owned());
     worker.put_config("bad", bad).await.unwrap();
     until("it runs again", || is(&worker, "bad", State::Running)).await;
+    until("it counts again", || counted(&worker, "bad").is_some()).await;
     until("it goes on", || texts(&fixture.topics, "bad").last().is_some_and(|last| last == "5")).await;
 }
 

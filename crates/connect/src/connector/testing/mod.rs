@@ -13,6 +13,7 @@ use bytestring::ByteString;
 use parking_lot::Mutex;
 use vltava_core::testing::ManualClock;
 
+use super::figures::Figures;
 use super::{
     OffsetReader, SinkConnector, SinkContext, SinkRequest, Source, SourceConnector, SourceContext,
     TopicOffsets, TopicPartition,
@@ -69,8 +70,9 @@ impl StoredOffsets {
 
     /// What the first task of a connector is given that goes on from here.
     pub fn context(self: &Arc<Self>) -> SourceContext {
-        let (offsets, clock) = (self.clone(), Arc::new(ManualClock::default()));
-        SourceContext { connector: "suite".to_owned(), task: 0, offsets, clock, transaction: None }
+        let (connector, task, clock) = ("suite".to_owned(), 0, Arc::new(ManualClock::default()));
+        let figures = Figures::new(&connector, task);
+        SourceContext { connector, task, offsets: self.clone(), clock, transaction: None, figures }
     }
 }
 

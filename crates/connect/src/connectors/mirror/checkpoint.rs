@@ -4,7 +4,7 @@
 //! A task follows the topic of offset syncs while it is polled. Groups are looked at one after another, and what was found
 //! for one is handed out before the next, so that a poll that is given up loses no more than a question.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +15,13 @@ use super::clusters::{Clusters, Side, assigned, awaited, create_compacted, entri
 use super::every::Every;
 use super::filter::Filter;
 use super::formats::{Checkpoint, OffsetSync, Pair};
+use super::meters::{CheckpointMeters, Flow, show_checkpoints};
 use super::policy::Policy;
 use super::translation::Translation;
 use super::{copied_bytes, divided, place, settings};
 use crate::connector::{Altered, Connector, Source, SourceConnector, SourceContext, TopicPartition};
 use crate::error::ConnectError;
-use crate::record::{Record, SourceMap};
+use crate::record::{Position, Record, SourceMap};
 use crate::settings::{Config, FieldError, Settings, Values};
 use crate::topics::cluster::{Cluster, Commit};
 use crate::topics::{Consumer, Polled, Reads, Received, TopicsError, TopicsErrorKind};
@@ -129,6 +130,7 @@ impl SourceConnector for MirrorCheckpoint {
             context,
             open: None,
             todo: VecDeque::new(),
+            timed: HashMap::new(),
         }))
     }
 
@@ -206,6 +208,15 @@ struct MirrorCheckpointTask {
     commit: Every,
     open: Option<Open>,
     todo: VecDeque<Step>,
+    timed: HashMap<(String, TopicPartition), Timed>,
+}
+
+/// How long the checkpoints of a partition of a group take.
+#[derive(Debug)]
+struct Timed {
+    meters: Arc<CheckpointMeters>,
+    /// When the one was made that is on its way.
+    since: Option<i64>,
 }
 
 /// What a task works with once it has started.
@@ -339,8 +350,23 @@ impl MirrorCheckpointTask {
             });
             news.push((checkpoint.place.clone(), checkpoint));
         }
+        let places: Vec<TopicPartition> = news.iter().map(|(place, _)| place.clone()).collect();
         last.extend(news);
+        places.into_iter().for_each(|place| self.time(group, place, timestamp));
         Ok(records)
+    }
+
+    /// A checkpoint is on its way.
+    fn time(&mut self, group: &str, place: TopicPartition, now: i64) {
+        let timed = self.timed.entry((group.to_owned(), place)).or_insert_with_key(|(group, place)| {
+            let meters = Arc::<CheckpointMeters>::default();
+            let flow = Flow { source: &self.names.source, target: &self.names.target };
+            if let Err(error) = show_checkpoints(&self.context.figures, flow, group, place, meters.clone()) {
+                tracing::warn!(group, %error, "checkpoints are counted, and not shown");
+            }
+            Timed { meters, since: None }
+        });
+        timed.since = Some(now);
     }
 
     /// Commits the last checkpoints of a group at the target, unless it has members there.
@@ -405,6 +431,17 @@ impl Source for MirrorCheckpointTask {
                         open.apply(records);
                     }
                 }
+            }
+        }
+    }
+
+    async fn written(&mut self, records: Vec<(Position, i64)>) {
+        let now = self.context.clock.wall().0;
+        for (position, _) in records {
+            let Some(key) = place::group_partition(&position.partition) else { continue };
+            let Some(timed) = self.timed.get_mut(&key) else { continue };
+            if let Some(since) = timed.since.take() {
+                timed.meters.0.record(now.saturating_sub(since));
             }
         }
     }

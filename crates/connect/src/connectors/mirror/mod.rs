@@ -6,7 +6,8 @@
 //! that came from the target does not go back.
 //!
 //! What is decided lies apart from those who ask clusters: names ([`policy`]), what is copied ([`filter`], [`copies`]), bytes
-//! ([`formats`]), positions ([`place`]), which offsets are recorded ([`lag`]), and what they translate to ([`translation`]).
+//! ([`formats`]), positions ([`place`]), which offsets are recorded ([`lag`]), what they translate to ([`translation`]), and what
+//! is counted ([`meters`]).
 
 mod checkpoint;
 mod clusters;
@@ -16,6 +17,7 @@ mod filter;
 mod formats;
 mod heartbeat;
 mod lag;
+mod meters;
 mod place;
 mod policy;
 mod settings;
@@ -31,6 +33,7 @@ use vltava_core::wire::WireError;
 pub(super) use self::checkpoint::MirrorCheckpoint;
 pub(super) use self::clusters::Clusters;
 pub(super) use self::heartbeat::MirrorHeartbeat;
+pub(super) use self::meters::figures;
 pub(super) use self::source::MirrorSource;
 use crate::error::ConnectError;
 use crate::record::Datum;

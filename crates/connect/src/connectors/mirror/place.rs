@@ -45,11 +45,25 @@ pub(super) fn offset(stored: &SourceMap) -> Option<i64> {
     stored.get(OFFSET)?.as_i64().filter(|offset| *offset >= 0)
 }
 
+/// The offset of a position of this process: every record that is copied has one, and no object is made for it.
+pub(super) fn copied(offset: &SourceOffset) -> Option<i64> {
+    match offset {
+        SourceOffset::Number(OFFSET, number) => number.as_i64().filter(|offset| *offset >= 0),
+        SourceOffset::Number(..) => None,
+        SourceOffset::Map(map) => self::offset(map),
+    }
+}
+
 /// The partition of a topic that a position is of.
 pub(super) fn topic_partition(partition: &SourceMap) -> Option<TopicPartition> {
     let number = partition.get(PARTITION)?.as_i64()?;
     let topic = partition.get(TOPIC)?.as_str()?.into();
     Some(TopicPartition { topic, partition: i32::try_from(number).ok()? })
+}
+
+/// The group and the partition that a position of a checkpoint is of.
+pub(super) fn group_partition(partition: &SourceMap) -> Option<(String, TopicPartition)> {
+    Some((partition.get(GROUP)?.as_str()?.to_owned(), topic_partition(partition)?))
 }
 
 /// Refuses positions that an operator sets, unless their partitions have these texts, and a number under

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::clusters::{Clusters, Side, assigned, awaited, create_compacted, entries, pause, within};
@@ -16,10 +17,11 @@ use super::copies::{Copies, Counts};
 use super::every::Every;
 use super::formats::OffsetSync;
 use super::lag::Lag;
+use super::meters::{Copied, Flow, show_copies};
 use super::policy::Policy;
 use super::{copied_bytes, divided, place, settings};
 use crate::connector::{
-    Altered, Connector, ExactlyOnce, OffsetReader, Source, SourceConnector, SourceContext, TopicPartition,
+    Altered, Connector, ExactlyOnce, Source, SourceConnector, SourceContext, TopicPartition,
 };
 use crate::error::ConnectError;
 use crate::record::{Header, Position, Record, SourceMap};
@@ -134,12 +136,21 @@ impl SourceConnector for MirrorSource {
         let way = |place: TopicPartition| {
             let copy = policy.remote(alias, &place.topic).into();
             let partition = Arc::new(place::of_topic(alias, &place));
-            (place, Way { copy, partition })
+            (place, Way { copy, partition, copied: Copied::default() })
         };
+        let ways: HashMap<_, _> = of_task(values)?.into_iter().map(way).collect();
+        let flow = Flow { source: alias, target: values.string("target.cluster.alias")? };
+        let shown = ways.iter().try_for_each(|(place, way)| {
+            let copy = TopicPartition { topic: way.copy.clone(), partition: place.partition };
+            show_copies(&context.figures, flow, &copy, way.copied.meters())
+        });
+        if let Err(error) = shown {
+            tracing::warn!(%error, "copies are counted, and not all counts are shown");
+        }
         Ok(Box::new(MirrorSourceTask {
             clusters: Arc::clone(&self.clusters),
-            offsets: context.offsets,
-            ways: of_task(values)?.into_iter().map(way).collect(),
+            context,
+            ways,
             patience: Duration::from_millis(values.number("consumer.poll.timeout.ms")?.unsigned_abs()),
             values: values.clone(),
             consumer: None,
@@ -166,6 +177,7 @@ impl SourceConnector for MirrorSource {
 struct Way {
     copy: ByteString,
     partition: Arc<SourceMap>,
+    copied: Copied,
 }
 
 /// The task.
@@ -173,7 +185,7 @@ struct Way {
 struct MirrorSourceTask {
     clusters: Arc<Clusters>,
     values: Values,
-    offsets: Arc<dyn OffsetReader>,
+    context: SourceContext,
     ways: HashMap<TopicPartition, Way>,
     /// How long a poll waits.
     patience: Duration,
@@ -185,7 +197,7 @@ impl MirrorSourceTask {
     /// A consumer behind the stored positions.
     async fn consumer(&mut self) -> Result<Box<dyn Consumer>, ConnectError> {
         let partitions: Vec<SourceMap> = self.ways.values().map(|way| (*way.partition).clone()).collect();
-        let stored = self.offsets.offsets(&partitions).await?;
+        let stored = self.context.offsets.offsets(&partitions).await?;
         let next = |stored: Option<SourceMap>| Some(place::offset(&stored?)? + 1);
         let places = self.ways.keys().cloned().zip(stored.into_iter().map(next)).collect();
         let source = self.clusters.reach(&self.values, Side::Source, "replication-consumer").await?;
@@ -206,13 +218,16 @@ impl MirrorSourceTask {
         Ok(Some(Syncs { lag, topic: topic.into(), producer, sent: None }))
     }
 
-    fn copy(&self, received: Received) -> Option<Record> {
-        let way = self.ways.get(&received.place())?;
+    /// The copy of a record that is read `now`.
+    fn copy(&mut self, received: Received, now: i64) -> Option<Record> {
+        let way = self.ways.get_mut(&received.place())?;
+        let timestamp = Some(received.timestamp).filter(|timestamp| *timestamp >= 0);
+        way.copied.read(received.offset, timestamp, received.value.as_ref().map_or(0, Bytes::len), now);
         let header = |(name, value)| Header { name, value: copied_bytes(value) };
         Some(Record {
             partition: Some(received.partition),
             key: copied_bytes(received.key),
-            timestamp: Some(received.timestamp).filter(|timestamp| *timestamp >= 0),
+            timestamp,
             headers: received.headers.into_iter().map(header).collect(),
             ..Record::new(
                 way.copy.clone(),
@@ -247,7 +262,8 @@ impl Source for MirrorSourceTask {
         };
         match consumer.poll(self.patience).await {
             Ok(Polled::Records(records)) => {
-                Ok(records.into_iter().filter_map(|received| self.copy(received)).collect())
+                let now = self.context.clock.wall().0;
+                Ok(records.into_iter().filter_map(|received| self.copy(received, now)).collect())
             }
             Ok(_) => Ok(Vec::new()),
             Err(error) => Err(awaited(error)),
@@ -255,19 +271,28 @@ impl Source for MirrorSourceTask {
     }
 
     async fn written(&mut self, records: Vec<(Position, i64)>) {
-        let Some(syncs) = &mut self.syncs else { return };
+        let now = self.context.clock.wall().0;
         for (position, downstream) in records {
-            let place = place::topic_partition(&position.partition);
-            if let (Some(place), Some(upstream)) = (place, place::offset(&position.offset.to_map())) {
+            let Some((place, upstream)) = origin(&position) else { continue };
+            if let Some(way) = self.ways.get_mut(&place) {
+                way.copied.written(upstream, now);
+            }
+            if let Some(syncs) = &mut self.syncs {
                 syncs.lag.copied(OffsetSync { place, upstream, downstream });
             }
         }
+        let Some(syncs) = &mut self.syncs else { return };
         if syncs.arrived().await {
             syncs.send().await;
         }
     }
 
-    async fn commit(&mut self, _: &[Position]) -> Result<(), ConnectError> {
+    async fn commit(&mut self, positions: &[Position]) -> Result<(), ConnectError> {
+        for (place, upstream) in positions.iter().filter_map(origin) {
+            if let Some(way) = self.ways.get_mut(&place) {
+                way.copied.passed(upstream);
+            }
+        }
         if let Some(syncs) = &mut self.syncs {
             syncs.lag.stored();
             syncs.settle().await;
@@ -284,6 +309,11 @@ impl Source for MirrorSourceTask {
             syncs.producer.close(CLOSE_TIMEOUT).await;
         }
     }
+}
+
+/// The record that a position is of.
+fn origin(position: &Position) -> Option<(TopicPartition, i64)> {
+    Some((place::topic_partition(&position.partition)?, place::copied(&position.offset)?))
 }
 
 /// Offset syncs on their way: one batch at a time, with at most one sync of each partition.

@@ -2,19 +2,22 @@ mod kafka;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use vltava_core::id::Timestamp;
+use vltava_core::testing::ManualClock;
 
 use super::checkpoint::{is_news, to_commit};
 use super::formats::{Checkpoint, OffsetSync};
 use super::lag::Lag;
 use super::{Clusters, MirrorCheckpoint, MirrorHeartbeat, MirrorSource, place};
 use crate::connector::testing::{SourceHarness, StoredOffsets, source_suite};
-use crate::connector::{Connector, Source, SourceConnector, TopicOffsets, TopicPartition};
+use crate::connector::{Connector, Source, SourceConnector, SourceContext, TopicOffsets, TopicPartition};
 use crate::connectors::Allowed;
 use crate::error::ConnectError;
-use crate::record::{Origin, Record};
+use crate::record::{Origin, Position, Record};
 use crate::settings::{Config, Values};
 use crate::testing::MemoryTopics;
 use crate::topics::cluster::{Cluster, Commit};
@@ -123,12 +126,19 @@ async fn started(
     config: &Config,
     offsets: &Arc<StoredOffsets>,
 ) -> Box<dyn Source> {
+    started_in(connector, config, offsets.context()).await
+}
+
+async fn started_in(
+    connector: &dyn SourceConnector,
+    config: &Config,
+    context: SourceContext,
+) -> Box<dyn Source> {
     let settings = connector.settings();
     let mut config = config.clone();
     let values = settings.parse(&config).expect("settings");
     config.extend(connector.task_configs(&values, 1).await.expect("tasks").remove(0));
-    let mut task =
-        connector.task(&settings.parse(&config).expect("settings"), offsets.context()).expect("a task");
+    let mut task = connector.task(&settings.parse(&config).expect("settings"), context).expect("a task");
     task.start().await.expect("a start");
     task
 }
@@ -219,6 +229,70 @@ async fn copies_are_created_grown_and_set_like_their_topics() {
     assert_eq!(pair.target.partitions("a.t").await, Ok(Some(4)));
     let configs = connector.task_configs(&values, 9).await.expect("tasks");
     assert_eq!(configs.len(), 5);
+}
+
+/// The figures of a task as they are shown, of those with `part` in them.
+fn told(context: &SourceContext, part: &str) -> Vec<String> {
+    let mut seen = Vec::new();
+    context.figures.tell(context.clock.now(), |told| {
+        let labels: Vec<&str> = told.labels.iter().map(|(_, value)| value.as_str()).collect();
+        seen.push(format!("{}{}{labels:?} {}", told.prefix, told.name, told.value));
+    });
+    seen.retain(|line| line.contains(part));
+    seen
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_and_checkpoints_are_counted() {
+    let pair = Pair::default();
+    pair.create("t", 1, &[]).await;
+    (0..4).for_each(|number| pair.write("t", 0, &format!("number {number}")));
+    pair.source.alter_group_offsets("g", &BTreeMap::from([(at("t", 0), Some(4))])).await.expect("offsets");
+    let clock = Arc::new(ManualClock::new(Timestamp(1007)));
+    let context = || {
+        let context = Arc::<StoredOffsets>::default().context();
+        SourceContext { clock: clock.clone(), ..context }
+    };
+    let mirror = MirrorSource::new(pair.clusters());
+    let of_copies = context();
+    let mut copying = started_in(&mirror, &flow(&[]), of_copies.clone()).await;
+    let name = |name: &str| format!("kafka_connect_mirror_mirrorsourceconnector_{name}");
+    let of = r#"["a", "b", "a.t", "0"]"#;
+    let counts = [("record_count", 0), ("record_rate", 0), ("byte_count", 0), ("byte_rate", 0)];
+    let expected = counts.map(|(figure, value)| name(&format!("{figure}{of} {value}")));
+    assert_eq!(told(&of_copies, "_"), expected, "nothing was copied, and no time is known");
+    let records = copying.poll().await.expect("records");
+    assert_eq!(told(&of_copies, "record_age_ms["), [name(&format!("record_age_ms{of} 1000"))]);
+    assert_eq!(told(&of_copies, "byte_count"), [name(&format!("byte_count{of} 32"))]);
+    assert_eq!(told(&of_copies, "record_count"), [name(&format!("record_count{of} 0"))]);
+    clock.advance(Duration::from_millis(500));
+    let written = records.iter().take(3).zip(0..).map(|(record, offset)| (position(record), offset));
+    copying.written(written.collect()).await;
+    clock.advance(Duration::from_millis(100));
+    copying.written(vec![(position(&records[3]), 3)]).await;
+    copying.commit(&[]).await.expect("a commit");
+    let latency = [("", 1600), ("_min", 1500), ("_max", 1600), ("_avg", 1525)];
+    let latency = latency.map(|(end, value)| name(&format!("replication_latency_ms{end}{of} {value}")));
+    assert_eq!(told(&of_copies, "replication_latency"), latency);
+    assert_eq!(told(&of_copies, "record_count"), [name(&format!("record_count{of} 4"))]);
+
+    let mirror = MirrorCheckpoint::new(pair.clusters());
+    let of_checkpoints = context();
+    let quick = flow(&[("emit.checkpoints.interval.seconds", "1")]);
+    let mut checkpoints = started_in(&mirror, &quick, of_checkpoints.clone()).await;
+    let made = checkpoints.poll().await.expect("checkpoints");
+    assert!(told(&of_checkpoints, "_").is_empty(), "none has arrived");
+    clock.advance(Duration::from_millis(40));
+    checkpoints.written(made.iter().map(|record| (position(record), 0)).collect()).await;
+    let of = r#"["a", "b", "g", "a.t", "0"] 40"#;
+    let name =
+        |end: &str| format!("kafka_connect_mirror_mirrorcheckpointconnector_checkpoint_latency_ms{end}{of}");
+    assert_eq!(told(&of_checkpoints, "_"), ["", "_min", "_max", "_avg"].map(name));
+}
+
+fn position(record: &Record) -> Position {
+    let Origin::Source(position) = &record.origin else { panic!("a position") };
+    position.clone()
 }
 
 /// Copies everything that is there, and tells the task where it lies.
