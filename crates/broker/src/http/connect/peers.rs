@@ -1,5 +1,7 @@
 //! The other workers of a group, over HTTP.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
@@ -14,12 +16,16 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// The most connections to one worker that are kept while nobody uses them.
 const IDLE_CONNECTIONS_MAX: usize = 2;
 /// How long a connection may take.
-const CONNECT_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer may take, with all that comes before it: less than a request that waits for it, so that whoever asked
+/// hears which worker does not answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(80);
 
 /// Workers behind HTTP. Connections are kept and shared.
 #[derive(Debug)]
 pub(crate) struct HttpPeers {
     client: Client<Connector, Full<Bytes>>,
+    answer_timeout: Duration,
 }
 
 impl HttpPeers {
@@ -32,13 +38,20 @@ impl HttpPeers {
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .build(tls.connector(CONNECT_TIMEOUT)?);
-        Ok(HttpPeers { client })
+        Ok(HttpPeers { client, answer_timeout: ANSWER_TIMEOUT })
     }
 }
 
 #[async_trait::async_trait]
 impl Peers for HttpPeers {
     async fn ask(&self, url: &str, request: PeerRequest) -> Result<PeerReply, String> {
+        let late = |_| format!("{url} does not answer within {} ms", self.answer_timeout.as_millis());
+        tokio::time::timeout(self.answer_timeout, self.exchange(url, request)).await.map_err(late)?
+    }
+}
+
+impl HttpPeers {
+    async fn exchange(&self, url: &str, request: PeerRequest) -> Result<PeerReply, String> {
         let mut builder = Request::builder()
             .method(request.method.as_str())
             .uri(format!("{}{}", url.trim_end_matches('/'), request.path))
@@ -56,5 +69,47 @@ impl Peers for HttpPeers {
         let location = location.map(str::to_owned);
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| error.to_string())?;
         Ok(PeerReply { status: head.status.as_u16(), location, body: body.to_bytes() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Asks a worker that says no more than this.
+    async fn asked(says: &'static [u8]) -> Result<PeerReply, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let peer = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"\r\n\r\n") {
+                stream.read_buf(&mut heard).await.expect("a request");
+            }
+            stream.write_all(says).await.expect("a part of an answer");
+            // Until the other has enough of it.
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        });
+        let tls = TlsSettings::read(|_| None).expect("no certificates");
+        let answer_timeout = Duration::from_millis(300);
+        let peers = HttpPeers { answer_timeout, ..HttpPeers::new(&tls).expect("a client") };
+        let (method, path) = ("GET".to_owned(), "/connectors".to_owned());
+        let request = PeerRequest { method, path, headers: Vec::new(), body: Bytes::new() };
+        let answered = peers.ask(&url, request).await.map_err(|error| error.replace(&url, "URL "));
+        drop(peers);
+        peer.await.expect("it heard the end");
+        answered
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_does_not_answer_is_not_waited_for() {
+        let late = Err("URL  does not answer within 300 ms".to_owned());
+        assert_eq!(asked(b"").await, late);
+        assert_eq!(asked(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[").await, late);
+        let reply = asked(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]").await.expect("an answer");
+        assert_eq!((reply.status, &*reply.body), (200, &b"[]"[..]));
     }
 }
