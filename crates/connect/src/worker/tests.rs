@@ -741,6 +741,33 @@ async fn a_worker_that_is_cut_off_stops_before_others_start_its_work() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn workers_go_on_beside_a_member_that_nobody_understands() {
+    let fixture = Fixture::new("disabled");
+    let stranger = fixture.group.another();
+    let join = |id| fixture.worker_at(id, Arc::new(fixture.group.another()));
+    let (first, second) = (join("a:1").await, join("b:1").await);
+    let mut four = source("numbers", "5");
+    four.insert("tasks.max".to_owned(), "4".to_owned());
+    let created = first.create("c", four.clone(), Target::Started).await;
+    let leader = if created.is_ok() { &first } else { &second };
+    if created.is_err() {
+        second.create("c", four.clone(), Target::Started).await.unwrap();
+    }
+    until("both run half of it", || run_on(&first, &["a:1", "b:1"])).await;
+    let starts = leader.meters().task_starts.get();
+    let garbage = ["sessioned", "compatible", "default"].map(|name| (name.to_owned(), "?".into()));
+    let joined = stranger.join("", garbage.to_vec()).await.unwrap();
+    assert_eq!(stranger.sync(&joined, Vec::new()).await.unwrap(), bytes::Bytes::new());
+    until("there is another round", || leader.shared.view.borrow().generation == joined.generation).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(run_on(&first, &["a:1", "b:1"]));
+    assert_eq!(leader.meters().task_starts.get(), starts, "nothing was started again");
+    four.insert("to".to_owned(), "7".to_owned());
+    leader.put_config("c", four).await.unwrap();
+    until("they hear of changes", || texts(&fixture.topics, "numbers").contains(&"7".to_owned())).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn settings_that_change_all_the_time_hold_no_heartbeat_up() {
     let fixture = Fixture::new("disabled");
     let worker = fixture.worker().await;

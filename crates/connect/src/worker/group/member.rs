@@ -306,15 +306,22 @@ impl Member {
         group.protocol.offered().map(offer).collect()
     }
 
-    /// Decides what the members run.
+    /// Decides what the members run. One whose metadata cannot be read is no reason for the others to stop: it is left out,
+    /// and what it ran is given to others as the work of a lost member is. The answer that it gets, no bytes, is one that
+    /// no worker runs anything by.
     fn share_out(&mut self, joined: &Joined, protocol: Protocol) -> Result<SharedOut, End> {
-        let unreadable = |error| End::Refused(format!("the metadata of a member cannot be read: {error}"));
         let mut urls = BTreeMap::new();
         let mut members = Members::new();
         let (offset, configured) = self.shared.configured();
         let mut newest = offset;
         for (id, metadata) in &joined.members {
-            let metadata = Metadata::decode(metadata.clone()).map_err(unreadable)?;
+            let metadata = match Metadata::decode(metadata.clone()) {
+                Ok(metadata) => metadata,
+                Err(error) => {
+                    warn!(member = id, %error, "a member says nothing that can be read: it is given no work");
+                    continue;
+                }
+            };
             newest = newest.max(metadata.offset);
             members.insert(id.clone(), metadata.assignment.map(|known| known.starts).unwrap_or_default());
             urls.insert(id.clone(), metadata.url);
