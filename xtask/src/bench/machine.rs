@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// A repetition is not clean when processes that have no part in it used more than this, in cores.
 pub const OTHERS_MAX: f64 = 0.12;
@@ -12,6 +13,18 @@ const QUIET_SHARE: f64 = 0.10;
 const QUIET_WINDOW: Duration = Duration::from_millis(400);
 /// `/proc` counts in hundredths of a second, whatever the kernel's own tick.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Does something on the first core that there is; processes that it starts stay there.
+pub fn on_one_core<T>(work: impl FnOnce() -> T) -> anyhow::Result<T> {
+    let all = sched_getaffinity(None).context("cannot tell the cores")?;
+    let first = (0..CpuSet::MAX_CPU).find(|core| all.is_set(*core)).context("there is no core")?;
+    let mut one = CpuSet::new();
+    one.set(first);
+    sched_setaffinity(None, &one).context("cannot stay on one core")?;
+    let done = work();
+    sched_setaffinity(None, &all).context("cannot use all cores again")?;
+    Ok(done)
+}
 
 /// CPU seconds of a process, its ended threads included.
 ///

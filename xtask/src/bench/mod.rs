@@ -300,6 +300,10 @@ impl Bench<'_> {
                 commits::load(&mut running, TOPIC, *groups)
             }
             Work::Connect(load) => connect::run(load, contestant, &mut self.stable),
+            Work::Registry(load) if load.what == registry::What::Lookup => {
+                let mut running = machine::on_one_core(|| self.stable.start(contestant))??;
+                registry::run(load, &mut running)
+            }
             Work::Registry(load) => registry::run(load, &mut self.stable.start(contestant)?),
             Work::Group(load) => {
                 let running = self.stable.start(contestant)?;

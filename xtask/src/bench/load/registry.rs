@@ -48,7 +48,7 @@ impl Registry {
                 "from starting the process, after a clean stop, until a version can be read".to_owned()
             }
             What::Lookup => format!(
-                "GET /schemas/ids/N at random, closed loop, {CONNECTIONS} connections kept alive; {SECONDS} s"
+                "GET /schemas/ids/N at random, closed loop, {CONNECTIONS} connections kept alive, server on one core; {SECONDS} s"
             ),
             What::Register => format!(
                 "POST of a new version, level BACKWARD, one after the other on one connection; {SECONDS} s"
@@ -146,6 +146,12 @@ fn lookup(load: &Registry, address: &str, server: u32) -> anyhow::Result<Figures
     let mut connections: Vec<Connection> =
         (0..CONNECTIONS).map(|_| Connection::open(address)).collect::<anyhow::Result<_>>()?;
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut ask = |connection: &mut Connection| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        connection.send("GET", &format!("/schemas/ids/{}", (random >> 33) % ids + 1), "")?;
+        anyhow::Ok(Instant::now())
+    };
+    let mut sent = connections.iter_mut().map(&mut ask).collect::<anyhow::Result<Vec<_>>>()?;
     let mut samples = Vec::new();
     let begun = Instant::now();
     let mut usage = None;
@@ -154,15 +160,10 @@ fn lookup(load: &Registry, address: &str, server: u32) -> anyhow::Result<Figures
             usage = Some(Usage::begin(server)?);
             samples.clear();
         }
-        let mut sent = Vec::with_capacity(CONNECTIONS);
-        for connection in &mut connections {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            connection.send("GET", &format!("/schemas/ids/{}", (random >> 33) % ids + 1), "")?;
-            sent.push(Instant::now());
-        }
-        for (connection, sent) in connections.iter_mut().zip(sent) {
+        for (connection, sent) in connections.iter_mut().zip(&mut sent) {
             connection.receive()?;
             samples.push(microseconds(sent.elapsed()));
+            *sent = ask(connection)?;
         }
     }
     figures(&mut samples, &usage.context("nothing was measured")?)
