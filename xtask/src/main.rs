@@ -6,6 +6,7 @@ mod ci;
 mod codegen;
 mod conformance;
 mod docs;
+mod examples;
 mod history;
 mod tidy;
 

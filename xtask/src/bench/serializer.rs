@@ -5,13 +5,13 @@
 //! Below it stands what of that is Avro's own library alone, with encoder and decoder used again. All do the same record, one
 //! that was read before, on one thread, in turns.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
 use crate::conformance::avro::Library;
 use crate::conformance::cache::{self, Cache};
+use crate::examples::{self, Profile};
 
 /// What the row is called.
 pub const NAME: &str = "avro-serializer";
@@ -81,13 +81,6 @@ fn figure(command: &mut Command) -> anyhow::Result<f64> {
 
 /// Builds the program as it is released, and returns where it is.
 fn build() -> anyhow::Result<std::path::PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["build", "--release", "-q", "-p", "vltava-connect", "--example", "avro_cost"])
-        .status()?;
-    ensure!(built.success(), "the program cannot be built");
-    let own = std::env::current_exe()?;
-    let target = own.parent().and_then(Path::parent).context("xtask lies in the folder of its profile")?;
-    Ok(target.join("release/examples/avro_cost"))
+    let folder = examples::build(Profile::Release, &["-p", "vltava-connect", "--example", "avro_cost"])?;
+    Ok(folder.join("avro_cost"))
 }

@@ -17,6 +17,7 @@ use super::cache::{self, Cache};
 use super::clients::must_run;
 use super::report::Report;
 use super::server::jars::{self, jars};
+use crate::examples::{self, Profile};
 
 /// The table, from the workspace's root.
 const TABLE: &str = "crates/connect/src/schema/avro/tests/compatibility.jsonl";
@@ -110,18 +111,8 @@ fn lines(text: &str) -> anyhow::Result<Vec<Value>> {
 
 /// Builds an example program of the crate `connect` and returns where it is.
 pub fn example(name: &str) -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    must_run(Command::new(cargo).current_dir(env!("CARGO_MANIFEST_DIR")).args([
-        "build",
-        "-p",
-        "vltava-connect",
-        "--features",
-        "testing",
-        "--example",
-        name,
-    ]))?;
-    let programs = std::env::current_exe()?.parent().context("a program lies in a folder")?.join("examples");
-    Ok(programs.join(name))
+    let arguments = ["-p", "vltava-connect", "--features", "testing", "--example", name];
+    Ok(examples::build(Profile::Debug, &arguments)?.join(name))
 }
 
 /// Fails with the first few differences.

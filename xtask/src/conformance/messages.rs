@@ -15,6 +15,7 @@ use super::cache::{self, Cache};
 use super::clients::must_run;
 use super::report::Report;
 use super::server::jars::{self, jars};
+use crate::examples::{self, Profile};
 
 /// The randomness of both sides; a failing message is printed whole.
 const SEED: &str = "1";
@@ -92,15 +93,13 @@ impl Kafka {
 
 /// Builds the example programs and returns where they are, in the order of `CRATES`.
 fn build() -> anyhow::Result<Vec<PathBuf>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--features", "vltava-core/testing"]);
-    for name in CRATES {
-        command.args(["-p", &format!("vltava-{name}"), "--example", &format!("exchange_{name}")]);
-    }
-    must_run(&mut command)?;
-    let binaries = std::env::current_exe()?.parent().context("a program lies in a folder")?.join("examples");
-    Ok(CRATES.iter().map(|name| binaries.join(format!("exchange_{name}"))).collect())
+    let programs = CRATES.map(|name| (format!("vltava-{name}"), format!("exchange_{name}")));
+    let named = programs
+        .iter()
+        .flat_map(|(package, program)| ["-p", package.as_str(), "--example", program.as_str()]);
+    let arguments: Vec<&str> = ["--features", "vltava-core/testing"].into_iter().chain(named).collect();
+    let folder = examples::build(Profile::Debug, &arguments)?;
+    Ok(programs.iter().map(|(_, program)| folder.join(program)).collect())
 }
 
 /// Runs a program to its end and returns the lines it printed; what went wrong is in its other output.

@@ -8,8 +8,10 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use parking_lot::RwLock;
 
-/// The most bytes that are kept of one state, paths included. Beyond it, all are forgotten.
+/// The most bytes that are kept of one state, with all that belongs to them. Beyond it, all are forgotten.
 const KEPT_BYTES_MAX: usize = 32 << 20;
+/// What an answer takes besides its texts: its place among the others, and what memory is handed out with.
+const PLACE_BYTES: usize = 160;
 /// The most bytes of an answer that is kept.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
@@ -31,7 +33,8 @@ impl Answers {
 
     /// Keeps an answer, if it is not too large.
     pub(crate) fn keep(&self, asked: &str, body: &Bytes) {
-        if asked.len() + body.len() > ANSWER_BYTES_MAX {
+        let bytes = PLACE_BYTES + asked.len() + body.len();
+        if bytes > ANSWER_BYTES_MAX {
             return;
         }
         // The text of an answer may stand in a larger buffer.
@@ -40,7 +43,7 @@ impl Answers {
         if kept.bytes > KEPT_BYTES_MAX {
             *kept = Kept::default();
         }
-        kept.bytes += asked.len() + body.len();
+        kept.bytes += bytes;
         kept.bodies.insert(asked.into(), body);
     }
 }
@@ -60,8 +63,9 @@ mod tests {
             let asked = format!("/{number}");
             answers.keep(&asked, &body);
             assert_eq!(answers.get(&asked).as_ref(), Some(&body));
-            let held: usize =
-                answers.0.read().bodies.iter().map(|(asked, body)| asked.len() + body.len()).sum();
+            let kept = answers.0.read();
+            let held = |(asked, body): (&Box<str>, &Bytes)| PLACE_BYTES + asked.len() + body.len();
+            let held: usize = kept.bodies.iter().map(held).sum();
             assert!(held <= KEPT_BYTES_MAX + ANSWER_BYTES_MAX, "{held}");
         }
         assert_eq!(answers.get("/0"), None);
