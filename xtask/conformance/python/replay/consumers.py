@@ -19,12 +19,17 @@ def beat(side, version, group, member, epoch, topics=None, owned=None, timeout=-
 
 
 def brisk(side, group):
-    """Lets a group compute its target with every change, not once a second, so that its answers do not depend on time."""
-    key, place = "consumer.assignment.interval.ms", {"ResourceType": 32, "ResourceName": group}
+    """Lets a group compute its target with every change, and before it answers, so that its answers do not depend on time."""
+    wanted, place = {"consumer.assignment.interval.ms": "0", "consumer.assignor.offload.enable": "false"}, {"ResourceType": 32, "ResourceName": group}
     if f"brisk {group}" not in side.ids:
         side.ids[f"brisk {group}"] = "known"
-        side.ask("IncrementalAlterConfigs", 1, {"Resources": [{**place, "Configs": [{"Name": key, "ConfigOperation": 0, "Value": "0"}]}]})
-        until(f"{group} is brisk", lambda: side.ask("DescribeConfigs", 4, {"Resources": [{**place, "ConfigurationKeys": [key]}]})["Results"][0]["Configs"][0]["Value"] == "0")
+        changes = [{"Name": key, "ConfigOperation": 0, "Value": value} for key, value in wanted.items()]
+        side.ask("IncrementalAlterConfigs", 1, {"Resources": [{**place, "Configs": changes}]})
+
+        def known():
+            found = side.ask("DescribeConfigs", 4, {"Resources": [{**place, "ConfigurationKeys": list(wanted)}]})["Results"][0]["Configs"]
+            return {row["Name"]: row["Value"] for row in found} == wanted
+        until(f"{group} is brisk", known)
 
 
 def enter(side, version, group, member, topics, **more):
