@@ -64,8 +64,8 @@ mod tests {
             answers.keep(&asked, &body);
             assert_eq!(answers.get(&asked).as_ref(), Some(&body));
             let kept = answers.0.read();
-            let held = |(asked, body): (&Box<str>, &Bytes)| PLACE_BYTES + asked.len() + body.len();
-            let held: usize = kept.bodies.iter().map(held).sum();
+            let held: usize =
+                kept.bodies.iter().map(|(asked, body)| PLACE_BYTES + asked.len() + body.len()).sum();
             assert!(held <= KEPT_BYTES_MAX + ANSWER_BYTES_MAX, "{held}");
         }
         assert_eq!(answers.get("/0"), None);
