@@ -94,4 +94,18 @@ pub(super) const CAMPAIGNS: &[Campaign] = &[
         variable: "VLTAVA_CONNECT_SEEDS",
         seeds: 300,
     },
+    Campaign {
+        name: "workers of Connect come, go and lose their network",
+        target: &["--lib"],
+        test: "worker::schedules::any_schedule_keeps_the_promises",
+        variable: "VLTAVA_WORKER_SEEDS",
+        seeds: 40,
+    },
+    Campaign {
+        name: "registries write one log and lag behind",
+        target: &["--lib"],
+        test: "schema::registry::tests::writers_who_lag_behind_each_other_agree_in_the_end",
+        variable: "VLTAVA_REGISTRY_SEEDS",
+        seeds: 200,
+    },
 ];
