@@ -37,7 +37,7 @@ pub(super) struct Life {
     /// The version of its settings.
     pub(super) version: i64,
     number: u64,
-    /// How many records the topic of settings had.
+    /// How many records of settings the worker had read.
     configured: usize,
 }
 
@@ -166,7 +166,7 @@ impl Ledger {
         }
     }
 
-    /// Something starts to run at a worker, which has read the settings up to `read` and is of a generation; the number of
+    /// Something starts to run at a worker, which has read `read` records of settings and is of a generation; the number of
     /// its life.
     pub(super) fn starts(
         &self,
@@ -175,7 +175,8 @@ impl Ledger {
         version: i64,
         (read, generation): (i64, i32),
     ) -> u64 {
-        let configured = self.topics.read("configs").len();
+        // A worker may lag behind, and has to stop what it started by settings that had changed already.
+        let configured = usize::try_from(read).unwrap_or(0);
         let mut state = self.state.lock();
         state.say(format!(
             "  worker {incarnation} starts {piece:?} of version {version} in {generation}, at {read}"
