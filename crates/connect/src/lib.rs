@@ -19,6 +19,7 @@ pub mod connectors;
 pub mod converters;
 pub mod notation;
 mod schema_check;
+mod ticks;
 pub mod transforms;
 
 pub mod membership;

@@ -19,12 +19,14 @@ use crate::connector::{Sink, SinkContext, SinkRequest, TopicOffsets, TopicPartit
 use crate::error::{ConnectError, ErrorKind};
 use crate::record::{Origin, Record};
 use crate::settings::Config;
+use crate::ticks::until_next;
 use crate::topics::{
     Acknowledgement, Consumer, NewTopic, Polled, Producer, Reads, Received, TopicsErrorKind,
 };
 
 /// How long a poll waits, at first and at most: longer and longer while nothing comes. Records end a wait, and so do orders; a
-/// rebalance is heard of between polls, and so no later than twice the usual time between heartbeats.
+/// rebalance is heard of between polls, and so no later than twice the usual time between heartbeats. The longest waits of all
+/// tasks end together.
 const POLL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(3));
 /// The first and the longest pause after an error that may pass.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
@@ -173,7 +175,7 @@ impl SinkTask {
                 () = sleep_until(retry), if life.waiting.is_some() => Event::Retry,
                 _ = flush.tick() => Event::Flush,
                 _ = refresh.tick() => Event::Refresh,
-                polled = life.consumer.poll(life.patience) => match polled {
+                polled = life.consumer.poll(life.wait()) => match polled {
                     Ok(polled) => Event::Polled(life.rested(polled)),
                     Err(error) if error.kind == TopicsErrorKind::Retriable => {
                         warn!(connector = self.shell.connector, %error, "topics cannot be read; trying again");
@@ -486,6 +488,11 @@ impl Life {
         let quiet = matches!(&polled, Polled::Records(none) if none.is_empty()) && self.paused.is_empty();
         self.patience = if quiet { (self.patience * 2).min(POLL.1) } else { POLL.0 };
         polled
+    }
+
+    /// How long the next poll waits.
+    fn wait(&self) -> Duration {
+        if self.patience == POLL.1 { until_next(POLL.1) } else { self.patience }
     }
 
     /// Reads what may be read now: nothing, while the task is paused or the sink has not taken what it was given.

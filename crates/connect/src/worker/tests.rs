@@ -393,7 +393,9 @@ async fn a_quiet_sink_polls_seldom_and_still_hears_at_once() {
     let sink = config([("connector.class", "Collector"), ("name", "s"), ("topics", "numbers")]);
     worker.create("s", sink, Target::Started).await.unwrap();
     until("one is seen", || *fixture.seen.lock() == up_to(1)).await;
-    let seconds = |waits: Vec<Duration>| waits.iter().map(Duration::as_secs_f64).collect::<Vec<_>>();
+    // Timers are late by up to a millisecond, which the next wait makes good.
+    let rounded = |wait: &Duration| (wait.as_secs_f64() * 100.0).round() / 100.0;
+    let seconds = |waits: Vec<Duration>| waits.iter().map(rounded).collect::<Vec<_>>();
     let waits = async |time| {
         fixture.topics.waits("connect-s");
         tokio::time::sleep(Duration::from_secs(time)).await;
@@ -409,9 +411,10 @@ async fn a_quiet_sink_polls_seldom_and_still_hears_at_once() {
     fixture.topics.waits("connect-s");
     worker.put_config("c", source("numbers", "2")).await.unwrap();
     prompt("two are seen", &|| *fixture.seen.lock() == up_to(2)).await;
-    tokio::time::sleep(Duration::from_secs(7)).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
     let after = seconds(fixture.topics.waits("connect-s"));
-    assert!(after.ends_with(&[0.5, 1.0, 2.0, 3.0, 3.0]), "it begins anew with each record: {after:?}");
+    let anew = after.windows(3).position(|waits| waits == [0.5, 1.0, 2.0]);
+    assert!(anew.is_some() && after.ends_with(&[3.0, 3.0]), "it begins anew with each record: {after:?}");
     worker.set_target("s", Target::Paused).await.unwrap();
     prompt("it is paused", &|| is(&worker, "s", State::Paused)).await;
     tokio::time::sleep(Duration::from_secs(4)).await;

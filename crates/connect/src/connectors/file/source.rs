@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use memchr::memchr2;
 use serde_json::Value as Json;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::connector::{
     Altered, Connector, ExactlyOnce, OffsetReader, Source, SourceConnector, SourceContext,
@@ -27,6 +27,7 @@ use crate::connectors::Allowed;
 use crate::error::ConnectError;
 use crate::record::{ConnectSchema, Datum, Position, Record, SourceMap, SourceOffset, Type};
 use crate::settings::{Config, FieldError, Importance, Kind, Setting, Settings, Values};
+use crate::ticks::until_next;
 use crate::value::Value;
 
 /// How much is read at once, in bytes: twice as much with each read that finds something, and little again after a rest.
@@ -297,7 +298,7 @@ impl Source for FileSourceTask {
             let is_other =
                 self.open.as_ref().map(|open| open.identity) != before || self.position != position;
             if !is_other {
-                rest(pause).await;
+                sleep(until_next(pause)).await;
                 pause = (pause * 2).min(PAUSE.1);
             }
         }
@@ -306,13 +307,4 @@ impl Source for FileSourceTask {
     async fn close(&mut self) {
         self.open = None;
     }
-}
-
-/// Waits for the next full `pause` of a clock that all files share: those that rest are looked at together, and the process
-/// wakes up once for all of them.
-async fn rest(pause: Duration) {
-    static BEGUN: OnceLock<Instant> = OnceLock::new();
-    let begun = *BEGUN.get_or_init(Instant::now);
-    let passed = begun.elapsed().as_nanos() % pause.as_nanos();
-    sleep(pause.saturating_sub(Duration::from_nanos(u64::try_from(passed).unwrap_or(0)))).await;
 }
