@@ -371,12 +371,15 @@ pub const SUITES: &[Suite] = &[
         Program::Messages,
         0,
     ),
-    suite(
-        "avro-compatibility",
-        "Avro's own library: compatibility, canonical texts and data of schemas",
-        Program::Avro,
-        0,
-    ),
+    Suite {
+        share: Share::Registry,
+        ..suite(
+            "avro-compatibility",
+            "Avro's own library: compatibility, canonical texts and data of schemas",
+            Program::Avro,
+            0,
+        )
+    },
     suite(
         "connect",
         "Kafka Connect's own converters, transforms and predicates, with random records",
