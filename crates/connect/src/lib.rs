@@ -19,7 +19,6 @@ pub mod connectors;
 pub mod converters;
 pub mod notation;
 mod schema_check;
-mod ticks;
 pub mod transforms;
 
 pub mod membership;

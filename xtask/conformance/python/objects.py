@@ -1,5 +1,5 @@
-"""The connectors of object stores on moto's S3, fake-gcs-server and Azurite, read with the clients of S3 and Azure and with
-pyarrow: kills, faults, refusals, https."""
+"""The connectors of object stores on moto's S3, fake-gcs-server and Azurite, read with the clients of S3 and Azure, with
+pyarrow and fastavro: kills, faults, refusals, https."""
 
 import base64
 import datetime
@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import boto3
+import fastavro
 import pyarrow.parquet
 import requests
 from azure.storage.blob import BlobServiceClient
@@ -404,12 +405,16 @@ CITY = {"type": "struct", "name": "city", "fields": [
     {"field": "n", "type": "int64"}, {"field": "name", "type": "string", "optional": True},
     {"field": "tags", "type": "array", "items": {"type": "string"}}]}
 FORMATS = ("json", "avro", "parquet")
+# How each cloud's objects of Avro and of Parquet are compressed.
+CODECS = {"s3": ("deflate", "snappy"), "gs": ("snappy", "zstd"), "az": ("zstandard", "gzip")}
 
 
 def cities(format, found):
     """The records in objects, in the order of names."""
     if format == "json":
         return [json.loads(line) for text in found.values() for line in text.splitlines()]
+    if format == "avro":
+        return [row for text in found.values() for row in fastavro.reader(io.BytesIO(text))]
     tables = [pyarrow.parquet.read_table(io.BytesIO(text)) for text in found.values()]
     return [row for table in tables for row in table.to_pylist()]
 
@@ -420,9 +425,11 @@ def every_cloud_holds_each_record_once_in_every_format_and_gives_it_back():
     produce("cities", [{"schema": CITY, "payload": city(number)} for number in range(450)], 3)
     for cloud, at in clouds.items():
         at.gate.mode = "mixed"
+        avro, parquet = CODECS[cloud]
         for format in FORMATS:
             put(f"{cloud}-{format}", settings("ObjectSink", f"{cloud}://bucket/all/{format}", topics="cities", format=format,
-                                              flush_size="50", value_converter_schemas_enable="true"))
+                                              flush_size="50", value_converter_schemas_enable="true",
+                                              avro_codec=avro, parquet_codec=parquet))
     each = [(at, format) for at in clouds.values() for format in FORMATS]
     for at, format in each:
         eventually(f"{format} is written", 60, lambda: at.objects(f"all/{format}/"))
@@ -431,8 +438,7 @@ def every_cloud_holds_each_record_once_in_every_format_and_gives_it_back():
     expected = [city(number) for at in range(3) for number in range(at, 900, 3)]
     for at, format in each:
         eventually(f"all {format} is written", 90, lambda: len(at.objects(f"all/{format}/")) >= 18)
-        if format != "avro":
-            equal(f"{type(at).__name__}: {format}", expected, cities(format, at.objects(f"all/{format}/")))
+        equal(f"{type(at).__name__}: {format}", expected, cities(format, at.objects(f"all/{format}/")))
     for cloud in clouds:
         for format in FORMATS:
             worker.ask("DELETE", f"/connectors/{cloud}-{format}")
@@ -469,7 +475,9 @@ def files_of_pyarrow_are_read():
     ])
     table = arrow.Table.from_pylist(rows, schema)
     ways = [{}, {"compression": "none", "use_dictionary": False, "data_page_version": "2.0"}, {"row_group_size": 5},
-            {"use_deprecated_int96_timestamps": True}, {"data_page_size": 8, "version": "1.0"}]
+            {"use_deprecated_int96_timestamps": True}, {"data_page_size": 8, "version": "1.0"},
+            {"compression": "zstd", "data_page_version": "2.0"}, {"compression": "gzip"},
+            {"compression": "gzip", "data_page_version": "2.0", "data_page_size": 8}, {"compression": "lz4"}]
     for number, way in enumerate(ways):
         file = io.BytesIO()
         pyarrow.parquet.write_table(table, file, **way)
@@ -491,7 +499,7 @@ def files_of_pyarrow_are_read():
     for number, way in enumerate(ways):
         equal(way, [expected(row) for row in rows], found[number * len(rows):(number + 1) * len(rows)])
     # What is not read is told.
-    for name, way in [("a", {"compression": "zstd"}), ("b", {"use_dictionary": False, "column_encoding": "DELTA_BINARY_PACKED"})]:
+    for name, way in [("a", {"compression": "brotli"}), ("b", {"use_dictionary": False, "column_encoding": "DELTA_BINARY_PACKED"})]:
         file = io.BytesIO()
         pyarrow.parquet.write_table(table.select(["large"]), file, **way)
         s3.put_object(Bucket="bucket", Key=f"odd/{name}/x.parquet", Body=file.getvalue())
@@ -499,6 +507,32 @@ def files_of_pyarrow_are_read():
         trace = failed("odd")
         assert "x.parquet" in trace and ("which is not read" in trace or "encoded in way 5" in trace), trace
     for name in ["arrow", "odd"]:
+        worker.ask("DELETE", f"/connectors/{name}")
+
+
+@check
+def files_of_fastavro_are_read():
+    schema = {"type": "record", "name": "city", "fields": [
+        {"name": "n", "type": "long"}, {"name": "name", "type": ["null", "string"]},
+        {"name": "tags", "type": {"type": "array", "items": "string"}}]}
+    codecs = ["null", "deflate", "snappy", "zstandard"]
+    for at, codec in enumerate(codecs):
+        file = io.BytesIO()
+        fastavro.writer(file, schema, [city(number) for number in range(at * 500, at * 500 + 500)], codec=codec,
+                        sync_interval=2000)
+        s3.put_object(Bucket="bucket", Key=f"fast/topics/{at}.avro", Body=file.getvalue())
+    topic("fast", 1)
+    put("fast", settings("ObjectSource", "s3://bucket/fast", topic="fast", poll_interval_ms="200"))
+    eventually("all is read", 30, lambda: len(records("fast", 1)) >= 500 * len(codecs))
+    equal("rows", [city(number) for number in range(500 * len(codecs))], records("fast", 1))
+    # What is not read is told.
+    file = io.BytesIO()
+    fastavro.writer(file, schema, [city(1)], codec="bzip2")
+    s3.put_object(Bucket="bucket", Key="odd/fast/x.avro", Body=file.getvalue())
+    put("odd", settings("ObjectSource", "s3://bucket/odd", topic="fast", topics_dir="fast"))
+    trace = failed("odd")
+    assert "x.avro" in trace and "bzip2, which is not read" in trace, trace
+    for name in ["fast", "odd"]:
         worker.ask("DELETE", f"/connectors/{name}")
 
 

@@ -23,6 +23,7 @@ mod settings;
 mod sink_task;
 mod source_task;
 mod task;
+pub(crate) mod ticks;
 mod validate;
 mod view;
 

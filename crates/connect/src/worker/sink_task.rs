@@ -15,11 +15,11 @@ use super::failure::{DeadLetters, Problem, Stage};
 use super::pipeline::Pipeline;
 use super::tables::State;
 use super::task::{Order, TaskShell, whole};
+use super::ticks::until_next;
 use crate::connector::{Sink, SinkContext, SinkRequest, TopicOffsets, TopicPartition};
 use crate::error::{ConnectError, ErrorKind};
 use crate::record::{Origin, Record};
 use crate::settings::Config;
-use crate::ticks::until_next;
 use crate::topics::{
     Acknowledgement, Consumer, NewTopic, Polled, Producer, Reads, Received, TopicsErrorKind,
 };

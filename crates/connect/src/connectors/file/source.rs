@@ -27,8 +27,8 @@ use crate::connectors::Allowed;
 use crate::error::ConnectError;
 use crate::record::{ConnectSchema, Datum, Position, Record, SourceMap, SourceOffset, Type};
 use crate::settings::{Config, FieldError, Importance, Kind, Setting, Settings, Values};
-use crate::ticks::until_next;
 use crate::value::Value;
+use crate::worker::ticks::until_next;
 
 /// How much is read at once, in bytes: twice as much with each read that finds something, and little again after a rest.
 const READ_BYTES: (usize, usize) = (4 * 1024, 256 * 1024);

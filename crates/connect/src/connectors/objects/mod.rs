@@ -6,6 +6,7 @@
 
 #[cfg(feature = "cloud")]
 mod cloud;
+mod container;
 mod content;
 #[cfg(feature = "cloud")]
 mod http;

@@ -51,15 +51,6 @@ impl Connector for ObjectSink {
         let rotate = "Records whose timestamps are so many milliseconds apart are in different objects; -1 is no limit.";
         let own = [
             Setting::new(
-                "format",
-                Kind::String,
-                "json",
-                "What objects are: json (a line for each record) or one of the others.",
-            )
-            .importance(Importance::High)
-            .recommended(Format::NAMES)
-            .one_of(Format::NAMES),
-            Setting::new(
                 "topics.dir",
                 Kind::String,
                 "topics",
@@ -81,7 +72,7 @@ impl Connector for ObjectSink {
                 .between(1, 1_000_000),
             Setting::new("rotate.interval.ms", Kind::Long, "-1", rotate).at_least(-1),
         ];
-        super::settings().into_iter().chain(own).collect()
+        super::settings().into_iter().chain(Format::settings()).chain(own).collect()
     }
 
     async fn validate(&self, values: &Values) -> Vec<FieldError> {
@@ -102,7 +93,7 @@ impl SinkConnector for ObjectSink {
     fn task(&self, values: &Values, context: SinkContext) -> Result<Box<dyn Sink>, ConnectError> {
         Ok(Box::new(ObjectSinkTask {
             store: self.stores.open_valid(values)?,
-            encoder: Encoder::new(Format::named(values.string("format")?)?),
+            encoder: Encoder::new(Format::of(values)?),
             folder: values.string("topics.dir")?.to_owned(),
             places: Places::new(values)?,
             flush_size: usize::try_from(values.number("flush.size")?).unwrap_or(1),

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+use super::container::Codec;
 use super::content::{Content, Encoder, Format, Records};
 use super::{ObjectSink, ObjectSource, Stores};
 use crate::connector::testing::{SinkHarness, SourceHarness, sink_suite, source_suite};
@@ -130,7 +131,7 @@ impl SourceHarness for Growing {
 
 #[tokio::test]
 async fn the_source_keeps_the_rules() {
-    for format in [Format::Json, Format::Avro] {
+    for format in [Format::Json, Format::Avro(Codec::Null)] {
         source_suite(Growing { folder: tempfile::tempdir().expect("a folder"), count: 0, format }).await;
     }
 }
@@ -147,17 +148,26 @@ fn data_comes_back_out_of_files_of_avro() {
         let value = Value::record(vec![("n".into(), Value::Int16(number)), ("t".into(), text)]);
         Datum { schema: Some(schema.clone()), value }
     };
-    for count in [1, 2, 2000] {
+    let codecs = Codec::NAMES.map(|name| Codec::named(name).expect("a codec"));
+    for (codec, count) in codecs.into_iter().flat_map(|codec| [1, 2, 2000].map(|count| (codec, count))) {
         let data: Vec<Datum> = (0..count).map(datum).collect();
-        let (mut content, mut encoder) = (Content::default(), Encoder::new(Format::Avro));
+        let (mut content, mut encoder) = (Content::default(), Encoder::new(Format::Avro(codec)));
         data.iter().for_each(|datum| content.add(encoder.item(datum).expect("an item")));
-        let bytes = content.object(Format::Avro, Some(&schema)).expect("an object");
+        let bytes = content.object(Format::Avro(codec), Some(&schema)).expect("an object");
         assert_eq!(read("a.avro", &bytes).expect("data"), data);
         for cut in [0, 1, 4, 30, bytes.len() - 1, bytes.len() - 17] {
             assert!(read("a.avro", &bytes.slice(..cut)).is_err(), "cut at {cut}");
         }
+        if codec != Codec::Null && count == 2000 {
+            assert!(bytes.len() < 20_000, "{codec:?} makes it {} bytes", bytes.len());
+        }
+        for place in (0..bytes.len()).rev().take(500) {
+            let mut damaged = bytes.to_vec();
+            damaged[place] ^= 0x10;
+            drop(read("a.avro", &damaged.into()));
+        }
     }
-    let mut encoder = Encoder::new(Format::Avro);
+    let mut encoder = Encoder::new(Format::Avro(Codec::Null));
     assert!(encoder.item(&Datum::schemaless(Value::Null)).is_err());
     assert!(read("a.json", &Bytes::from_static(b"{}\n[\n")).is_err());
     assert_eq!(read("a.txt", &Bytes::from_static(b"{}\n")).expect("nothing"), []);
@@ -166,6 +176,7 @@ fn data_comes_back_out_of_files_of_avro() {
 #[cfg(feature = "parquet")]
 #[test]
 fn nested_data_becomes_columns() {
+    use parquet::basic::Compression;
     use parquet::file::reader::{FileReader, SerializedFileReader};
     let of = |kind| ConnectSchema::of(kind);
     let optional = |kind| Arc::new(ConnectSchema::new(kind).optional());
@@ -213,13 +224,25 @@ fn nested_data_becomes_columns() {
             Value::Null,
         ]),
     ];
-    let bytes = super::parquet::object(&schema, rows.iter()).expect("an object");
-    assert_eq!(super::parquet::object(&schema, rows.iter()).expect("an object"), bytes);
+    let written = |rows: Vec<&Value>| {
+        super::parquet::object(&schema, Compression::SNAPPY, rows.into_iter()).expect("an object")
+    };
+    let bytes = written(rows.iter().collect());
+    assert_eq!(written(rows.iter().collect()), bytes);
     let datum = |value: &Value| Datum { schema: Some(Arc::clone(&schema)), value: value.clone() };
     assert_eq!(read("a.parquet", &bytes).expect("rows"), rows.iter().map(datum).collect::<Vec<_>>());
     let many = rows.iter().cycle().take(2501);
-    let back = super::parquet::object(&schema, many.clone()).expect("an object");
-    assert_eq!(read("a.parquet", &back).expect("rows"), many.map(datum).collect::<Vec<_>>());
+    let data: Vec<Datum> = many.clone().map(datum).collect();
+    for codec in super::parquet::CODECS.map(|name| super::parquet::codec(name).expect("a codec")) {
+        let bytes = super::parquet::object(&schema, codec, many.clone()).expect("an object");
+        assert_eq!(read("a.parquet", &bytes).expect("rows"), data, "{codec}");
+        let bytes = super::parquet::object(&schema, codec, rows.iter()).expect("an object");
+        for place in (0..bytes.len()).step_by(7) {
+            let mut damaged = bytes.to_vec();
+            damaged[place] ^= 0x10;
+            drop(read("a.parquet", &damaged.into()));
+        }
+    }
     // Whatever is damaged is told, or read as something else, and never more than the file can hold.
     for cut in 0..bytes.len() {
         assert!(read("a.parquet", &bytes.slice(..cut)).is_err(), "cut at {cut}");
@@ -252,7 +275,9 @@ fn schemas_of_parquet_nest_so_deep_and_no_deeper() {
         let nested = |schema, _| ConnectSchema::of(Type::Struct(vec![Field { name: "a".into(), schema }]));
         let value = (0..depth).fold(Value::Int32(1), |value, _| Value::record([("a".into(), value)]));
         let schema = (0..depth).fold(ConnectSchema::of(Type::Int32), nested);
-        let bytes = super::parquet::object(&schema, std::iter::once(&value)).expect("an object");
+        let bytes =
+            super::parquet::object(&schema, parquet::basic::Compression::SNAPPY, std::iter::once(&value))
+                .expect("an object");
         let read = read("a.parquet", &bytes).map(|rows| rows.into_iter().map(|row| row.value).collect());
         assert_eq!(read.ok(), is_read.then_some(vec![value]), "{depth}");
     }

@@ -1,8 +1,12 @@
-//! Whether a file claims no more than it may, before the library that reads it allocates what it claims.
+//! Whether a file claims no more than it may, before the library that reads it allocates what it claims. What a page of gzip
+//! claims has to be true as well: the library would unpack whatever comes.
 //!
 //! The headers of a file and of its pages are structs of Thrift's compact protocol. They are walked without building anything.
 
+use std::io::Read;
+
 use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
 
 use crate::error::ConnectError;
 
@@ -40,7 +44,7 @@ pub(super) fn check_footer(file: &Bytes) -> Result<(), ConnectError> {
 }
 
 /// Whether the pages of a column of a row group are what is read, with no more than they may have.
-pub(super) fn check_pages(chunk: &[u8], is_listed: bool) -> Result<(), ConnectError> {
+pub(super) fn check_pages(chunk: &[u8], is_listed: bool, is_gzip: bool) -> Result<(), ConnectError> {
     let (mut header, mut values) = (Header { rest: chunk }, 0);
     while !header.rest.is_empty() {
         let page = header.page().ok_or_else(|| refuse("a page is damaged"))?;
@@ -53,6 +57,9 @@ pub(super) fn check_pages(chunk: &[u8], is_listed: bool) -> Result<(), ConnectEr
         if !ENCODINGS.contains(&page.encoding) {
             return Err(refuse(format!("pages are encoded in way {} of the format", page.encoding)));
         }
+        if is_gzip && !page.is_plain {
+            check_gzip(&page)?;
+        }
         values += if page.is_dictionary { 0 } else { page.values };
         if is_listed && values > LISTED_VALUES_MAX {
             return Err(refuse(format!(
@@ -63,13 +70,30 @@ pub(super) fn check_pages(chunk: &[u8], is_listed: bool) -> Result<(), ConnectEr
     Ok(())
 }
 
-/// What the header of a page says.
+/// Whether a page unpacks to no more than it claims.
+fn check_gzip(page: &Page) -> Result<(), ConnectError> {
+    let packed = page.stored.get(page.level_bytes..).unwrap_or_default();
+    let claimed = page.bytes.saturating_sub(page.level_bytes as u64);
+    let mut unpacked = MultiGzDecoder::new(packed).take(claimed + 1);
+    match std::io::copy(&mut unpacked, &mut std::io::sink()) {
+        Ok(bytes) if bytes <= claimed => Ok(()),
+        Ok(_) => Err(refuse("a page has more than it claims")),
+        Err(error) => Err(refuse(format!("a page is damaged: {error}"))),
+    }
+}
+
+/// What the header of a page says, and the page.
 #[derive(Default)]
-struct Page {
+struct Page<'a> {
     is_dictionary: bool,
+    /// It is stored as it is, although the column is compressed.
+    is_plain: bool,
     bytes: u64,
+    /// How many of them are levels, which are stored as they are.
+    level_bytes: usize,
     values: u64,
     encoding: i64,
+    stored: &'a [u8],
 }
 
 /// Structs of the compact protocol. Nothing comes back where they end early or are beyond the limits.
@@ -77,7 +101,7 @@ struct Header<'a> {
     rest: &'a [u8],
 }
 
-impl Header<'_> {
+impl<'a> Header<'a> {
     /// The metadata of a file: its second field is the schema, as a list of what it consists of.
     fn footer(&mut self) -> Option<()> {
         let mut last = 0;
@@ -120,7 +144,7 @@ impl Header<'_> {
     }
 
     /// The header of a page, and over the page.
-    fn page(&mut self) -> Option<Page> {
+    fn page(&mut self) -> Option<Page<'a>> {
         let (mut page, mut stored, mut last) = (Page::default(), 0, 0);
         while let Some((id, kind)) = self.field(&mut last)? {
             match (id, kind) {
@@ -129,12 +153,18 @@ impl Header<'_> {
                 // Of data, of a dictionary, and of data in the second version.
                 (5 | 7 | 8, STRUCT) => {
                     page.is_dictionary = id == 7;
-                    let encoding_id = if id == 8 { 4 } else { 2 };
+                    let is_second = id == 8;
+                    let encoding_id = if is_second { 4 } else { 2 };
                     let mut last = 0;
                     while let Some((id, kind)) = self.field(&mut last)? {
                         match (id, kind) {
                             (1, I32) => page.values = u64::try_from(self.number()?).ok()?,
                             (id, I32) if id == encoding_id => page.encoding = self.number()?,
+                            (5 | 6, I32) if is_second => {
+                                let bytes = usize::try_from(self.number()?).ok()?;
+                                page.level_bytes = page.level_bytes.checked_add(bytes)?;
+                            }
+                            (7, FALSE) if is_second => page.is_plain = true,
                             _ => self.skip(kind, HEADER_NESTING_MAX)?,
                         }
                     }
@@ -142,6 +172,7 @@ impl Header<'_> {
                 _ => self.skip(kind, HEADER_NESTING_MAX)?,
             }
         }
+        page.stored = self.rest.get(..stored)?;
         self.take(stored)?;
         Some(page)
     }
@@ -286,9 +317,51 @@ mod tests {
             (vec![0x1c; 100_000], false, Some("damaged")),
         ];
         for (number, (chunk, is_listed, expected)) in cases.into_iter().enumerate() {
-            let told = check_pages(&chunk, is_listed).err().map(|error| error.message);
+            let told = check_pages(&chunk, is_listed, false).err().map(|error| error.message);
             let is_told = told.as_deref().zip(expected).is_some_and(|(told, why)| told.contains(why));
             assert!(is_told || (told.is_none() && expected.is_none()), "{number}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn what_gzip_claims_is_true() {
+        let packed = |bytes: usize| {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            std::io::Write::write_all(&mut packer, &vec![0; bytes]).unwrap();
+            packer.finish().unwrap()
+        };
+        // Of the second version, its levels before what is packed, or all of it as it is.
+        let second = |stored: &[u8], bytes: u64, level_bytes: u64, is_plain: bool| {
+            let mut page = Vec::new();
+            for claimed in [3, bytes, stored.len() as u64] {
+                page.push(0x15);
+                number(&mut page, claimed);
+            }
+            page.extend([0x5c, 0x15, 2, 0x15, 0, 0x15, 2, 0x15, 0, 0x15]);
+            number(&mut page, level_bytes);
+            page.extend([0x15, 0, if is_plain { 0x12 } else { 0x11 }, 0, 0]);
+            page.extend(stored);
+            page
+        };
+        let one = packed(1000);
+        let two = [packed(600), packed(400)].concat();
+        let led = [&[9; 5][..], &one].concat();
+        for (number, (page, is_right)) in [
+            (second(&one, 1000, 0, false), true),
+            (second(&two, 1000, 0, false), true),
+            (second(&led, 1005, 5, false), true),
+            (second(&one, 999, 0, false), false),
+            (second(&two, 999, 0, false), false),
+            (second(&led, 1004, 5, false), false),
+            (second(&one[..one.len() - 9], 1000, 0, false), false),
+            (second(&[1, 2, 3], 3, 0, false), false),
+            (second(&[1, 2, 3], 3, 0, true), true),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert_eq!(check_pages(&page, false, true).is_ok(), is_right, "{number}");
+            assert!(check_pages(&page, false, false).is_ok(), "{number}");
         }
     }
 

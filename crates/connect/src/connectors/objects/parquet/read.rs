@@ -104,8 +104,8 @@ impl Rows {
         }
         for (index, plain) in self.plains.iter().enumerate() {
             let column = group.metadata().column(index);
-            if !matches!(column.compression(), Compression::UNCOMPRESSED | Compression::SNAPPY) {
-                let codec = column.compression();
+            let codec = column.compression();
+            if !super::is_read(codec) {
                 return Err(ConnectError::failed(format!(
                     "the object is compressed with {codec}, which is not read"
                 )));
@@ -116,7 +116,8 @@ impl Rows {
             let place = place.and_then(|(start, length)| Some(start..start.checked_add(length)?));
             let chunk = place.and_then(|place| self.bytes.get(place));
             let beyond = || ConnectError::failed("a column of the object lies outside of it");
-            check_pages(chunk.ok_or_else(beyond)?, described.max_rep_level() > 0)?;
+            let is_gzip = matches!(codec, Compression::GZIP(_));
+            check_pages(chunk.ok_or_else(beyond)?, described.max_rep_level() > 0, is_gzip)?;
             let levels = (described.max_def_level(), described.max_rep_level());
             let reader = group.get_column_reader(index).map_err(damaged)?;
             self.columns.push(Values::new(reader, *plain, levels.0, levels.1));

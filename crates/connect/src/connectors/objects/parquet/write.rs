@@ -47,6 +47,7 @@ fn has_columns(schema: &ConnectSchema) -> Result<(), ConnectError> {
 /// The file of records of a schema.
 pub(in super::super) fn object<'v>(
     schema: &Arc<ConnectSchema>,
+    codec: Compression,
     values: impl Iterator<Item = &'v Value>,
 ) -> Result<Bytes, ConnectError> {
     let fields = match &schema.kind {
@@ -63,12 +64,12 @@ pub(in super::super) fn object<'v>(
     for value in values {
         cut(schema, Some(value), Levels::default(), &mut columns, 0);
     }
-    written(Arc::new(root), columns).map_err(failed)
+    written(Arc::new(root), codec, columns).map_err(failed)
 }
 
-fn written(root: TypePtr, columns: Vec<Cut>) -> Result<Bytes, ParquetError> {
+fn written(root: TypePtr, codec: Compression, columns: Vec<Cut>) -> Result<Bytes, ParquetError> {
     let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
+        .set_compression(codec)
         .set_created_by(concat!("vltava ", env!("CARGO_PKG_VERSION")).to_owned());
     let mut file = SerializedFileWriter::new(Vec::new(), root, Arc::new(properties.build()))?;
     let mut group = file.next_row_group()?;
