@@ -72,7 +72,7 @@ pub(super) fn check_pages(chunk: &[u8], is_listed: bool, is_gzip: bool) -> Resul
 
 /// Whether a page unpacks to no more than it claims.
 fn check_gzip(page: &Page) -> Result<(), ConnectError> {
-    let packed = page.stored.get(page.level_bytes..).unwrap_or_default();
+    let packed = page.stored.get(page.level_bytes..).ok_or_else(|| refuse("a page is damaged"))?;
     if packed.is_empty() {
         // There are only levels.
         return Ok(());
@@ -159,18 +159,20 @@ impl<'a> Header<'a> {
                     page.is_dictionary = id == 7;
                     let is_second = id == 8;
                     let encoding_id = if is_second { 4 } else { 2 };
-                    let mut last = 0;
+                    let (mut last, mut levels, mut is_plain) = (0, [0; 2], false);
                     while let Some((id, kind)) = self.field(&mut last)? {
                         match (id, kind) {
                             (1, I32) => page.values = u64::try_from(self.number()?).ok()?,
                             (id, I32) if id == encoding_id => page.encoding = self.number()?,
-                            (5 | 6, I32) if is_second => {
-                                let bytes = usize::try_from(self.number()?).ok()?;
-                                page.level_bytes = page.level_bytes.checked_add(bytes)?;
-                            }
-                            (7, FALSE) if is_second => page.is_plain = true,
+                            (5, I32) if is_second => levels[0] = usize::try_from(self.number()?).ok()?,
+                            (6, I32) if is_second => levels[1] = usize::try_from(self.number()?).ok()?,
+                            (7, TRUE | FALSE) if is_second => is_plain = kind == FALSE,
                             _ => self.skip(kind, HEADER_NESTING_MAX)?,
                         }
+                    }
+                    if is_second {
+                        page.level_bytes = levels.into_iter().try_fold(0usize, usize::checked_add)?;
+                        page.is_plain = is_plain;
                     }
                 }
                 _ => self.skip(kind, HEADER_NESTING_MAX)?,
@@ -347,6 +349,13 @@ mod tests {
             page.extend(stored);
             page
         };
+        // The last of what a header says twice is what counts.
+        let twice = |stored: &[u8], told: &[u8]| {
+            let mut page = second(stored, 999, 0, false);
+            let end = page.len() - stored.len() - 2;
+            page.splice(end..end, told.iter().copied());
+            page
+        };
         let one = packed(1000);
         let two = [packed(600), packed(400)].concat();
         let led = [&[9; 5][..], &one].concat();
@@ -361,6 +370,11 @@ mod tests {
             (second(&[1, 2, 3], 3, 0, false), false),
             (second(&[1, 2, 3], 3, 0, true), true),
             (second(&[1, 2, 3], 3, 3, false), true),
+            (second(&[1, 2, 3], 3, 4, false), false),
+            // The length of levels again: too long, then none.
+            (twice(&one, &[0x05, 10, 100, 0x05, 10, 0]), false),
+            // It is stored as it is; and then not.
+            (twice(&one, &[0x02, 14, 0x01, 14]), false),
         ]
         .into_iter()
         .enumerate()
