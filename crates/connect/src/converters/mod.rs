@@ -6,10 +6,10 @@ mod json;
 mod plain;
 mod registry;
 
-#[cfg(feature = "object-store")]
-pub(crate) use self::registry::AvroSchema;
 #[cfg(feature = "http")]
 pub use self::registry::registries;
+#[cfg(feature = "object-store")]
+pub(crate) use self::registry::{AvroSchema, put_long};
 pub use self::registry::{Registries, registry_plugins};
 
 use self::each::{Each, Format};

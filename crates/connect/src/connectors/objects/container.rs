@@ -12,7 +12,7 @@ use flate2::write::DeflateEncoder;
 use md5::{Digest, Md5};
 use vltava_core::record::{Compression, compress, decompress};
 
-use crate::converters::AvroSchema;
+use crate::converters::{AvroSchema, put_long};
 use crate::error::ConnectError;
 use crate::record::Datum;
 
@@ -40,13 +40,9 @@ impl Codec {
     pub(super) const NAMES: [&'static str; 4] = ["null", "deflate", "snappy", "zstandard"];
 
     pub(super) fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "null" => Self::Null,
-            "deflate" => Self::Deflate,
-            "snappy" => Self::Snappy,
-            "zstandard" => Self::Zstandard,
-            _ => return None,
-        })
+        [Self::Null, Self::Deflate, Self::Snappy, Self::Zstandard]
+            .into_iter()
+            .find(|codec| codec.name() == name)
     }
 
     fn name(self) -> &'static str {
@@ -218,16 +214,6 @@ fn taken(rest: &mut Bytes, length: usize) -> Option<Bytes> {
 fn text(rest: &mut Bytes) -> Option<Bytes> {
     let length = long(rest)?;
     taken(rest, usize::try_from(length).ok()?)
-}
-
-/// Writes a number as Avro does.
-fn put_long(out: &mut BytesMut, number: i64) {
-    let mut rest = ((number << 1) ^ (number >> 63)).cast_unsigned();
-    while rest >= 0x80 {
-        out.put_u8((rest & 0x7f) as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.put_u8(rest as u8);
 }
 
 fn long(rest: &mut Bytes) -> Option<i64> {

@@ -9,7 +9,7 @@ mod json;
 mod protobuf;
 
 #[cfg(feature = "object-store")]
-pub(crate) use self::avro::AvroSchema;
+pub(crate) use self::avro::{AvroSchema, put_long};
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -70,12 +70,7 @@ impl AvroSchema {
         // Data one after another are a block of a list.
         let list = parsed(&format!("{{\"type\":\"array\",\"items\":{}}}", self.text))?;
         let mut block = BytesMut::with_capacity(bytes.len() + 11);
-        let mut rest = ((count << 1) ^ (count >> 63)).cast_unsigned();
-        while rest >= 0x80 {
-            block.put_u8((rest & 0x7f) as u8 | 0x80);
-            rest >>= 7;
-        }
-        block.put_u8(rest as u8);
+        put_long(&mut block, count);
         block.put_slice(bytes);
         block.put_u8(0);
         let refuse = |error| ConnectError::failed("a block is not what its schema says").because(error);
@@ -88,4 +83,14 @@ impl AvroSchema {
         };
         Ok(values.into_iter().map(datum).collect())
     }
+}
+
+/// Writes a number as Avro does.
+pub(crate) fn put_long(out: &mut BytesMut, number: i64) {
+    let mut rest = ((number << 1) ^ (number >> 63)).cast_unsigned();
+    while rest >= 0x80 {
+        out.put_u8((rest & 0x7f) as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.put_u8(rest as u8);
 }

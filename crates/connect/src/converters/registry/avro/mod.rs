@@ -13,7 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 #[cfg(feature = "object-store")]
-pub(crate) use self::file::AvroSchema;
+pub(crate) use self::file::{AvroSchema, put_long};
 use super::{Found, Mapping, Written};
 use crate::error::ConnectError;
 use crate::record::ConnectSchema;
