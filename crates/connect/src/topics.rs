@@ -78,7 +78,10 @@ pub trait Producer: fmt::Debug + Send + Sync {
     /// Queues messages; the result resolves to one outcome for each, in order. Not awaiting it changes nothing.
     async fn send(&self, messages: Vec<Message>) -> Acknowledgement;
 
-    /// Begins a transaction. All four are for producers with a transactional id.
+    /// Sends what is queued, and waits for what becomes of it.
+    async fn flush(&self);
+
+    /// Begins a transaction. This and the next two are for producers with a transactional id.
     async fn begin(&self) -> Result<(), TopicsError>;
 
     /// Commits it, after all that was sent in it.

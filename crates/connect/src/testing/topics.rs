@@ -257,6 +257,8 @@ impl Producer for Writer {
         Box::pin(async move { outcomes })
     }
 
+    async fn flush(&self) {}
+
     async fn begin(&self) -> Result<(), TopicsError> {
         self.check()?;
         *self.open.lock() = Some(Vec::new());

@@ -27,7 +27,7 @@ use crate::topics::{
 /// How long a poll waits, at first and at most: longer and longer while nothing comes. Records end a wait, and so do orders; a
 /// rebalance is heard of between polls, and so no later than twice the usual time between heartbeats. The longest waits of all
 /// tasks end together.
-const POLL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(3));
+const POLL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 /// The first and the longest pause after an error that may pass.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
 /// How long a task rests after a poll that failed.

@@ -17,6 +17,7 @@ use super::failure::{Problem, Stage};
 use super::pipeline::Pipeline;
 use super::tables::{OffsetState, State, Table};
 use super::task::{Order, TaskShell, TopicCreation};
+use super::ticks::until_next;
 use crate::connector::{OffsetReader, Source, TransactionContext, TransactionMark};
 use crate::error::{ConnectError, ErrorKind};
 use crate::record::{Origin, Position, Record, SourceMap};
@@ -26,6 +27,9 @@ use crate::topics::{Acknowledgement, Message, Placed, Producer, TopicsError, Top
 const IN_FLIGHT_MAX: usize = 8;
 /// How long a source rests after an error that may pass.
 const POLL_PAUSE: Duration = Duration::from_millis(500);
+/// How often a producer that has nothing to send is flushed. The client looks at it once a second, counted from when it was
+/// last asked for something: those that are asked together are looked at together.
+const CALM: Duration = Duration::from_secs(10);
 
 /// A source task and what it works with.
 #[derive(Debug)]
@@ -146,6 +150,10 @@ impl SourceTask {
                     continue;
                 }
                 _ = flush.tick() => None,
+                () = sleep(until_next(CALM)), if flow.sent.is_empty() => {
+                    self.producer.flush().await;
+                    continue;
+                }
                 polled = meters.calling(self.source.poll()), if polls => Some(polled),
             };
             match polled {
@@ -323,6 +331,10 @@ impl SourceTask {
                     continue;
                 }
                 _ = boundary.tick(), if matches!(delivery, Delivery::EachInterval(_)) => None,
+                () = sleep(until_next(CALM)), if !open.begun => {
+                    self.producer.flush().await;
+                    continue;
+                }
                 polled = meters.calling(self.source.poll()), if order == Order::Run => Some(polled),
             };
             match polled {

@@ -6,7 +6,7 @@
 //!
 //! Reads are short and mostly from the page cache, so they are made where the task runs.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -89,6 +89,7 @@ impl SourceConnector for FileSource {
             offsets: context.offsets,
             position: 0,
             open: None,
+            pause: PAUSE.0,
         }))
     }
 
@@ -140,6 +141,8 @@ struct FileSourceTask {
     /// Behind the last line that was returned.
     position: u64,
     open: Option<OpenFile>,
+    /// How long the next rest is.
+    pause: Duration,
 }
 
 /// A file, and what was read of it and not returned.
@@ -163,8 +166,13 @@ impl OpenFile {
             *position = 0;
         }
         file.seek(SeekFrom::Start(*position))?;
-        let identity = (metadata.dev(), metadata.ino());
-        Ok(Self { file, identity, buffer: BytesMut::new(), searched: 0, room: READ_BYTES.0 })
+        Ok(Self {
+            file,
+            identity: identity(&metadata),
+            buffer: BytesMut::new(),
+            searched: 0,
+            room: READ_BYTES.0,
+        })
     }
 
     /// Reads more; how much it was.
@@ -240,26 +248,42 @@ impl FileSourceTask {
         }
     }
 
-    /// Goes to the file that has the name now, unless it is the open one.
-    fn follow(&mut self) -> Result<(), ConnectError> {
-        let metadata = match std::fs::metadata(&self.path) {
-            Ok(metadata) => metadata,
+    /// What is there under the name now, if anything is.
+    fn found(&self) -> Result<Option<Metadata>, ConnectError> {
+        match std::fs::metadata(&self.path) {
+            Ok(metadata) => Ok(Some(metadata)),
             // It will come.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(unreadable(&self.path, error)),
-        };
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unreadable(&self.path, error)),
+        }
+    }
+
+    /// Whether the open file still has the name, and ends where reading has ended.
+    fn rests(&self) -> Result<bool, ConnectError> {
+        let Some(open) = &self.open else { return Ok(false) };
+        let read = self.position + open.buffer.len() as u64;
+        let same = |found: Metadata| open.identity == identity(&found) && found.len() == read;
+        Ok(self.found()?.is_some_and(same))
+    }
+
+    /// Goes to the file that has the name now, unless it is the open one. Returns whether there is one to go to.
+    fn follow(&mut self) -> Result<bool, ConnectError> {
+        let Some(found) = self.found()? else { return Ok(false) };
         if let Some(open) = &self.open {
-            let is_same = open.identity == (metadata.dev(), metadata.ino());
-            if is_same && metadata.len() >= self.position {
-                return Ok(());
+            if open.identity == identity(&found) && found.len() >= self.position {
+                return Ok(false);
             }
             self.position = 0;
         }
         let open =
             OpenFile::new(&self.path, &mut self.position).map_err(|error| unreadable(&self.path, error))?;
         self.open = Some(open);
-        Ok(())
+        Ok(true)
     }
+}
+
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
 /// What is no UTF-8 becomes the replacement character.
@@ -286,20 +310,21 @@ impl Source for FileSourceTask {
     }
 
     async fn poll(&mut self) -> Result<Vec<Record>, ConnectError> {
-        let mut pause = PAUSE.0;
         loop {
             let records = self.read()?;
             if !records.is_empty() {
+                self.pause = PAUSE.0;
                 return Ok(records);
             }
-            let before = self.open.as_ref().map(|open| open.identity);
-            let position = self.position;
-            self.follow()?;
-            let is_other =
-                self.open.as_ref().map(|open| open.identity) != before || self.position != position;
-            if !is_other {
-                sleep(until_next(pause)).await;
-                pause = (pause * 2).min(PAUSE.1);
+            if self.follow()? {
+                continue;
+            }
+            loop {
+                sleep(until_next(self.pause)).await;
+                self.pause = (self.pause * 2).min(PAUSE.1);
+                if !self.rests()? {
+                    break;
+                }
             }
         }
     }

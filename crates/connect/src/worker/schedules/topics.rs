@@ -106,6 +106,11 @@ impl Producer for FarProducer {
         })
     }
 
+    async fn flush(&self) {
+        let _turn = self.order.lock().await;
+        self.near.flush().await;
+    }
+
     async fn begin(&self) -> Result<(), TopicsError> {
         self.near.begin().await
     }
