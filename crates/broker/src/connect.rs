@@ -164,7 +164,7 @@ struct OwnLoggers(Option<LogLevels>);
 impl Loggers for OwnLoggers {
     fn set(&self, logger: &str, level: &str) -> Result<(), String> {
         let Some(levels) = &self.0 else { return Ok(()) };
-        levels.set(logger, &level.to_ascii_uppercase()).map_err(|error| error.to_string())
+        levels.set(logger, level).map(drop).map_err(|error| error.to_string())
     }
 }
 

@@ -137,6 +137,22 @@ def what_is_not_there_is_told():
 
 
 @check
+def any_logger_has_a_level():
+    same("PUT", "/admin/loggers/one.of.many", {"level": "debug"})
+    same("PUT", "/admin/loggers/one.of", {"level": "Off"})
+    same("PUT", "/admin/loggers/one", {"level": "ALL"})
+    same("PUT", "/admin/loggers/one.of.many", {"level": "FATAL"})
+    for wrong in [{"level": "loud"}, {"level": None}, {"level": 5}, {}]:
+        same("PUT", "/admin/loggers/one", wrong)
+        same("PUT", "/admin/loggers/one?scope=cluster", wrong)
+    refused("PUT", "/admin/loggers/one", {"level": ""})
+    for side in SIDES:
+        status, logger = side.ask("GET", "/admin/loggers/one.of")
+        report.equal("of the wider one", (200, int), (status, type(logger["last_modified"])))
+        report.equal("a further one", 200, side.ask("PUT", "/admin/loggers/other?scope=any", {"level": "INFO"})[0])
+
+
+@check
 def settings_are_refused_with_every_error():
     bad = {"connector.class": "FileStreamSource", "file": "x", "topic": "t", "tasks.max": "0", "errors.tolerance": "x"}
     same("POST", "/connectors", {"name": "bad", "config": {"connector.class": "FileStreamSource"}})

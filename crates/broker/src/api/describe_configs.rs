@@ -91,9 +91,9 @@ fn descriptions(
 }
 
 fn describe_loggers(levels: &LogLevels) -> Vec<Description> {
-    let described = levels.list().into_iter().map(|(name, level)| Description {
-        name,
-        value: Some(level.to_owned()),
+    let described = levels.list().into_iter().map(|logger| Description {
+        name: logger.name,
+        value: Some(logger.level.to_owned()),
         source: ConfigSource::BrokerLogger,
         sensitive: false,
         read_only: false,

@@ -418,9 +418,13 @@ async fn a_level_for_all_workers_is_set_when_it_is_read() {
         api.ask("PUT", &path, json!({ "level": level })).await.0
     };
     assert_eq!(put("vltava_connect", "loud").await, 404);
-    assert_eq!(put("no", "debug").await, 404);
-    assert_eq!(put("vltava_connect", "debug").await, 204);
-    api.until("/admin/loggers/vltava_connect", |_, answer| answer["level"] == "DEBUG").await;
+    for logger in ["no.such", "vltava_connect"] {
+        let path = format!("/admin/loggers/{logger}");
+        assert_eq!(put(logger, "debug").await, 204);
+        api.until(&path, |_, answer| answer["level"] == "DEBUG" && answer["last_modified"].is_i64()).await;
+    }
+    let changed = api.ask("PUT", "/admin/loggers/no", json!({ "level": "off" })).await;
+    assert_eq!(changed, (200, json!(["no", "no.such"])));
     broker.shutdown().await;
 }
 

@@ -344,7 +344,7 @@ impl Asked<'_> {
     async fn set_level(&self, logger: &str) -> Answered {
         let body = self.body()?;
         if self.call.parameter("scope").is_some_and(|scope| scope.eq_ignore_ascii_case("cluster")) {
-            return loggers::set_everywhere(self.service, self.worker()?, logger, &body).await;
+            return loggers::set_everywhere(self.worker()?, logger, &body).await;
         }
         loggers::set(self.service, logger, &body)
     }
