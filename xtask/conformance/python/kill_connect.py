@@ -1,6 +1,7 @@
-"""Workers of Connect and the broker are killed without warning while records flow from a file through a topic into files.
+"""Workers of Connect and the broker are killed without warning while records flow from a file into a topic, from there
+with a mirror into another one, and on into files.
 
-Two groups of two workers each run such a flow: one at least once on both ends, one exactly once on both ends. Each round
+Two groups of two workers each run such a flow: one at least once all the way, one exactly once all the way. Each round
 feeds both files, kills a worker of each group or the broker or all of these in the middle, and waits until lines of the
 round have arrived; so each round is a kill in each of the four modes of delivery. In the end nothing may be lost, and what
 is exactly once must be what was fed, in order.
@@ -33,10 +34,10 @@ TIMES = {
 
 
 class Flow:
-    """A file, a topic, and where the lines of the topic end up."""
+    """A file, a topic, its mirror, and where the lines of that end up."""
 
     def __init__(self, name, delivery, **settings):
-        self.name, self.topic, self.fed = name, f"kc-{name}", 0
+        self.name, self.topic, self.mirrored, self.fed = name, f"kc-{name}", f"{name}.kc-{name}", 0
         self.source, self.sink = (os.path.join(WORK, f"{name}.{end}") for end in ["in", "out"])
         open(self.source, "w").close()
         if delivery == "exactly-once":
@@ -47,8 +48,16 @@ class Flow:
             for number in range(WORKERS)
         ]
         source = {"connector.class": "FileStreamSource", "file": self.source, "topic": self.topic, "batch.size": "50"}
-        sink = {"connector.class": "FileStreamSink", "file": self.sink, "topics": self.topic, "delivery": delivery}
-        for connector, config in [("source", source), ("sink", sink)]:
+        mirror = {
+            "connector.class": "MirrorSource", "topics": self.topic, "refresh.topics.interval.seconds": "1",
+            "source.cluster.alias": name, "source.cluster.bootstrap.servers": BOOTSTRAP,
+            "target.cluster.alias": f"{name}-target", "target.cluster.bootstrap.servers": BOOTSTRAP,
+            "replication.factor": "1", "offset-syncs.topic.replication.factor": "1",
+            "source.consumer.isolation.level": "read_committed",
+            "exactly.once.support": "required" if delivery == "exactly-once" else "requested",
+        }
+        sink = {"connector.class": "FileStreamSink", "file": self.sink, "topics": self.mirrored, "delivery": delivery}
+        for connector, config in [("source", source), ("mirror", mirror), ("sink", sink)]:
             put = lambda: self.workers[0].ask("PUT", f"/connectors/{connector}/config", config)[0] in (200, 201)
             eventually(f"{name}: {connector} is created", 60, put)
 
@@ -57,9 +66,9 @@ class Flow:
             lines.writelines(f"{number}\n" for number in range(self.fed, self.fed + LINES))
         self.fed += LINES
 
-    def written(self):
-        """The lines of the topic that readers of what is committed see."""
-        read = [os.environ["BINARY"], "consume", self.topic, "--from", "beginning", "--exit", "--read-committed", "-b", BOOTSTRAP]
+    def written(self, topic):
+        """The lines of a topic that readers of what is committed see."""
+        read = [os.environ["BINARY"], "consume", topic, "--from", "beginning", "--exit", "--read-committed", "-b", BOOTSTRAP]
         return subprocess.run(read, capture_output=True, text=True, timeout=120).stdout.split()
 
     def arrived(self):
@@ -73,6 +82,11 @@ class Flow:
     def follows(self):
         """Whether the newest line has arrived."""
         return str(self.fed - 1) in set(self.arrived()[-20 * LINES:])
+
+    def ends(self):
+        """What has come to lie where."""
+        topics = [("the topic", self.topic), ("the mirror", self.mirrored)]
+        return [*((what, self.written(topic)) for what, topic in topics), ("the sink", self.arrived())]
 
     def expected(self):
         return [str(number) for number in range(self.fed)]
@@ -114,7 +128,7 @@ def one_round():
 
 def nothing_is_lost_at_least_once():
     flow = FLOWS[0]
-    for what, lines in [("the topic", flow.written()), ("the file", flow.arrived())]:
+    for what, lines in flow.ends():
         equal(f"lines that {what} lacks", set(), set(flow.expected()) - set(lines))
         equal(f"lines of {what} that nobody fed", set(), set(lines) - set(flow.expected()))
         print(f"{what}: {len(lines) - flow.fed} of {flow.fed} lines once more")
@@ -122,7 +136,7 @@ def nothing_is_lost_at_least_once():
 
 def exactly_once_is_what_was_fed():
     flow = FLOWS[1]
-    for what, lines in [("the topic", flow.written()), ("the folder", flow.arrived())]:
+    for what, lines in flow.ends():
         first = next((place for place, pair in enumerate(zip(flow.expected(), lines)) if pair[0] != pair[1]), None)
         assert lines == flow.expected(), f"{what}: {len(lines)} lines of {flow.fed}, first wrong at {first}"
     print(f"{flow.fed} lines, each once; killed: {KILLS}")
