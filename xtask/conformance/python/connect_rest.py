@@ -294,7 +294,9 @@ def nothing_is_lost_when_the_worker_is_killed():
     config = {"connector.class": "FileStreamSource", "file": "FOLDER/kill.txt", "topic": "kill"}
     open(OURS.path("kill.txt"), "w").close()
     OURS.ask("PUT", "/connectors/ksrc/config", config)
-    OURS.ask("PUT", "/connectors/ksnk/config", {**SINK, "file": "FOLDER/killed.txt", "topics": "kill"})
+    # The partitions of a killed reader are free when its session ends.
+    sink = {**SINK, "file": "FOLDER/killed.txt", "topics": "kill", "consumer.override.session.timeout.ms": "6000"}
+    OURS.ask("PUT", "/connectors/ksnk/config", sink)
     while written < total:
         with open(OURS.path("kill.txt"), "a") as lines:
             lines.writelines(f"{number}\n" for number in range(written, written + 500))
