@@ -297,8 +297,9 @@ mod tests {
         assert_eq!(levels.set("root", "warn").map(|names| names.len()), Ok(levels.list().len()));
         assert!(applied.lock().would_enable("vltava_connect", &tracing::Level::WARN));
         assert!(!applied.lock().would_enable("vltava_connect", &tracing::Level::INFO));
-        let many = (0..LEVELS_MAX).map(|number| levels.set(&format!("logger-{number}"), "info"));
-        assert_eq!(many.last(), Some(Err(LevelError::TooMany)));
+        let refused =
+            (0..LEVELS_MAX).find_map(|number| levels.set(&format!("logger-{number}"), "info").err());
+        assert_eq!(refused, Some(LevelError::TooMany));
     }
 
     #[test]
