@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from connect_worker import WORK, Worker, java, ours
 from report import BOOTSTRAP, check, equal, eventually, run
@@ -221,6 +222,32 @@ def mixed(first, second, group):
         spread(two, names, 10, [one.url, two.url], 90)
     finally:
         end(*both)
+
+
+@check
+def tasks_that_stop_while_they_join_leave_nobody_in_their_groups():
+    one = worker("0", "hasty")
+    try:
+        put(one, "from", datagen("hasty", 1, 10))
+        names = [f"sink-{number}" for number in range(60)]
+        sink = {"connector.class": "FileStreamSink", "topics": "hasty"}
+
+        def change_and_stop(name):
+            for change in range(6):
+                put(one, name, {**sink, "file": os.path.join(DATA, name), "errors.retry.timeout": str(change)})
+                time.sleep(random.random() * 0.2)
+            equal("stopped", 204, one.ask("PUT", f"/connectors/{name}/stop")[0])
+
+        with ThreadPoolExecutor(10) as threads:
+            list(threads.map(change_and_stop, names))
+        # A member that nobody knows of would stay for 45 seconds.
+        start = time.monotonic()
+        for name in names:
+            is_free = lambda: one.ask("DELETE", f"/connectors/{name}/offsets")[0] == 200
+            eventually(f"the group of {name} is empty", 20, is_free)
+        print(f"{time.monotonic() - start:.1f} s until all groups were empty")
+    finally:
+        end(one)
 
 
 @check

@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 use vltava_core::clock::BoxFuture;
 
+use self::membership::KafkaMembership;
 pub use self::security::FILES;
 use super::{
     Acknowledgement, Consumer, Message, NewTopic, Placed, Polled, Producer, Reads, Received, Release, Topics,
@@ -33,6 +34,7 @@ use super::{
 };
 use crate::connector::{TopicOffsets, TopicPartition};
 use crate::error::{ConnectError, ErrorKind};
+use crate::membership::Membership;
 use crate::record::TimestampType;
 use crate::settings::{Config, Kind, Setting, Settings, Values};
 
@@ -216,9 +218,11 @@ impl Topics for KafkaTopics {
             None => dial(&self.values).await.map_err(unreached)?,
         };
         let (sender, events) = mpsc::channel(REBALANCES_MAX);
+        let mut joined = None;
         let (consumer, members) = match reads {
             Reads::Subscribed { group, topics } => {
-                let builder = self.consume_with(kafka.consumer(group), settings)?;
+                let builder = self.consume_with(kafka.consumer(group.as_str()), settings)?;
+                joined = Some(KafkaMembership::consumers(kafka.clone(), group));
                 let listener = Listener { events: sender };
                 let consumer = builder.enable_auto_commit(false).rebalance_listener(listener).build().await;
                 let consumer = consumer.map_err(failed)?;
@@ -251,7 +255,7 @@ impl Topics for KafkaTopics {
                 (consumer, places.into_keys().collect())
             }
         };
-        Ok(Box::new(Reader { consumer: Arc::new(consumer), events, polling: None, members }))
+        Ok(Box::new(Reader { consumer: Arc::new(consumer), joined, events, polling: None, members }))
     }
 
     async fn group_offsets(&self, group: &str) -> Result<TopicOffsets, TopicsError> {
@@ -628,6 +632,8 @@ type Polling = BoxFuture<'static, Result<Vec<krafka::ConsumerRecord>, KrafkaErro
 /// A consumer, and the poll that is under way: a rebalance interrupts it without dropping it.
 struct Reader {
     consumer: Arc<krafka::consumer::Consumer>,
+    /// The group that it is a member of, until it is closed.
+    joined: Option<KafkaMembership>,
     events: mpsc::Receiver<Polled>,
     polling: Option<Polling>,
     members: BTreeSet<TopicPartition>,
@@ -741,12 +747,33 @@ impl Consumer for Reader {
     async fn close(&mut self) {
         self.polling = None;
         self.events.close();
-        let consumer = self.consumer.clone();
+        let (consumer, joined) = (self.consumer.clone(), self.joined.take());
         let closing = tokio::spawn(async move {
+            let member = match &joined {
+                Some(_) => tokio::time::timeout(CLOSE_TIMEOUT, member(&consumer)).await.ok(),
+                None => None,
+            };
             let options = krafka::CloseOptions::new().timeout(CLOSE_TIMEOUT);
             let _late = consumer.close_with(options).await;
+            if let (Some(group), Some(member)) = (joined, member) {
+                // The client says nothing while it is between two rounds. Who has left already has lost nothing.
+                let _gone = group.leave(&member).await;
+            }
         });
         let _late = tokio::time::timeout(CLOSE_PATIENCE, closing).await;
+    }
+}
+
+/// The name of a member, by which it leaves its group; waits for it. A request to join that is under way when the client is
+/// closed goes on, and would make a member that nobody knows of: the group would wait for it until its session ends.
+async fn member(consumer: &krafka::consumer::Consumer) -> String {
+    loop {
+        if let Some(named) = consumer.group_metadata().await {
+            return named.member_id().to_owned();
+        }
+        if consumer.poll(IDLE_PAUSE).await.is_err() {
+            sleep(IDLE_PAUSE).await;
+        }
     }
 }
 

@@ -64,6 +64,12 @@ const HEARTBEAT: Api = (ApiKey::Heartbeat, versions::HEARTBEAT_MIN, versions::HE
 const LEAVE: Api = (ApiKey::LeaveGroup, versions::LEAVE_GROUP_MIN, versions::LEAVE_GROUP_MAX);
 
 impl KafkaMembership {
+    /// A group of consumers, to leave it: that needs no times.
+    pub(super) fn consumers(kafka: Kafka, group: String) -> Self {
+        let times = GroupTimes { group, session_timeout: Duration::ZERO, rebalance_timeout: Duration::ZERO };
+        Self { kafka, times, coordinator: Mutex::default() }
+    }
+
     async fn find(&self) -> Result<String, KrafkaError> {
         if let Some(address) = self.coordinator.lock().clone() {
             return Ok(address);
