@@ -133,6 +133,7 @@ impl SourceTask {
         self.say(order).await;
         loop {
             let polls = order == Order::Run && flow.sent.len() < IN_FLIGHT_MAX;
+            let calm = flow.sent.is_empty().then_some(&*self.producer);
             let polled = tokio::select! {
                 biased;
                 next = self.shell.ordered() => {
@@ -150,11 +151,7 @@ impl SourceTask {
                     continue;
                 }
                 _ = flush.tick() => None,
-                () = sleep(until_next(CALM)), if flow.sent.is_empty() => {
-                    self.producer.flush().await;
-                    continue;
-                }
-                polled = meters.calling(self.source.poll()), if polls => Some(polled),
+                polled = meters.calling(poll(&mut *self.source, calm)), if polls => Some(polled),
             };
             match polled {
                 None => self.store(flow).await,
@@ -320,6 +317,7 @@ impl SourceTask {
         let meters = self.shell.meters.clone();
         self.say(order).await;
         loop {
+            let calm = (!open.begun).then_some(&*self.producer);
             let polled = tokio::select! {
                 biased;
                 next = self.shell.ordered() => {
@@ -331,11 +329,7 @@ impl SourceTask {
                     continue;
                 }
                 _ = boundary.tick(), if matches!(delivery, Delivery::EachInterval(_)) => None,
-                () = sleep(until_next(CALM)), if !open.begun => {
-                    self.producer.flush().await;
-                    continue;
-                }
-                polled = meters.calling(self.source.poll()), if order == Order::Run => Some(polled),
+                polled = meters.calling(poll(&mut *self.source, calm)), if order == Order::Run => Some(polled),
             };
             match polled {
                 None => self.commit(open).await?,
@@ -498,6 +492,20 @@ fn key(position: &Position) -> String {
     serde_json::to_string(&*position.partition).unwrap_or_default()
 }
 
+/// Polls a source. Meanwhile a producer that has nothing to send is flushed now and then.
+async fn poll(source: &mut dyn Source, calm: Option<&dyn Producer>) -> Result<Vec<Record>, ConnectError> {
+    let mut polling = source.poll();
+    loop {
+        tokio::select! {
+            biased;
+            polled = &mut polling => return polled,
+            () = sleep(until_next(CALM)) => if let Some(producer) = calm {
+                producer.flush().await;
+            },
+        }
+    }
+}
+
 /// The outcomes of what was sent first; never, when nothing was.
 async fn first(sent: &mut VecDeque<Sent>) -> Outcomes {
     match sent.front_mut() {
@@ -526,5 +534,37 @@ fn place(origin: &Origin) -> String {
     match origin {
         Origin::Source(position) => format!("{:?} at {:?}", position.partition, position.offset),
         Origin::Topic(place) => format!("{}-{} at {}", place.topic, place.partition, place.offset),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Config;
+    use crate::testing::MemoryTopics;
+    use crate::topics::Topics;
+
+    /// Takes longer for a poll than producers rest.
+    #[derive(Debug)]
+    struct Slow;
+
+    #[async_trait]
+    impl Source for Slow {
+        async fn start(&mut self) -> Result<(), ConnectError> {
+            Ok(())
+        }
+
+        async fn poll(&mut self) -> Result<Vec<Record>, ConnectError> {
+            sleep(CALM * 5 / 2).await;
+            Ok(Vec::new())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_poll_is_not_begun_anew() {
+        let producer = MemoryTopics::default().producer(None, &Config::new()).await.expect("a producer");
+        let begun = Instant::now();
+        poll(&mut Slow, Some(&*producer)).await.expect("polled");
+        assert_eq!(begun.elapsed().as_secs(), (CALM * 5 / 2).as_secs());
     }
 }
