@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -61,8 +61,21 @@ pub(crate) struct Listening {
 
 #[derive(Debug)]
 pub(crate) struct Runtimes {
-    data: Runtime,
-    control: Runtime,
+    data: Background,
+    control: Background,
+}
+
+/// A runtime whose end nobody waits for: waiting is forbidden where other tasks run.
+#[derive(Debug)]
+struct Background {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
+    }
 }
 
 /// Why a broker did not start.
@@ -166,18 +179,11 @@ impl Broker {
 
     pub(crate) async fn start(config: BrokerConfig, parts: Parts) -> Result<Broker, StartError> {
         let runtimes = Runtimes::new()?;
-        let control = runtimes.control.handle().clone();
-        let started = runtimes.data.spawn(start::start(config, parts, control)).await;
-        match started.unwrap_or_else(|panic| Err(StartError::Failed(panic.to_string()))) {
-            Ok(mut broker) => {
-                broker.runtimes = Some(runtimes);
-                Ok(broker)
-            }
-            Err(error) => {
-                runtimes.end();
-                Err(error)
-            }
-        }
+        let control = runtimes.control.handle.clone();
+        let started = runtimes.data.handle.spawn(start::start(config, parts, control)).await;
+        let mut broker = started.unwrap_or_else(|panic| Err(StartError::Failed(panic.to_string())))?;
+        broker.runtimes = Some(runtimes);
+        Ok(broker)
     }
 
     /// Resolves, with the reason, once the broker can no longer keep its metadata, as after a failure of their disk, or can
@@ -188,14 +194,7 @@ impl Broker {
     /// what is there is read until a restart. Kafka halts when its last directory fails, which would take the records from
     /// their readers, too; whoever wants that finds the failure at `/health`.
     pub async fn failed(&self) -> String {
-        let ended = || "it ended without a reason".to_owned();
-        let (mut kept, mut followed) = (self.node.quorum.failure(), self.node.follower_failure.clone());
-        tokio::select! {
-            failed = kept.wait_for(Option::is_some) => failed.ok().and_then(|why| why.clone()),
-            // One that ends without a failure was told to.
-            Ok(failed) = followed.wait_for(Option::is_some) => failed.clone(),
-        }
-        .unwrap_or_else(ended)
+        self.node.failed().await
     }
 
     /// Ends the broker: answers what has begun, closes the logs, and marks the shutdown as clean.
@@ -224,9 +223,7 @@ impl Broker {
         if let Err(error) = tokio::task::spawn_blocking(move || node.close()).await {
             warn!(%error, "the logs could not be closed");
         }
-        if let Some(runtimes) = self.runtimes.take() {
-            runtimes.end();
-        }
+        drop(self.runtimes.take());
         info!("bye");
     }
 }
@@ -234,9 +231,7 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         self.stop.cancel();
-        if let Some(runtimes) = self.runtimes.take() {
-            runtimes.end();
-        }
+        drop(self.runtimes.take());
     }
 }
 
@@ -248,15 +243,10 @@ impl Runtimes {
                 .thread_name(name)
                 .enable_all()
                 .build()
+                .map(|runtime| Background { handle: runtime.handle().clone(), runtime: Some(runtime) })
                 .map_err(StartError::Threads)
         };
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Runtimes { data: build("vltava-data", cores)?, control: build("vltava-control", 1)? })
-    }
-
-    /// Ends the threads without waiting for them: waiting is forbidden where other tasks run.
-    fn end(self) {
-        self.data.shutdown_background();
-        self.control.shutdown_background();
     }
 }

@@ -160,6 +160,17 @@ impl Node {
         kept.or_else(|| self.follower_failure.borrow().clone())
     }
 
+    /// Resolves, with the reason, once this broker can no longer keep or follow its metadata.
+    pub(crate) async fn failed(&self) -> String {
+        let (mut kept, mut followed) = (self.quorum.failure(), self.follower_failure.clone());
+        tokio::select! {
+            failed = kept.wait_for(Option::is_some) => failed.ok().and_then(|why| why.clone()),
+            // One that ends without a failure was told to.
+            Ok(failed) = followed.wait_for(Option::is_some) => failed.clone(),
+        }
+        .unwrap_or_else(|| "it ended without a reason".to_owned())
+    }
+
     /// Waits until everything that the controller has committed by now can be seen here.
     pub(crate) async fn caught_up(&self) {
         let committed = self.metadata.borrow().high;

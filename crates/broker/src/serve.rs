@@ -19,18 +19,25 @@ pub async fn serve(loaded: LoadedConfig, levels: LogLevels) -> Result<(), StartE
     raise_open_files_limit();
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Threads)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Threads)?;
-    let broker = Broker::builder().config(loaded).log_levels(levels).start().await?;
+    let mut told = async || {
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        info!(signal);
+    };
+    let broker = tokio::select! {
+        started = Broker::builder().config(loaded).log_levels(levels).start() => started?,
+        // Nothing was promised to anybody yet.
+        () = told() => return Ok(()),
+    };
     announce(&broker);
     let end = tokio::select! {
-        _ = terminate.recv() => Ok("SIGTERM"),
-        _ = interrupt.recv() => Ok("SIGINT"),
+        () = told() => Ok(()),
         why = broker.failed() => Err(StartError::Stopped(why)),
     };
-    if let Ok(signal) = end {
-        info!(signal);
-    }
     broker.shutdown().await;
-    end.map(|_signal| ())
+    end
 }
 
 /// Allows as many open files as the system lets this process have: every connection and every segment takes one.

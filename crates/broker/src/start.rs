@@ -183,7 +183,11 @@ async fn bring_up(
 async fn elected(node: &Node) -> Result<(), StartError> {
     let mut phase = node.controller.phase();
     let leading = phase.wait_for(|phase| matches!(phase, Phase::Leading(_)));
-    match tokio::time::timeout(ELECTION_TIMEOUT, leading).await {
+    let elected = tokio::select! {
+        why = node.failed() => return Err(StartError::Stopped(why)),
+        elected = tokio::time::timeout(ELECTION_TIMEOUT, leading) => elected,
+    };
+    match elected {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) => Err(StartError::Registration("the controller ended".to_owned())),
         Err(_) => Err(StartError::Registration("no controller was elected in time".to_owned())),
