@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::common;
 use super::error::WorkerError;
 use super::settings::WorkerSettings;
+use super::task;
 use crate::plugins::{Implementation, Plugin, Plugins};
 use crate::settings::{Config, FieldError, Kind, Setting, SettingView, Settings};
 
@@ -22,6 +23,21 @@ pub struct Validation {
 }
 
 impl Validation {
+    /// The same when these settings were given without a value.
+    #[must_use]
+    pub fn lacking(mut self, nulls: &[String]) -> Self {
+        let given: Config = nulls.iter().map(|name| (name.clone(), String::new())).collect();
+        for name in nulls {
+            let message = "Null value can not be supplied as the configuration value.";
+            note(&mut self.configs, &given, FieldError::new(name, message));
+            if let Some(view) = self.configs.iter_mut().find(|view| view.definition.name == *name) {
+                view.value.value = None;
+            }
+        }
+        self.error_count += nulls.len();
+        self
+    }
+
     /// The error of a request that would have used these settings.
     pub fn refusal(&self) -> Option<WorkerError> {
         if self.error_count == 0 {
@@ -172,22 +188,24 @@ fn topics(topics: Option<&str>, regex: Option<&str>, dead: Option<&str>) -> Vec<
     match (topics, regex) {
         (None, None) => {
             let why = "Must configure one of topics or topics.regex";
-            errors.extend(["topics", "topics.regex"].map(|field| FieldError::invalid(field, "", why)));
+            errors.extend(["topics", "topics.regex"].map(|field| FieldError::new(field, why)));
         }
-        (Some(list), Some(pattern)) => {
+        (Some(_), Some(_)) => {
             let why = "topics and topics.regex are mutually exclusive options, but both are set.";
-            errors.push(FieldError::invalid("topics", list, why));
-            errors.push(FieldError::invalid("topics.regex", pattern, why));
+            errors.extend(["topics", "topics.regex"].map(|field| FieldError::new(field, why)));
         }
         _ => {}
     }
     let Some(dead) = dead else { return errors };
-    let listed = topics.is_some_and(|list| list.split(',').any(|topic| topic.trim() == dead));
-    let matched = regex.and_then(|regex| regex::Regex::new(&format!("^(?:{regex})$")).ok());
-    if listed || matched.is_some_and(|regex| regex.is_match(dead)) {
-        let why = "The DLQ topic may not be included in the topics that the connector reads";
-        errors.push(FieldError::invalid("errors.deadletterqueue.topic.name", dead, why));
-    }
+    let list: Vec<&str> = topics.into_iter().flat_map(|list| list.split(',')).map(str::trim).collect();
+    let matches = |pattern: &str| task::whole(pattern).is_ok_and(|pattern| pattern.is_match(dead));
+    let read = match regex.filter(|pattern| matches(pattern)) {
+        Some(pattern) => format!("regex matching the topics ('topics.regex={pattern}')"),
+        None if list.contains(&dead) => format!("list of topics ('topics=[{}]')", list.join(", ")),
+        None => return errors,
+    };
+    let why = format!("The DLQ topic '{dead}' may not be included in the {read} consumed by the connector");
+    errors.push(FieldError::new("errors.deadletterqueue.topic.name", why));
     errors
 }
 

@@ -20,13 +20,14 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::http::request;
 use hyper::{HeaderMap, Method};
 use serde_json::{Map, Value, json};
+use vltava_connect::settings::Config;
 use vltava_connect::worker::group::PeerRequest;
 use vltava_connect::worker::group::signature::{ALGORITHM, SIGNATURE};
 use vltava_connect::worker::{Target, Worker, WorkerError, part};
 
 pub(crate) use self::peers::HttpPeers;
 use self::reply::Reply;
-use self::requests::{Create, settings};
+use self::requests::{Create, Given};
 use super::registry::call::Call;
 use super::{Request, Response, host};
 use crate::connect::ConnectService;
@@ -289,14 +290,14 @@ impl Asked<'_> {
     }
 
     async fn create(&self) -> Answered {
-        let request = Create::of(&self.body()?)?;
-        let (name, config) = (request.name.clone(), request.config()?);
-        let info = self.worker()?.create(&name, config, request.target).await?;
+        let Create { name, target, given } = Create::of(&self.call.body)?;
+        let config = self.with_values(given).await?;
+        let info = self.worker()?.create(&name, config, target).await?;
         Ok(Reply::created(&info, format!("{}/connectors/{}", self.base, part(&name))))
     }
 
     async fn put_config(&self, name: &str) -> Answered {
-        let config = requests::named(name, settings(&self.body()?)?)?;
+        let config = self.with_values(Given::of(&self.call.body)?.named(name)?).await?;
         let (created, info) = self.worker()?.put_config(name, config).await?;
         if !created {
             return Ok(Reply::json(&info));
@@ -305,7 +306,7 @@ impl Asked<'_> {
     }
 
     async fn patch_config(&self, name: &str) -> Answered {
-        let patch = requests::patch(&self.body()?)?;
+        let patch = requests::patch(&self.call.body)?;
         Ok(Reply::json(&self.worker()?.patch_config(name, patch).await?))
     }
 
@@ -330,7 +331,7 @@ impl Asked<'_> {
     }
 
     async fn validate(&self, plugin: &str) -> Answered {
-        let config = settings(&self.body()?)?;
+        let Given { config, nulls } = Given::of(&self.call.body)?;
         let worker = self.worker()?;
         if let Some(class) = config.get("connector.class")
             && !worker.same_plugin(class, plugin)
@@ -338,7 +339,16 @@ impl Asked<'_> {
             let message = format!("Included connector type {class} does not match request type {plugin}");
             return Err(Reply::error(400, &message));
         }
-        Ok(Reply::json(&worker.validate(&config).await?))
+        Ok(Reply::json(&worker.validate(&config).await?.lacking(&nulls)))
+    }
+
+    /// The settings, all of which must have a value; what else is wrong with them is told with those that have none.
+    async fn with_values(&self, Given { config, nulls }: Given) -> Result<Config, Reply> {
+        if nulls.is_empty() {
+            return Ok(config);
+        }
+        let refusal = self.worker()?.validate(&config).await?.lacking(&nulls).refusal();
+        refusal.map_or(Ok(config), |refusal| Err(refusal.into()))
     }
 
     async fn set_level(&self, logger: &str) -> Answered {
@@ -350,8 +360,7 @@ impl Asked<'_> {
     }
 
     fn body(&self) -> Result<Value, Reply> {
-        serde_json::from_slice(&self.call.body)
-            .map_err(|error| Reply::error(400, &format!("The body is no JSON: {error}")))
+        serde_json::from_slice(&self.call.body).map_err(|error| requests::no_json(&error))
     }
 }
 

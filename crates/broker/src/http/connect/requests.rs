@@ -1,17 +1,65 @@
 //! Bodies of requests.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde_json::error::Category;
+use serde_json::value::RawValue;
 use vltava_connect::settings::Config;
 use vltava_connect::worker::Target;
 
 use super::reply::Reply;
+
+/// A JSON object whose values are as they were written: numbers keep their digits.
+type Object = BTreeMap<String, Box<RawValue>>;
+
+/// Settings of a connector as they were given.
+#[derive(Debug, Default)]
+pub(super) struct Given {
+    /// Those with a value.
+    pub(super) config: Config,
+    /// Those that are null.
+    pub(super) nulls: Vec<String>,
+}
+
+impl Given {
+    /// Reads a body: texts, and numbers and such as texts.
+    ///
+    /// # Errors
+    /// The answer, when they are something else.
+    pub(super) fn of(body: &[u8]) -> Result<Given, Reply> {
+        let mut given = Given::default();
+        for (name, text) in patch(body)? {
+            match text {
+                Some(text) => drop(given.config.insert(name, text)),
+                None => given.nulls.push(name),
+            }
+        }
+        Ok(given)
+    }
+
+    /// The settings with the name of their connector.
+    ///
+    /// # Errors
+    /// The answer, when they have another name.
+    pub(super) fn named(mut self, name: &str) -> Result<Given, Reply> {
+        let own = self.config.entry("name".to_owned()).or_insert_with(|| name.to_owned());
+        if own != name {
+            let message = format!(
+                "Connector name configuration ({own}) doesn't match connector name in the URL ({name})"
+            );
+            return Err(Reply::error(400, &message));
+        }
+        Ok(self)
+    }
+}
 
 /// A connector to create.
 #[derive(Debug)]
 pub(super) struct Create {
     pub(super) name: String,
     pub(super) target: Target,
-    settings: Config,
+    /// Its settings, with the name among them.
+    pub(super) given: Given,
 }
 
 impl Create {
@@ -19,30 +67,20 @@ impl Create {
     ///
     /// # Errors
     /// The answer, when it is no such request.
-    pub(super) fn of(body: &Value) -> Result<Create, Reply> {
+    pub(super) fn of(body: &[u8]) -> Result<Create, Reply> {
         let object = object(body)?;
         let unknown = object.keys().find(|key| !["name", "config", "initial_state"].contains(&key.as_str()));
         if let Some(key) = unknown {
             let message = format!("Unrecognized field \"{key}\"; there are name, config and initial_state");
             return Err(Reply::error(400, &message));
         }
-        let target = match object.get("initial_state") {
-            None | Some(Value::Null) => Target::Started,
-            Some(state) => initial(state.as_str().unwrap_or_default())?,
-        };
-        let missing = || Reply::error(400, "The request has no config");
-        let settings =
-            settings(object.get("config").filter(|config| !config.is_null()).ok_or_else(missing)?)?;
-        let name = object.get("name").and_then(Value::as_str).unwrap_or_default().trim().to_owned();
-        Ok(Create { name, target, settings })
-    }
-
-    /// The settings, with the name among them.
-    ///
-    /// # Errors
-    /// The answer, when they have another name.
-    pub(super) fn config(self: &Create) -> Result<Config, Reply> {
-        named(&self.name, self.settings.clone())
+        let field = |name: &str| object.get(name).map(|value| value.get()).filter(|value| *value != "null");
+        let text = |name| field(name).map(|value| serde_json::from_str::<String>(value).unwrap_or_default());
+        let target = text("initial_state").map_or(Ok(Target::Started), |state| initial(&state))?;
+        let config = field("config").ok_or_else(|| Reply::error(400, "The request has no config"))?;
+        let name = text("name").unwrap_or_default().trim().to_owned();
+        let given = Given::of(config.as_bytes())?.named(&name)?;
+        Ok(Create { name, target, given })
     }
 }
 
@@ -58,54 +96,35 @@ fn initial(state: &str) -> Result<Target, Reply> {
     }
 }
 
-fn object(body: &Value) -> Result<&Map<String, Value>, Reply> {
-    body.as_object().ok_or_else(|| Reply::error(400, "The body must be a JSON object"))
+fn object(body: &[u8]) -> Result<Object, Reply> {
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        Category::Data => Reply::error(400, "The body must be a JSON object"),
+        _ => no_json(&error),
+    })
 }
 
-/// Settings of a connector: texts, and numbers and such as texts.
-///
-/// # Errors
-/// The answer, when they are something else.
-pub(super) fn settings(body: &Value) -> Result<Config, Reply> {
-    let pairs = patch(body)?.into_iter();
-    Ok(pairs.filter_map(|(name, value)| Some((name, value?))).collect())
+/// The answer to a body that is no JSON.
+pub(super) fn no_json(error: &serde_json::Error) -> Reply {
+    Reply::error(400, &format!("The body is no JSON: {error}"))
 }
 
 /// Changes of settings; null removes one.
 ///
 /// # Errors
 /// The answer, when they are something else.
-pub(super) fn patch(body: &Value) -> Result<Vec<(String, Option<String>)>, Reply> {
-    let pair = |(name, value): (&String, &Value)| {
-        let text = match value {
-            Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-            Value::Array(_) | Value::Object(_) => {
+pub(super) fn patch(body: &[u8]) -> Result<Vec<(String, Option<String>)>, Reply> {
+    let pair = |(name, value): (String, Box<RawValue>)| {
+        let text = match value.get() {
+            "null" => None,
+            text if text.starts_with('"') => {
+                Some(serde_json::from_str(text).map_err(|error| no_json(&error))?)
+            }
+            text if text.starts_with(['{', '[']) => {
                 return Err(Reply::error(400, &format!("The setting {name} must be a text")));
             }
+            text => Some(text.to_owned()),
         };
-        Ok((name.clone(), text))
+        Ok((name, text))
     };
-    object(body)?.iter().map(pair).collect()
-}
-
-/// Settings with the name of their connector.
-///
-/// # Errors
-/// The answer, when they have another name.
-pub(super) fn named(name: &str, mut settings: Config) -> Result<Config, Reply> {
-    match settings.get("name") {
-        Some(own) if own != name => {
-            let message = format!(
-                "Connector name configuration ({own}) doesn't match connector name in the URL ({name})"
-            );
-            Err(Reply::error(400, &message))
-        }
-        Some(_) => Ok(settings),
-        None => {
-            settings.insert("name".to_owned(), name.to_owned());
-            Ok(settings)
-        }
-    }
+    object(body)?.into_iter().map(pair).collect()
 }
