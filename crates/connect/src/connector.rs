@@ -156,6 +156,9 @@ pub enum Altered {
 }
 
 /// A task of a source connector. [`SourceConnector::task`] makes it without waiting; it connects in [`Source::start`].
+///
+/// Its calls run in a thread of its own, unless the worker has a runtime of one thread: one that blocks holds nobody else up. A
+/// call that blocks, or one other than [`Source::poll`] that waits, for longer than `task.call.timeout.ms` fails the task.
 #[async_trait]
 pub trait Source: fmt::Debug + Send {
     /// Opens what it reads, and finds its place by the offsets of its context.
@@ -190,6 +193,9 @@ pub trait Source: fmt::Debug + Send {
 }
 
 /// A task of a sink connector. [`SinkConnector::task`] makes it without waiting; it connects in [`Sink::start`].
+///
+/// Its calls run in a thread of its own, unless the worker has a runtime of one thread: one that blocks holds nobody else up. A
+/// call that takes longer than `task.call.timeout.ms`, and than the `max.poll.interval.ms` of the consumer, fails the task.
 #[async_trait]
 pub trait Sink: fmt::Debug + Send {
     /// Opens what it writes to, apart from what belongs to a partition.

@@ -69,12 +69,23 @@ impl ConnectError {
     /// The error and its causes, a line each, as a trace in a status.
     pub fn trace(&self) -> String {
         let mut trace = format!("{}: {}", self.class(), self.message);
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            trace.push_str("\nCaused by: ");
-            trace.push_str(&error.to_string());
-            cause = error.source();
-        }
+        self.causes().for_each(|cause| trace.extend(["\nCaused by: ", &cause.to_string()]));
         trace
+    }
+
+    /// The error and its causes in one line, as in a log.
+    pub fn line(&self) -> String {
+        let mut line = self.message.clone();
+        self.causes().for_each(|cause| line.extend([": ", &cause.to_string()]));
+        line
+    }
+
+    fn causes(&self) -> impl Iterator<Item = &dyn Error> {
+        let mut next = self.source();
+        std::iter::from_fn(move || {
+            let cause = next?;
+            next = cause.source();
+            Some(cause)
+        })
     }
 }

@@ -264,4 +264,5 @@ pub const SCENARIOS: &[Scenario] = &[
     alone("load-offsets", Work::LoadOffsets(1_000), "loaded ms"),
     alone("connect-file", Work::Connect(Connect::Files), "records/CPU-s"),
     alone("connect-idle", Work::Connect(Connect::Idle(200)), "% of a core more"),
+    alone("connect-stalled", Work::Connect(Connect::Stalled(20)), "RSS MiB more"),
 ];

@@ -241,6 +241,16 @@ pub const SUITES: &[Suite] = &[
         share: Share::Connect,
         starts_connect: true,
         ..suite(
+            "connect-go",
+            "CloudHut's client of the REST API (Go): every call, against ours or Kafka's worker",
+            Program::Go("connect"),
+            60,
+        )
+    },
+    Suite {
+        share: Share::Connect,
+        starts_connect: true,
+        ..suite(
             "connect-distributed",
             "workers of one group, ours and Kafka Connect's: shares, requests passed on, kills, a thousand tasks moved",
             Program::Python("connect_distributed.py"),
@@ -286,6 +296,15 @@ pub const SUITES: &[Suite] = &[
             "connectors of object stores on moto's S3, fake-gcs-server and Azurite: kills, failing stores, refusals, https",
             Program::PythonWithStores("objects.py"),
             200,
+        )
+    },
+    Suite {
+        share: Share::Connect,
+        ..suite(
+            "connect-full",
+            "full disks under sinks of files and objects, and under the broker: told, survived, nothing lost, torn or twice",
+            Program::PythonWithStores("connect_full.py"),
+            90,
         )
     },
     Suite {

@@ -5,7 +5,6 @@
 //! time runs apart, and a task that takes another's place waits for its end itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +19,10 @@ use super::loggers::{Heard, Loggers};
 use super::pipeline::Pipeline;
 use super::sink_task::SinkTask;
 use super::source_task::{Delivery, SourceTask, StoredOffsets};
+use super::states::States;
 use super::tables::{self, State, Status, Target};
 use super::task::{Notice, Order, TaskShell, TopicCreation};
+use super::threads::{AbortOnDrop, Lease, apart, contained};
 use super::{Shared, WorkerError};
 use crate::connector::{SinkContext, SourceContext, TransactionContext};
 use crate::error::{ConnectError, ErrorKind};
@@ -30,9 +31,6 @@ use crate::settings::{Config, Kind, Setting, Settings};
 
 /// Events that wait for the herder.
 const EVENTS_MAX: usize = 1024;
-/// How long states may take to be queued.
-const PUBLISH_PATIENCE: Duration = Duration::from_secs(1);
-
 /// How long a connector rests before tasks are planned again that could not be, at first and at most.
 const PLAN_PAUSE: Duration = Duration::from_millis(250);
 const PLAN_PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -111,6 +109,8 @@ pub struct Herder {
     /// How many requests to restart were heard.
     restarts: u64,
     levels: Heard,
+    states: States,
+    _writing: AbortOnDrop,
 }
 
 #[derive(Debug)]
@@ -146,6 +146,8 @@ impl Herder {
             let configs = shared.configs.read();
             (configs.restarts_asked(), Heard::new(loggers, &configs))
         };
+        let states = States::new();
+        let writing = AbortOnDrop(tokio::spawn(states.clone().write(shared.statuses.clone())));
         Self {
             shared,
             commands,
@@ -159,6 +161,8 @@ impl Herder {
             own: Own::default(),
             restarts,
             levels,
+            states,
+            _writing: writing,
         }
     }
 
@@ -234,7 +238,7 @@ impl Herder {
         let owns = |name: &String, task: &usize| self.own.work.contains(&Piece::Task(name.clone(), *task));
         let ending: Vec<_> = self.ending.extract_if(.., |(name, task), _| !owns(name, task)).collect();
         let (unassigned, generation) = (self.status(State::Unassigned, None, None), self.own.generation);
-        let (shared, posting) = (self.shared.clone(), self.shared.settings.task_shutdown_timeout);
+        let (shared, states) = (self.shared.clone(), self.states.clone());
         let leaving = tokio::spawn(async move {
             for (_, job) in ending {
                 // It has ended, or was made to.
@@ -250,8 +254,9 @@ impl Herder {
                 let there = there.filter(|piece| !statuses.of(piece).is_some_and(newer));
                 there.map(|piece| (status_key(piece), unassigned.clone())).collect()
             };
+            states.say(records);
             // Others see who has the work next, one way or the other.
-            let _ = timeout(posting, async { shared.statuses.post(records).await.await }).await;
+            let _ = timeout(shared.settings.task_shutdown_timeout, states.written()).await;
             let _ = done.send(());
         });
         self.leaving.retain(|job| !job.is_finished());
@@ -275,7 +280,7 @@ impl Herder {
             };
             std::mem::take(&mut self.own.waiting).iter().filter_map(record).collect()
         };
-        self.publish(records).await;
+        self.states.say(records);
     }
 
     /// Sets the levels of loggers that all were asked to set.
@@ -317,7 +322,7 @@ impl Herder {
             self.end_task(name, *task, patience);
             restarted.push((task_key(name, *task), self.status(State::Restarting, None, None)));
         }
-        self.publish(restarted).await;
+        self.states.say(restarted);
         self.reconcile_one(name).await;
     }
 
@@ -361,11 +366,11 @@ impl Herder {
             gone.push((connector_key(name), None));
         }
         if !self.own.leads {
-            return self.publish(gone).await;
+            return self.states.say(gone);
         }
         let topics: Vec<String> = self.shared.statuses.read().topics(name).map(str::to_owned).collect();
         gone.extend(topics.iter().map(|topic| tables::tracked(topic, name, None)));
-        self.publish(gone).await;
+        self.states.say(gone);
     }
 
     /// As the leader, removes states that somebody wrote of connectors that were deleted meanwhile.
@@ -395,7 +400,7 @@ impl Herder {
                     running.end();
                 }
                 if !failed {
-                    self.publish_connector(name, state_of(target), None).await;
+                    self.publish_connector(name, state_of(target), None);
                 }
             }
             return;
@@ -412,7 +417,7 @@ impl Herder {
         }
         self.connectors.insert(name.to_owned(), running);
         info!(connector = name, ?target, "connector");
-        self.publish_connector(name, state_of(target), None).await;
+        self.publish_connector(name, state_of(target), None);
     }
 
     /// Plans the connector's tasks, and again whenever it says that they have changed.
@@ -449,7 +454,11 @@ impl Herder {
                 match planned.await {
                     Ok(()) => pause = PLAN_PAUSE,
                     Err(error) if error.kind == ErrorKind::Retriable => {
-                        warn!(connector = name, %error, "tasks cannot be planned; trying again");
+                        warn!(
+                            connector = name,
+                            error = error.line(),
+                            "tasks cannot be planned; trying again"
+                        );
                         tokio::time::sleep(pause).await;
                         pause = (pause * 2).min(PLAN_PAUSE_MAX);
                     }
@@ -458,7 +467,7 @@ impl Herder {
             }
         };
         tokio::spawn(async move {
-            if let Err(trace) = contained::<()>(work).await {
+            if let Err(trace) = contained(work).await {
                 let _ = events.send(Event::ConnectorFailed { name: failed, life, trace }).await;
             }
         })
@@ -488,7 +497,7 @@ impl Herder {
                 }
             }
         }
-        self.publish(gone).await;
+        self.states.say(gone);
     }
 
     /// Tells tasks that are not planned any more to stop; the records that they are gone.
@@ -535,6 +544,7 @@ impl Herder {
         let (orders, ordered) = watch::channel(order);
         let shared = self.shared.clone();
         let plan = shared.configs.read().plans(name);
+        let owner = Arc::new(());
         let shell = TaskShell::new(
             (name, task, life, plan),
             config.clone(),
@@ -544,6 +554,7 @@ impl Herder {
             shared.settings.clone(),
             (shared.clock.clone(), shared.meters.begin(name, task)),
             (ordered, self.notices.0.clone()),
+            Lease::of(&owner),
         );
         let before = self.ending.remove(&(name.to_owned(), task));
         let (events, name) = (self.events.0.clone(), name.to_owned());
@@ -552,7 +563,9 @@ impl Herder {
                 // It has ended, or was made to.
                 let _ = before.await;
             }
-            let outcome = contained(live(shared, shell)).await;
+            let (thread, limit) = (format!("{name}-{task}"), shell.calls.limit);
+            let outcome = apart(thread, limit, Box::pin(live(shared, shell))).await;
+            drop(owner);
             // Nobody listens at a worker that is gone.
             let _ = events.send(Event::TaskEnded { name, task, life, outcome }).await;
         });
@@ -566,7 +579,7 @@ impl Herder {
                 if running.life == life {
                     running.job = None;
                     error!(connector = name, trace, "a connector has failed");
-                    self.publish_connector(&name, State::Failed, Some(trace)).await;
+                    self.publish_connector(&name, State::Failed, Some(trace));
                 }
             }
             Event::TaskEnded { name, task, life, outcome } => {
@@ -575,7 +588,7 @@ impl Herder {
                 running.failed = true;
                 let trace = outcome.err().unwrap_or_else(|| "The task ended".to_owned());
                 error!(connector = name, task, trace, "a task has failed");
-                self.publish_task(&name, task, State::Failed, Some(trace)).await;
+                self.publish_task(&name, task, State::Failed, Some(trace));
             }
         }
     }
@@ -584,18 +597,18 @@ impl Herder {
         let Notice { connector, task, life, state } = notice;
         let running = self.tasks.get(&(connector.clone(), task));
         if running.is_some_and(|running| running.life == life && !running.failed) {
-            self.publish_task(&connector, task, state, None).await;
+            self.publish_task(&connector, task, state, None);
         }
     }
 
-    async fn publish_connector(&self, name: &str, state: State, trace: Option<String>) {
+    fn publish_connector(&self, name: &str, state: State, trace: Option<String>) {
         let version = self.version(name);
-        self.publish(vec![(connector_key(name), self.status(state, trace, version))]).await;
+        self.states.say(vec![(connector_key(name), self.status(state, trace, version))]);
     }
 
-    async fn publish_task(&self, name: &str, task: usize, state: State, trace: Option<String>) {
+    fn publish_task(&self, name: &str, task: usize, state: State, trace: Option<String>) {
         let version = self.version(name);
-        self.publish(vec![(task_key(name, task), self.status(state, trace, version))]).await;
+        self.states.say(vec![(task_key(name, task), self.status(state, trace, version))]);
     }
 
     fn version(&self, name: &str) -> Option<String> {
@@ -608,14 +621,6 @@ impl Herder {
         let worker_id = self.shared.settings.worker_id.clone();
         let generation = i64::from(self.own.generation);
         Status { state, trace, worker_id, generation, version }.record()
-    }
-
-    /// Queues records of states, in order; what is read back is what is shown. A cluster that takes none holds nothing up.
-    async fn publish(&self, records: Vec<(String, Option<bytes::Bytes>)>) {
-        if !records.is_empty() && timeout(PUBLISH_PATIENCE, self.shared.statuses.post(records)).await.is_err()
-        {
-            warn!("states cannot be written");
-        }
     }
 
     async fn shutdown(&mut self) {
@@ -636,9 +641,9 @@ impl Herder {
         }
         let unassigned = self.status(State::Unassigned, None, None);
         let records = left.into_iter().map(|key| (key, unassigned.clone())).collect();
-        let written = self.shared.statuses.post(records).await;
+        self.states.say(records);
         // Others see that the worker is gone, one way or the other.
-        let _ = timeout(self.shared.settings.task_shutdown_timeout, written).await;
+        let _ = timeout(self.shared.settings.task_shutdown_timeout, self.states.written()).await;
     }
 }
 
@@ -691,33 +696,6 @@ fn whole_config(plugin: &Plugin, connector: &Config, own: Config) -> Config {
     let class = plugin.class.strip_suffix("Connector").unwrap_or(plugin.class);
     config.insert("task.class".to_owned(), format!("{class}Task"));
     config
-}
-
-/// Runs work so that a panic is an error like others: the trace that a status shows.
-async fn contained<T: Send + 'static>(
-    work: impl Future<Output = Result<T, ConnectError>> + Send + 'static,
-) -> Result<T, String> {
-    let mut job = AbortOnDrop(tokio::spawn(work));
-    match (&mut job.0).await {
-        Ok(outcome) => outcome.map_err(|error| error.trace()),
-        Err(failure) => Err(match failure.try_into_panic() {
-            Ok(panic) => {
-                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-                format!("The task panicked: {}", text.unwrap_or_default())
-            }
-            Err(failure) => failure.to_string(),
-        }),
-    }
-}
-
-/// A job that ends with whoever waits for it.
-struct AbortOnDrop<T>(JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// Makes a task and lives it.
@@ -784,20 +762,4 @@ fn delivery(shared: &Shared, config: &Config) -> Result<Delivery, ConnectError> 
         Some("connector") => Delivery::ByConnector(TransactionContext::default()),
         _ => Delivery::EachPoll,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_is_a_trace() {
-        let work = async {
-            if Config::new().is_empty() {
-                panic!("out of {}", "cheese");
-            }
-            Ok(())
-        };
-        assert_eq!(contained::<()>(work).await.unwrap_err(), "The task panicked: out of cheese");
-    }
 }

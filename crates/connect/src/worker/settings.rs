@@ -26,6 +26,8 @@ pub struct WorkerSettings {
     pub offset_flush_timeout: Duration,
     /// How long tasks may take to end.
     pub task_shutdown_timeout: Duration,
+    /// How long a call of a task may take.
+    pub task_call_timeout: Duration,
     /// Whether sources may create topics.
     pub topic_creation: bool,
     /// Whether topics in use are recorded.
@@ -85,6 +87,14 @@ pub fn declared() -> Settings {
             "How long tasks may take to end.",
         )
         .at_least(0),
+        Setting::new(
+            "task.call.timeout.ms",
+            Kind::Long,
+            "300000",
+            "How long a call of a task may take, or hold its thread, until the task fails as one that hangs; for sinks, at least \
+             the `max.poll.interval.ms` of their consumer. A source may wait for news as long as it likes.",
+        )
+        .at_least(1),
         Setting::new("topic.creation.enable", Kind::Boolean, "true", "Whether sources may create topics."),
         Setting::new("topic.tracking.enable", Kind::Boolean, "true", "Whether topics in use are recorded."),
         Setting::new(
@@ -122,6 +132,7 @@ impl WorkerSettings {
             offset_flush_interval: milliseconds("offset.flush.interval.ms")?,
             offset_flush_timeout: milliseconds("offset.flush.timeout.ms")?,
             task_shutdown_timeout: milliseconds("task.shutdown.graceful.timeout.ms")?,
+            task_call_timeout: milliseconds("task.call.timeout.ms")?,
             topic_creation: values.boolean("topic.creation.enable")?,
             topic_tracking: values.boolean("topic.tracking.enable")?,
             topic_tracking_reset: values.boolean("topic.tracking.allow.reset")?,

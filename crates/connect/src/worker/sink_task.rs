@@ -65,12 +65,13 @@ impl SinkTask {
     /// What the task fails with.
     pub async fn run(mut self) -> Result<(), ConnectError> {
         let shell = self.shell.clone();
-        let outcome = match shell.unless_stopped(self.sink.start()).await {
+        let started = shell.unless_stopped(shell.calls.wait("start", self.sink.start())).await;
+        let outcome = match started.map(Result::flatten) {
             Some(Ok(())) => self.lives().await,
             Some(Err(error)) => Err(error),
             None => Ok(()),
         };
-        self.sink.close().await;
+        shell.closed(self.sink.close()).await;
         outcome
     }
 
@@ -80,7 +81,11 @@ impl SinkTask {
             let mut life = match self.begin().await {
                 Ok(life) => life,
                 Err(error) if error.kind == ErrorKind::Retriable => {
-                    warn!(connector = self.shell.connector, %error, "topics cannot be asked about; trying again");
+                    warn!(
+                        connector = self.shell.connector,
+                        error = error.line(),
+                        "topics cannot be asked about; trying again"
+                    );
                     match self.shell.unless_stopped(sleep(REST)).await {
                         Some(()) => continue,
                         None => return Ok(()),
@@ -88,9 +93,9 @@ impl SinkTask {
                 }
                 Err(error) => return Err(error),
             };
-            let outcome = self.live(&mut life).await;
+            let mut outcome = self.live(&mut life).await;
             if outcome.is_ok() {
-                self.hand_back(&mut life).await;
+                outcome = self.hand_back(&mut life).await.and(outcome);
             }
             life.consumer.close().await;
             if let Some((_, producer)) = life.dead.take() {
@@ -190,11 +195,11 @@ impl SinkTask {
                 Event::Polled(Polled::Records(received)) => self.take(life, received).await?,
                 Event::Polled(Polled::Assigned(partitions)) => self.open(life, &partitions).await?,
                 Event::Polled(Polled::Revoked { partitions, lost, release }) => {
-                    self.revoke(life, &partitions, lost).await;
+                    self.revoke(life, &partitions, lost).await?;
                     drop(release);
                 }
                 Event::Retry => self.put(life).await?,
-                Event::Flush => self.commit(life).await,
+                Event::Flush => self.commit(life).await?,
                 Event::Refresh => match self.is_more(&life.topics, &life.counts).await {
                     Ok(true) => return Ok(Order::Run),
                     Ok(false) => {}
@@ -211,14 +216,19 @@ impl SinkTask {
         life.assigned.extend(partitions.iter().cloned());
         self.shell.meters.partitions.store(life.assigned.len(), Ordering::Relaxed);
         life.pace().await;
-        self.sink.open(partitions).await
+        self.shell.calls.wait("open", self.sink.open(partitions)).await?
     }
 
-    async fn revoke(&mut self, life: &mut Life, partitions: &[TopicPartition], lost: bool) {
+    async fn revoke(
+        &mut self,
+        life: &mut Life,
+        partitions: &[TopicPartition],
+        lost: bool,
+    ) -> Result<(), ConnectError> {
         if !lost {
-            self.commit(life).await;
+            self.commit(life).await?;
         }
-        self.sink.revoke(partitions, lost).await;
+        self.shell.calls.wait("revoke", self.sink.revoke(partitions, lost)).await?;
         for place in partitions {
             life.assigned.remove(place);
             life.taken.remove(place);
@@ -229,13 +239,14 @@ impl SinkTask {
             // They come again to whoever owns the partition now.
             waiting.records.retain(|record| !partitions.contains(&origin(record)));
         }
+        Ok(())
     }
 
     /// What is left to do when the task ends in peace.
-    async fn hand_back(&mut self, life: &mut Life) {
-        self.commit(life).await;
+    async fn hand_back(&mut self, life: &mut Life) -> Result<(), ConnectError> {
+        self.commit(life).await?;
         let assigned: Vec<_> = life.assigned.iter().cloned().collect();
-        self.sink.revoke(&assigned, false).await;
+        self.shell.calls.wait("revoke", self.sink.revoke(&assigned, false)).await
     }
 
     async fn take(&mut self, life: &mut Life, received: Vec<Received>) -> Result<(), ConnectError> {
@@ -274,7 +285,7 @@ impl SinkTask {
         let meters = self.shell.meters.clone();
         let outcome = match waiting.records.as_slice() {
             [] => Ok(()),
-            records => meters.calling(self.sink.put(records)).await,
+            records => self.shell.calls.wait("put", meters.calling(self.sink.put(records))).await?,
         };
         match outcome {
             Ok(()) => {
@@ -295,7 +306,7 @@ impl SinkTask {
             }
             Err(error) if error.kind == ErrorKind::Retriable => {
                 let (connector, task) = (&self.shell.connector, self.shell.task);
-                warn!(connector, task, %error, "a sink does not take records; trying again");
+                warn!(connector, task, error = error.line(), "a sink does not take records; trying again");
                 meters.errors.again(self.shell.clock.wall());
                 waiting.until = Instant::now() + waiting.pause;
                 waiting.pause = waiting.pause.saturating_mul(2).min(PAUSE.1);
@@ -352,15 +363,22 @@ impl SinkTask {
         }
     }
 
-    /// Commits what the sink allows. What fails is read again from the last commit.
-    async fn commit(&mut self, life: &mut Life) {
+    /// Commits what the sink allows. What fails is read again from the last commit; only a commit that does not end is an
+    /// error.
+    async fn commit(&mut self, life: &mut Life) -> Result<(), ConnectError> {
         if life.taken.is_empty() {
-            return;
+            return Ok(());
         }
-        let meters = self.shell.meters.clone();
-        if let Err(error) = meters.committing(self.try_commit(life)).await {
+        let (meters, calls) = (self.shell.meters.clone(), self.shell.calls.clone());
+        let committed = calls.wait("precommit", meters.committing(self.try_commit(life))).await?;
+        if let Err(error) = committed {
             let (connector, task) = (&self.shell.connector, self.shell.task);
-            warn!(connector, task, %error, "offsets cannot be committed; going back to the last that were");
+            warn!(
+                connector,
+                task,
+                error = error.line(),
+                "offsets cannot be committed; going back to the last that were"
+            );
             life.waiting = None;
             life.taken.clear();
             let back = life.committed.clone();
@@ -369,6 +387,7 @@ impl SinkTask {
             }
             life.pace().await;
         }
+        Ok(())
     }
 
     async fn try_commit(&mut self, life: &mut Life) -> Result<(), ConnectError> {
@@ -409,7 +428,7 @@ impl SinkTask {
                     life.taken.extend(offsets.clone());
                     life.committed.extend(offsets);
                 }
-                SinkRequest::Commit => self.commit(life).await,
+                SinkRequest::Commit => self.commit(life).await?,
                 SinkRequest::RetryAfter(pause) => {
                     if let Some(waiting) = &mut life.waiting {
                         waiting.until = Instant::now() + pause;

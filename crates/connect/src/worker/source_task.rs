@@ -86,13 +86,13 @@ impl SourceTask {
     /// What the task fails with.
     pub async fn run(mut self) -> Result<(), ConnectError> {
         let shell = self.shell.clone();
-        let started = shell.unless_stopped(self.source.start()).await;
-        let outcome = match started {
+        let started = shell.unless_stopped(shell.calls.wait("start", self.source.start())).await;
+        let outcome = match started.map(Result::flatten) {
             Some(Ok(())) => self.work().await,
             Some(Err(error)) => Err(error),
             None => Ok(()),
         };
-        self.source.close().await;
+        shell.closed(self.source.close()).await;
         self.producer.close(self.shell.settings.offset_flush_timeout).await;
         outcome
     }
@@ -110,11 +110,8 @@ impl SourceTask {
         // What was sent before the end counts, also before an error.
         let patience = self.shell.settings.offset_flush_timeout;
         let drained = timeout(patience, self.drain(&mut flow)).await;
-        self.store(&mut flow).await;
-        match (outcome, drained) {
-            (Ok(()), Ok(Err(error))) => Err(error),
-            (outcome, _) => outcome,
-        }
+        let stored = self.store(&mut flow).await;
+        outcome.and(drained.unwrap_or(Ok(()))).and(stored)
     }
 
     async fn drain(&mut self, flow: &mut Flow) -> Result<(), ConnectError> {
@@ -129,7 +126,7 @@ impl SourceTask {
         let every = self.shell.settings.offset_flush_interval;
         let mut flush = interval_at(Instant::now() + every, every);
         let mut order = self.shell.order();
-        let meters = self.shell.meters.clone();
+        let (meters, lease) = (self.shell.meters.clone(), self.shell.calls.lease.clone());
         self.say(order).await;
         loop {
             let polls = order == Order::Run && flow.sent.len() < IN_FLIGHT_MAX;
@@ -151,10 +148,10 @@ impl SourceTask {
                     continue;
                 }
                 _ = flush.tick() => None,
-                polled = meters.calling(poll(&mut *self.source, calm)), if polls => Some(polled),
+                polled = meters.calling(lease.hold(poll(&mut *self.source, calm))), if polls => Some(polled),
             };
             match polled {
-                None => self.store(flow).await,
+                None => self.store(flow).await?,
                 Some(Ok(records)) if records.is_empty() => tokio::task::yield_now().await,
                 Some(Ok(records)) => {
                     let active = meters.took(records.len());
@@ -171,8 +168,7 @@ impl SourceTask {
     async fn arrived(&mut self, flow: &mut Flow, sent: Sent, outcomes: Outcomes) -> Result<(), ConnectError> {
         let written = self.settle(outcomes, sent.origins)?;
         flow.settled(sent.positions);
-        self.source.written(written).await;
-        Ok(())
+        self.shell.calls.wait("written", self.source.written(written)).await
     }
 
     async fn say(&mut self, order: Order) {
@@ -185,7 +181,7 @@ impl SourceTask {
             return Err(error);
         }
         let (connector, task) = (&self.shell.connector, self.shell.task);
-        warn!(connector, task, %error, "a source cannot be polled; trying again");
+        warn!(connector, task, error = error.line(), "a source cannot be polled; trying again");
         self.shell.meters.errors.again(self.shell.clock.wall());
         // An order to stop ends the rest.
         let _ = self.shell.unless_stopped(sleep(POLL_PAUSE)).await;
@@ -267,9 +263,9 @@ impl SourceTask {
     }
 
     /// Stores the positions that are settled, and tells the source. What cannot be stored now is stored next time.
-    async fn store(&mut self, flow: &mut Flow) {
+    async fn store(&mut self, flow: &mut Flow) -> Result<(), ConnectError> {
         if flow.positions.is_empty() {
-            return;
+            return Ok(());
         }
         let positions: Vec<Position> = flow.positions.values().cloned().collect();
         let records = self.records(&positions);
@@ -283,13 +279,20 @@ impl SourceTask {
         };
         let written = self.shell.meters.committing(writing).await;
         if let Err(error) = written {
-            warn!(connector, task, %error, "offsets cannot be stored; trying again");
-            return;
+            warn!(connector, task, error = error.line(), "offsets cannot be stored; trying again");
+            return Ok(());
         }
         flow.positions.clear();
-        if let Err(error) = self.source.commit(&positions).await {
-            warn!(connector, task, %error, "a source cannot commit");
+        self.tell(&positions).await
+    }
+
+    /// Tells the source which positions are stored.
+    async fn tell(&mut self, positions: &[Position]) -> Result<(), ConnectError> {
+        let (connector, task) = (&self.shell.connector, self.shell.task);
+        if let Err(error) = self.shell.calls.wait("commit", self.source.commit(positions)).await? {
+            warn!(connector, task, error = error.line(), "a source cannot commit");
         }
+        Ok(())
     }
 
     fn records(&self, positions: &[Position]) -> Vec<(String, Option<bytes::Bytes>)> {
@@ -314,7 +317,7 @@ impl SourceTask {
         let every = every.max(Duration::from_millis(1));
         let mut boundary = interval_at(Instant::now() + every, every);
         let mut order = self.shell.order();
-        let meters = self.shell.meters.clone();
+        let (meters, lease) = (self.shell.meters.clone(), self.shell.calls.lease.clone());
         self.say(order).await;
         loop {
             let calm = (!open.begun).then_some(&*self.producer);
@@ -329,7 +332,9 @@ impl SourceTask {
                     continue;
                 }
                 _ = boundary.tick(), if matches!(delivery, Delivery::EachInterval(_)) => None,
-                polled = meters.calling(poll(&mut *self.source, calm)), if order == Order::Run => Some(polled),
+                polled = meters.calling(lease.hold(poll(&mut *self.source, calm))), if order == Order::Run => {
+                    Some(polled)
+                }
             };
             match polled {
                 None => self.commit(open).await?,
@@ -408,12 +413,8 @@ impl SourceTask {
         meters.transactions.record(std::mem::take(&mut open.records));
         open.active.clear();
         open.begun = false;
-        self.source.written(written).await;
-        if let Err(error) = self.source.commit(&positions).await {
-            let (connector, task) = (&self.shell.connector, self.shell.task);
-            warn!(connector, task, %error, "a source cannot commit");
-        }
-        Ok(())
+        self.shell.calls.wait("written", self.source.written(written)).await?;
+        self.tell(&positions).await
     }
 
     /// Ends a transaction once everything in it has arrived; the positions must, whatever is tolerated of records. Where
@@ -494,14 +495,13 @@ fn key(position: &Position) -> String {
 
 /// Polls a source. Meanwhile a producer that has nothing to send is flushed now and then.
 async fn poll(source: &mut dyn Source, calm: Option<&dyn Producer>) -> Result<Vec<Record>, ConnectError> {
+    let Some(producer) = calm else { return source.poll().await };
     let mut polling = source.poll();
     loop {
         tokio::select! {
             biased;
             polled = &mut polling => return polled,
-            () = sleep(until_next(CALM)) => if let Some(producer) = calm {
-                producer.flush().await;
-            },
+            () = sleep(until_next(CALM)) => producer.flush().await,
         }
     }
 }

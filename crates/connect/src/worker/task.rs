@@ -3,13 +3,17 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tracing::warn;
 use vltava_core::clock::Clock;
 
 use super::meters::TaskMeters;
 use super::settings::WorkerSettings;
 use super::tables::{State, StatusState, Table, tracked};
+use super::threads::Lease;
 use super::{common, tables};
 use crate::error::ConnectError;
 use crate::settings::Config;
@@ -24,6 +28,29 @@ pub enum Order {
     Pause,
     /// To end.
     Stop,
+}
+
+/// How a task calls its source or sink.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    /// How long a call may take.
+    pub limit: Duration,
+    /// Whether somebody still waits for the task.
+    pub lease: Lease,
+}
+
+impl Calls {
+    /// Waits for a call.
+    ///
+    /// # Errors
+    /// When it takes longer: the task fails with it.
+    pub async fn wait<T>(&self, name: &str, call: impl Future<Output = T>) -> Result<T, ConnectError> {
+        let late = || format!("The task hangs: its {name} has taken more than {} ms", self.limit.as_millis());
+        match timeout(self.limit, self.lease.hold(call)).await {
+            Ok(outcome) => Ok(outcome),
+            Err(_) => Err(ConnectError::failed(late())),
+        }
+    }
 }
 
 /// A task says what state it is in.
@@ -68,6 +95,8 @@ pub struct TaskShell {
     pub orders: watch::Receiver<Order>,
     /// Where to say what is.
     pub notices: mpsc::Sender<Notice>,
+    /// How it calls its source or sink.
+    pub calls: Calls,
     tracked: HashSet<String>,
 }
 
@@ -83,9 +112,11 @@ impl TaskShell {
         settings: Arc<WorkerSettings>,
         (clock, meters): (Arc<dyn Clock>, Arc<TaskMeters>),
         (orders, notices): (watch::Receiver<Order>, mpsc::Sender<Notice>),
+        lease: Lease,
     ) -> Self {
         let (connector, tracked) = (connector.to_owned(), HashSet::new());
-        Self {
+        let mut shell = Self {
+            calls: Calls { limit: settings.task_call_timeout, lease },
             connector,
             task,
             life,
@@ -100,7 +131,11 @@ impl TaskShell {
             orders,
             notices,
             tracked,
-        }
+        };
+        let polls =
+            shell.client("consumer").get("max.poll.interval.ms").and_then(|text| text.trim().parse().ok());
+        shell.calls.limit = shell.calls.limit.max(Duration::from_millis(polls.unwrap_or(0)));
+        shell
     }
 
     /// Says what state the task is in.
@@ -138,6 +173,13 @@ impl TaskShell {
         match self.orders.changed().await {
             Ok(()) => *self.orders.borrow_and_update(),
             Err(_) => Order::Stop,
+        }
+    }
+
+    /// Waits until the task has let go of everything, for as long as tasks may take to end.
+    pub async fn closed(&self, close: impl Future<Output = ()>) {
+        if timeout(self.settings.task_shutdown_timeout, close).await.is_err() {
+            warn!(connector = self.connector, task = self.task, "a task does not close in time");
         }
     }
 

@@ -24,7 +24,12 @@ use crate::value::Value;
 
 /// Counts into a topic, up to a number.
 #[derive(Debug)]
-struct Counter;
+struct Counter {
+    gate: Gate,
+}
+
+/// Holds up the threads that wait at it until its other end is gone.
+type Gate = Arc<Mutex<std::sync::mpsc::Receiver<()>>>;
 
 #[async_trait]
 impl Connector for Counter {
@@ -33,6 +38,7 @@ impl Connector for Counter {
             Setting::required("topic", Kind::String, "Where to."),
             Setting::new("to", Kind::Long, "10", "How far."),
             Setting::new("panics.at", Kind::Long, "-1", "Where it panics."),
+            Setting::new("blocks.at", Kind::Long, "-1", "Where it blocks its thread."),
         ])
     }
 
@@ -62,6 +68,8 @@ impl SourceConnector for Counter {
             partition,
             context,
             panics_at: values.number("panics.at")?,
+            blocks_at: values.number("blocks.at")?,
+            gate: self.gate.clone(),
         }))
     }
 
@@ -87,6 +95,8 @@ struct Counting {
     to: i64,
     at: i64,
     panics_at: i64,
+    blocks_at: i64,
+    gate: Gate,
     counted: Arc<vltava_core::meter::Counter>,
     partition: Arc<SourceMap>,
     context: SourceContext,
@@ -115,6 +125,9 @@ impl Source for Counting {
             pending::<()>().await;
         }
         assert_ne!(self.at, self.panics_at, "told to");
+        if self.at == self.blocks_at {
+            self.gate.lock().recv().expect_err("nothing is sent");
+        }
         self.counted.add(1);
         self.at += 1;
         let offset = SourceOffset::Number("at", self.at.into());
@@ -134,7 +147,10 @@ struct Collector {
 #[async_trait]
 impl Connector for Collector {
     fn settings(&self) -> Settings {
-        Settings::from([Setting::optional("refuses", Kind::String, "What it does not take.")])
+        Settings::from([
+            Setting::optional("refuses", Kind::String, "What it does not take."),
+            Setting::optional("waits.on", Kind::String, "What it never has done with."),
+        ])
     }
 }
 
@@ -142,7 +158,8 @@ impl Connector for Collector {
 impl SinkConnector for Collector {
     fn task(&self, values: &Values, context: SinkContext) -> Result<Box<dyn Sink>, ConnectError> {
         let refuses = values.optional_string("refuses")?.map(str::to_owned);
-        Ok(Box::new(Collecting { seen: self.seen.clone(), refuses, context, failures: 2 }))
+        let waits_on = values.optional_string("waits.on")?.map(str::to_owned);
+        Ok(Box::new(Collecting { seen: self.seen.clone(), refuses, waits_on, context, failures: 2 }))
     }
 
     async fn alter_offsets(
@@ -158,6 +175,7 @@ impl SinkConnector for Collector {
 struct Collecting {
     seen: Seen,
     refuses: Option<String>,
+    waits_on: Option<String>,
     context: SinkContext,
     failures: usize,
 }
@@ -175,6 +193,9 @@ impl Sink for Collecting {
         }
         for record in records {
             let Value::String(text) = &record.value.value else { continue };
+            if self.waits_on.as_deref() == Some(&**text) {
+                pending::<()>().await;
+            }
             if self.refuses.as_deref() == Some(&**text) {
                 let error = ConnectError { kind: ErrorKind::Data, ..ConnectError::failed("refused") };
                 if let crate::connector::Report::Refused(error) = self.context.report(record, error) {
@@ -201,6 +222,9 @@ struct Fixture {
     plugins: Arc<Plugins>,
     exactly_once: &'static str,
     offset_flush_interval_ms: &'static str,
+    task_call_timeout_ms: &'static str,
+    /// Lets those go on that wait at the gate, when it is dropped.
+    opener: Option<std::sync::mpsc::Sender<()>>,
 }
 
 fn config<const N: usize>(pairs: [(&str, &str); N]) -> Config {
@@ -221,12 +245,25 @@ impl Fixture {
             rows.into_iter().for_each(|row| plugins.add(row));
         }
         let row = |class, implementation| Plugin { class, version: "1", implementation };
-        plugins.add(row("test.CounterConnector", Implementation::Source(Arc::new(Counter))));
+        let (opener, gate) = std::sync::mpsc::channel();
+        let counter = Counter { gate: Arc::new(Mutex::new(gate)) };
+        plugins.add(row("test.CounterConnector", Implementation::Source(Arc::new(counter))));
         let collector = Arc::new(Collector { seen: seen.clone() });
         plugins.add(row("test.CollectorConnector", Implementation::Sink(collector)));
         let (group, peers, loggers) = (MemoryMembership::default(), Arc::default(), Arc::default());
-        let (topics, plugins, offset_flush_interval_ms) = (MemoryTopics::default(), Arc::new(plugins), "100");
-        Self { group, peers, loggers, topics, seen, plugins, exactly_once, offset_flush_interval_ms }
+        let (topics, plugins) = (MemoryTopics::default(), Arc::new(plugins));
+        Self {
+            group,
+            peers,
+            loggers,
+            topics,
+            seen,
+            plugins,
+            exactly_once,
+            offset_flush_interval_ms: "100",
+            task_call_timeout_ms: "300000",
+            opener: Some(opener),
+        }
     }
 
     async fn worker(&self) -> Arc<Worker> {
@@ -244,6 +281,7 @@ impl Fixture {
             ("offset.flush.interval.ms", self.offset_flush_interval_ms),
             ("scheduled.rebalance.max.delay.ms", "0"),
             ("exactly.once.source.support", self.exactly_once),
+            ("task.call.timeout.ms", self.task_call_timeout_ms),
         ]);
         let surroundings = Surroundings {
             plugins: self.plugins.clone(),
@@ -488,6 +526,68 @@ async fn a_panic_fails_one_task_and_nothing_else() {
     until("it runs again", || is(&worker, "bad", State::Running)).await;
     until("it counts again", || counted(&worker, "bad").is_some()).await;
     until("it goes on", || texts(&fixture.topics, "bad").last().is_some_and(|last| last == "5")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn states_are_said_until_they_are_written() {
+    let fixture = Fixture::new("disabled");
+    let worker = fixture.worker().await;
+    let mut bad = source("bad", "5");
+    bad.extend(config([("name", "bad"), ("panics.at", "3")]));
+    let late = || TopicsError::new(TopicsErrorKind::Retriable, "the time for it is up");
+    (0..3).for_each(|_| fixture.topics.refuse_next("statuses", late()));
+    worker.create("bad", bad, Target::Started).await.unwrap();
+    let failed = || worker.task_status("bad", 0).is_ok_and(|task| task.state.state == State::Failed);
+    until("it is shown that it has failed", failed).await;
+    until("and that the connector runs", || {
+        worker.status("bad").is_ok_and(|status| status.connector.state == State::Running)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn tasks_that_block_their_threads_fail_and_hold_nobody_up() {
+    let mut fixture = Fixture::new("disabled");
+    fixture.task_call_timeout_ms = "200";
+    let worker = fixture.worker().await;
+    let mut bad = source("bad", "5");
+    bad.extend(config([("name", "bad"), ("blocks.at", "3"), ("tasks.max", "3")]));
+    worker.create("bad", bad.clone(), Target::Started).await.unwrap();
+    worker.create("c", source("numbers", "5"), Target::Started).await.unwrap();
+    until("the other runs", || is(&worker, "c", State::Running) && fixture.topics.read("numbers").len() == 5)
+        .await;
+    let failed = |task| worker.task_status("bad", task).is_ok_and(|task| task.state.state == State::Failed);
+    until("they have failed", || (0..3).all(failed)).await;
+    let trace = worker.task_status("bad", 2).unwrap().state.trace.unwrap();
+    assert!(trace.contains("has blocked its thread for more than 200 ms"), "{trace}");
+    bad.insert("blocks.at".to_owned(), "-1".to_owned());
+    worker.put_config("bad", bad).await.unwrap();
+    let done = || texts(&fixture.topics, "bad").iter().filter(|text| *text == "5").count() == 3;
+    until("others go on in their place", || is(&worker, "bad", State::Running) && done()).await;
+    let written = texts(&fixture.topics, "bad");
+    fixture.opener.take();
+    worker.shutdown().await;
+    assert_eq!(texts(&fixture.topics, "bad"), written, "what was left behind does nothing more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_never_ends_fails_the_task() {
+    let mut fixture = Fixture::new("disabled");
+    fixture.task_call_timeout_ms = "20000";
+    let worker = fixture.worker().await;
+    worker.create("c", source("numbers", "5"), Target::Started).await.unwrap();
+    let mut sink = config([("connector.class", "Collector"), ("name", "s"), ("topics", "numbers")]);
+    sink.insert("waits.on".to_owned(), "4".to_owned());
+    sink.insert("consumer.override.max.poll.interval.ms".to_owned(), "30000".to_owned());
+    worker.create("s", sink.clone(), Target::Started).await.unwrap();
+    let failed = || worker.task_status("s", 0).is_ok_and(|task| task.state.state == State::Failed);
+    until("it has failed", failed).await;
+    let trace = worker.task_status("s", 0).unwrap().state.trace.unwrap();
+    assert!(trace.contains("The task hangs: its put has taken more than 30000 ms"), "{trace}");
+    assert!(is(&worker, "c", State::Running), "the others run on");
+    sink.remove("waits.on");
+    worker.put_config("s", sink).await.unwrap();
+    until("all is taken", || fixture.seen.lock().last().is_some_and(|last| last == "5")).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
 //! Connectors of files: how many records a CPU-second carries from a file through a topic into a file, and what idle
-//! connectors cost.
+//! connectors cost, and sinks that stall.
 //!
 //! Ours run in the broker's own process, which is measured whole. Kafka's run in a standalone worker of Kafka Connect beside
 //! an Apache Kafka: the worker alone is what is compared, so that Kafka's broker counts as nothing; the sum of both is told
@@ -26,6 +26,8 @@ const RECORDS: u64 = 1_000_000;
 const WARM_UP_RECORDS: u64 = 500_000;
 /// A line with its end: what a record holds, and one byte.
 const LINE_BYTES: u64 = 101;
+/// What a full pipe holds at least: 16 pages, of which those between two writes may have gaps.
+const PIPE_BYTES: u64 = 15 << 12;
 /// How long a worker may take to start, connectors to begin, and records to arrive.
 const PATIENCE: Duration = Duration::from_secs(180);
 /// How often it is looked whether they have.
@@ -41,6 +43,8 @@ pub enum Connect {
     Files,
     /// So many do nothing, half of them sources.
     Idle(usize),
+    /// So many sinks stall while records flow beside them.
+    Stalled(usize),
 }
 
 impl Connect {
@@ -57,6 +61,11 @@ impl Connect {
                  and CPU beyond the same process without connectors, {} s to settle, {} s of watching; {who}",
                 SETTLE.as_secs(),
                 WATCH.as_secs()
+            ),
+            Connect::Stalled(count) => format!(
+                "{count} file sinks write into pipes that nobody reads, while a file source and another file sink carry \
+                 {RECORDS} records of 100 B through their topic, twice: memory beyond the same process before there was a sink \
+                 that stalls, and how much of it came with the second half; {who}"
             ),
         }
     }
@@ -88,6 +97,7 @@ pub fn run(load: &Connect, contestant: Contestant, stable: &mut Stable) -> anyho
     match load {
         Connect::Files => site.files(),
         Connect::Idle(count) => site.idle(*count),
+        Connect::Stalled(count) => site.stalled(*count),
     }
 }
 
@@ -127,17 +137,10 @@ impl Site {
     }
 
     fn files(&self) -> anyhow::Result<Figures> {
-        let (from, to) = (self.source(0, "files")?, self.sink(0, "files")?);
-        let arrived = |records: u64| {
-            let bytes = || std::fs::metadata(&to).map_or(0, |file| file.len());
-            wait("records arrive", || bytes() >= records * LINE_BYTES)
-        };
-        arrived(1)?;
-        append(&from, WARM_UP_RECORDS)?;
-        arrived(1 + WARM_UP_RECORDS)?;
+        let (from, to) = self.flow("files")?;
         let (usage, broker) = (Usage::begin(self.process)?, self.broker_cpu()?);
         append(&from, RECORDS)?;
-        arrived(1 + WARM_UP_RECORDS + RECORDS)?;
+        arrived(&to, 1 + WARM_UP_RECORDS + RECORDS)?;
         let (used, broker) = (usage.end()?, self.broker_cpu()? - broker);
         let records = RECORDS as f64;
         Ok(vec![
@@ -147,6 +150,38 @@ impl Site {
             ("RSS MiB", resident_bytes(self.process)? / f64::from(1 << 20)),
             ("others cores", used.others - broker / used.seconds),
         ])
+    }
+
+    /// A source and a sink that have warmed up.
+    fn flow(&self, topic: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
+        let (from, to) = (self.source(0, topic)?, self.sink(0, topic)?);
+        arrived(&to, 1)?;
+        append(&from, WARM_UP_RECORDS)?;
+        arrived(&to, 1 + WARM_UP_RECORDS)?;
+        Ok((from, to))
+    }
+
+    fn stalled(&self, count: usize) -> anyhow::Result<Figures> {
+        let (from, to) = self.flow("stalled")?;
+        let before = resident_bytes(self.process)?;
+        let pipes = (1..=count).map(|number| {
+            let pipe = self.folder.join(format!("{number}.out"));
+            ensure!(Command::new("mkfifo").arg(&pipe).status()?.success(), "no pipe {}", pipe.display());
+            // Open for both, so that it neither waits for a writer nor ever ends.
+            let opened = OpenOptions::new().read(true).write(true).open(pipe)?;
+            self.sink(number, "stalled").map(|_| opened)
+        });
+        let pipes = pipes.collect::<anyhow::Result<Vec<_>>>()?;
+        let full = |pipe: &File| rustix::io::ioctl_fionread(pipe).is_ok_and(|bytes| bytes >= PIPE_BYTES);
+        wait("all sinks stall", || pipes.iter().all(full))?;
+        let mut more = Vec::new();
+        for half in 1..=2 {
+            append(&from, RECORDS)?;
+            arrived(&to, 1 + WARM_UP_RECORDS + half * RECORDS)?;
+            more.push((resident_bytes(self.process)? - before) / f64::from(1 << 20));
+        }
+        let [first, all] = more[..] else { anyhow::bail!("two halves") };
+        Ok(vec![("RSS MiB more", all), ("MiB of the second half", all - first)])
     }
 
     fn idle(&self, count: usize) -> anyhow::Result<Figures> {
@@ -182,6 +217,12 @@ impl Site {
     fn broker_cpu(&self) -> anyhow::Result<f64> {
         self.broker.map_or(Ok(0.0), process_cpu)
     }
+}
+
+/// Waits until a sink has written so many lines.
+fn arrived(to: &Path, lines: u64) -> anyhow::Result<()> {
+    let bytes = || std::fs::metadata(to).map_or(0, |file| file.len());
+    wait("records arrive", || bytes() >= lines * LINE_BYTES)
 }
 
 /// Adds so many lines to a file.

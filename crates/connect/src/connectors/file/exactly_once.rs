@@ -7,12 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-use super::sink::{add_line, sync};
+use super::sink::{add_line, sync, unwritable, write_whole};
 use crate::connector::{Sink, SinkContext, TopicOffsets, TopicPartition};
 use crate::error::ConnectError;
 use crate::record::{Origin, Record};
@@ -37,6 +36,19 @@ struct Chunk {
     temporary: PathBuf,
     first: i64,
     last: i64,
+    /// Bytes of the file.
+    length: u64,
+    /// Lines that are to follow them.
+    lines: Vec<u8>,
+}
+
+impl Chunk {
+    fn write(&mut self) -> Result<(), ConnectError> {
+        write_whole(&mut self.file, &self.temporary, self.length, &self.lines)?;
+        self.length += self.lines.len() as u64;
+        self.lines.clear();
+        Ok(())
+    }
 }
 
 impl ChunkSink {
@@ -56,18 +68,14 @@ impl ChunkSink {
         if !self.chunks.contains_key(&partition) {
             let temporary = self.folder.join(format!(".{}+{}.new", partition.topic, partition.partition));
             let file = File::create(&temporary).map_err(|error| unwritable(&temporary, error))?;
-            self.chunks.insert(partition.clone(), Chunk { file, temporary, first: offset, last: offset - 1 });
+            let (first, last, length, lines) = (offset, offset - 1, 0, Vec::new());
+            self.chunks.insert(partition.clone(), Chunk { file, temporary, first, last, length, lines });
         }
         let Some(chunk) = self.chunks.get_mut(&partition) else { return Ok(()) };
         if offset <= chunk.last {
             return Ok(());
         }
-        let mut line = Vec::new();
-        add_line(&mut line, record);
-        if let Err(error) = chunk.file.write_all(&line) {
-            // Part of a line may be there: the chunk is made anew from what is not committed.
-            return Err(ConnectError::failed("the file cannot be written").because(error));
-        }
+        add_line(&mut chunk.lines, record);
         chunk.last = offset;
         Ok(())
     }
@@ -100,10 +108,6 @@ fn told(name: &str) -> Option<(TopicPartition, i64)> {
     Some((partition, last.parse().ok().filter(|last| *last < i64::MAX)?))
 }
 
-fn unwritable(path: &Path, error: std::io::Error) -> ConnectError {
-    ConnectError::failed(format!("the file {} cannot be written", path.display())).because(error)
-}
-
 #[async_trait]
 impl Sink for ChunkSink {
     async fn start(&mut self) -> Result<(), ConnectError> {
@@ -123,21 +127,29 @@ impl Sink for ChunkSink {
     }
 
     async fn put(&mut self, records: &[Record]) -> Result<(), ConnectError> {
-        records.iter().try_for_each(|record| self.add(record))
+        records.iter().try_for_each(|record| self.add(record))?;
+        // Lines that are not written now are when the same records come again, which are passed over then.
+        self.chunks.values_mut().try_for_each(Chunk::write)
     }
 
     async fn precommit(&mut self, taken: TopicOffsets) -> Result<TopicOffsets, ConnectError> {
-        while let Some((partition, chunk)) = self.chunks.first_key_value() {
-            sync(&chunk.file).await?;
-            let Chunk { temporary, first, last, .. } = chunk;
+        while let Some(mut entry) = self.chunks.first_entry() {
+            entry.get_mut().write()?;
+            let synchronised = sync(&entry.get().file, &entry.get().temporary).await;
+            if synchronised.is_err() {
+                // What a system has failed to write once it may forget: the chunk is made anew of what is not committed.
+                entry.remove();
+                return synchronised.map(|()| taken);
+            }
+            let (partition, Chunk { temporary, first, last, .. }) = (entry.key(), entry.get());
             let name = format!("{}+{}+{first:020}-{last:020}.txt", partition.topic, partition.partition);
             let path = self.folder.join(name);
             std::fs::rename(temporary, &path).map_err(|error| unwritable(&path, error))?;
             self.ends.insert(partition.clone(), last + 1);
-            self.chunks.pop_first();
+            entry.remove();
         }
         let folder = File::open(&self.folder).map_err(|error| unwritable(&self.folder, error))?;
-        sync(&folder).await?;
+        sync(&folder, &self.folder).await?;
         Ok(taken)
     }
 

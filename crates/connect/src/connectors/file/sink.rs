@@ -2,7 +2,7 @@
 //! ([`super::exactly_once`]).
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Error, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -93,15 +93,41 @@ pub(super) fn add_line(lines: &mut Vec<u8>, record: &Record) {
     lines.push(b'\n');
 }
 
-/// What makes writes last.
-pub(super) async fn sync(file: &File) -> Result<(), ConnectError> {
-    let failed =
-        |error: std::io::Error| ConnectError::failed("the file cannot be synchronised").because(error);
-    let file = file.try_clone().map_err(failed)?;
-    match tokio::task::spawn_blocking(move || file.sync_data()).await {
-        Ok(outcome) => outcome.map_err(failed),
-        Err(error) => Err(ConnectError::failed("the file cannot be synchronised").because(error)),
+/// Writes all of `lines` behind the first `length` bytes of a file, or nothing.
+pub(super) fn write_whole(
+    file: &mut File,
+    path: &Path,
+    length: u64,
+    lines: &[u8],
+) -> Result<(), ConnectError> {
+    file.write_all(lines).map_err(|error| {
+        let refused = unwritable(path, error);
+        // Part of a line may be there. What is no file, as a pipe, keeps it.
+        match file.set_len(length).and_then(|()| file.seek(SeekFrom::Start(length))) {
+            Err(error) if length > 0 => unwritable(path, error),
+            _ => refused,
+        }
+    })
+}
+
+/// A full disk is one that has room again some time.
+pub(super) fn unwritable(path: &Path, error: Error) -> ConnectError {
+    let message = format!("the file {} cannot be written", path.display());
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ConnectError::retriable(message),
+        _ => ConnectError::failed(message),
     }
+    .because(error)
+}
+
+/// What makes writes last.
+pub(super) async fn sync(file: &File, path: &Path) -> Result<(), ConnectError> {
+    let failed = |error| {
+        ConnectError::failed(format!("the file {} cannot be synchronised", path.display())).because(error)
+    };
+    let file = file.try_clone().map_err(failed)?;
+    let outcome = tokio::task::spawn_blocking(move || file.sync_data()).await;
+    outcome.unwrap_or_else(|panic| Err(Error::other(panic))).map_err(failed)
 }
 
 /// The task that appends.
@@ -130,13 +156,21 @@ impl Sink for FileSinkTask {
         let Some(file) = &mut self.file else { return Err(ConnectError::failed("the file is not open")) };
         self.lines.clear();
         records.iter().for_each(|record| add_line(&mut self.lines, record));
-        let failed = |error| ConnectError::retriable("the file cannot be written").because(error);
-        file.write_all(&self.lines).map_err(failed)
+        // Other tasks may append as well. Where there are no locks, they trust that none of them is cut off.
+        let locked = file.lock().is_ok();
+        let written = match file.metadata() {
+            Ok(known) => write_whole(file, &self.path, known.len(), &self.lines),
+            Err(error) => Err(unwritable(&self.path, error)),
+        };
+        if locked {
+            file.unlock().map_err(|error| unwritable(&self.path, error))?;
+        }
+        written
     }
 
     async fn precommit(&mut self, taken: TopicOffsets) -> Result<TopicOffsets, ConnectError> {
         match &self.file {
-            Some(file) => sync(file).await.map(|()| taken),
+            Some(file) => sync(file, &self.path).await.map(|()| taken),
             None => Err(ConnectError::failed("the file is not open")),
         }
     }

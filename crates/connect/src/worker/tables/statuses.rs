@@ -103,6 +103,15 @@ impl StatusState {
         }
     }
 
+    /// Whether another worker has said something of a later round than a record that would be written now.
+    pub fn is_outdated(&self, key: &str, value: Option<&[u8]>) -> bool {
+        let said: Option<Status> = value.and_then(|value| serde_json::from_slice(value).ok());
+        let known = piece(key).and_then(|piece| self.of(&piece));
+        said.zip(known).is_some_and(|(said, known)| {
+            known.worker_id != said.worker_id && known.generation > said.generation
+        })
+    }
+
     /// The topics that a connector uses.
     pub fn topics(&self, name: &str) -> impl Iterator<Item = &str> {
         self.topics.get(name).into_iter().flatten().map(String::as_str)
@@ -123,21 +132,27 @@ impl TableState for StatusState {
             return;
         }
         let status: Option<Status> = value.and_then(|value| serde_json::from_slice(value).ok());
-        if let Some(name) = key.strip_prefix("status-connector-") {
-            match status {
-                Some(status) => drop(self.connectors.insert(name.to_owned(), status)),
-                None => drop(self.connectors.remove(name)),
+        match (piece(key), status) {
+            (Some(Piece::Connector(name)), Some(status)) => drop(self.connectors.insert(name, status)),
+            (Some(Piece::Connector(name)), None) => drop(self.connectors.remove(&name)),
+            (Some(Piece::Task(name, task)), Some(status)) => {
+                self.tasks.entry(name).or_default().insert(task, status);
             }
-        } else if let Some(rest) = key.strip_prefix("status-task-") {
-            let Some((name, task)) = rest.rsplit_once('-') else { return };
-            let Ok(task) = task.parse() else { return };
-            let tasks = self.tasks.entry(name.to_owned()).or_default();
-            match status {
-                Some(status) => drop(tasks.insert(task, status)),
-                None => drop(tasks.remove(&task)),
+            (Some(Piece::Task(name, task)), None) => {
+                self.tasks.entry(name).or_default().remove(&task);
             }
+            (None, _) => {}
         }
     }
+}
+
+/// What the key of a status is about.
+fn piece(key: &str) -> Option<Piece> {
+    if let Some(name) = key.strip_prefix("status-connector-") {
+        return Some(Piece::Connector(name.to_owned()));
+    }
+    let (name, task) = key.strip_prefix("status-task-")?.rsplit_once('-')?;
+    Some(Piece::Task(name.to_owned(), task.parse().ok()?))
 }
 
 /// The record that a connector uses a topic, found by a task at a time; without a task it does not any more.
