@@ -188,7 +188,7 @@ pub trait Source: fmt::Debug + Send {
         Ok(())
     }
 
-    /// Lets go of everything.
+    /// Lets go of everything. What it has spawned ends no later than when it is dropped.
     async fn close(&mut self) {}
 }
 
@@ -232,6 +232,6 @@ pub trait Sink: fmt::Debug + Send {
     /// already: then nothing may be written for them any more.
     async fn revoke(&mut self, _partitions: &[TopicPartition], _lost: bool) {}
 
-    /// Lets go of everything.
+    /// Lets go of everything. What it has spawned ends no later than when it is dropped.
     async fn close(&mut self) {}
 }

@@ -250,6 +250,77 @@ def tasks_that_stop_while_they_join_leave_nobody_in_their_groups():
         end(one)
 
 
+def held(one):
+    """The threads of tasks, the open files, and the resident KiB of a worker."""
+    process = f"/proc/{one.process.pid}"
+    names = [open(f"{process}/task/{thread}/comm").read() for thread in os.listdir(f"{process}/task")]
+    resident = next(line for line in open(f"{process}/status") if line.startswith("VmRSS"))
+    return len([name for name in names if name.startswith("bad-")]), len(os.listdir(f"{process}/fd")), int(resident.split()[1])
+
+
+@check
+def tasks_that_fail_over_and_over_leave_nothing_behind():
+    one = worker("0", "fails")
+    try:
+        put(one, "from", datagen("fails", 1, 10))
+        # They fail at their first record: when the sinks have joined their groups, and the sources have their producers.
+        number = {"transforms": "cast", "transforms.cast.type": "Cast$Value", "transforms.cast.spec": "boolean"}
+        for which in range(5):
+            put(one, f"bad-from-{which}", {**datagen("failed", 1, 10), **number})
+            sink = {"connector.class": "FileStreamSink", "topics": "fails", "file": os.path.join(DATA, f"bad-{which}")}
+            put(one, f"bad-to-{which}", {**sink, **number})
+
+        def failures():
+            return open(one.path("log")).read().count("a task has failed")
+
+        def fail(rounds):
+            for _ in range(rounds):
+                known = failures()
+                for which in range(5):
+                    for name in [f"bad-from-{which}", f"bad-to-{which}"]:
+                        equal("restart", 204, one.ask("POST", f"/connectors/{name}/tasks/0/restart")[0])
+                eventually("all have failed again", 30, lambda: failures() >= known + 10)
+
+        eventually("all have failed", 30, lambda: failures() >= 10)
+        fail(10)
+        _, files, memory = held(one)
+        fail(30)
+        eventually("no thread of a task is left", 10, lambda: held(one)[0] == 0)
+        threads, files_now, memory_now = held(one)
+        print(f"{failures()} failures: open files {files} and then {files_now}, KiB {memory} and then {memory_now}")
+        assert files_now <= files + 10, f"open files: {files}, and after 300 failures more {files_now}"
+        assert memory_now <= memory + 8192, f"KiB: {memory}, and after 300 failures more {memory_now}"
+    finally:
+        end(one)
+
+
+@check
+def sinks_that_hang_fail_and_hold_nobody_up():
+    one = worker("0", "hangs", task_call_timeout_ms="2000")
+    try:
+        put(one, "from", datagen("hangs", 1, 10))
+        sink = {"connector.class": "FileStreamSink", "topics": "hangs"}
+        # Nobody reads the pipes, so that to open one takes for ever.
+        names = [f"hung-{number}" for number in range(8)]
+        for name in names:
+            os.mkfifo(os.path.join(DATA, name))
+            put(one, name, {**sink, "file": os.path.join(DATA, name)})
+        after = os.path.join(DATA, "after")
+        put(one, "after", {**sink, "file": after})
+        eventually("another sink writes", 10, lambda: os.path.exists(after) and os.path.getsize(after) > 0)
+        for name in names:
+            eventually(f"{name} has failed", 20, lambda: [state for state, _ in tasks(one, name)] == ["FAILED"])
+            trace = one.ask("GET", f"/connectors/{name}/tasks/0/status")[1]["trace"]
+            assert "The task hangs: it has blocked its thread for more than 2000 ms" in trace, trace
+        grown = os.path.getsize(after)
+        eventually("and writes on", 10, lambda: os.path.getsize(after) > grown)
+        start = time.monotonic()
+        one.end()
+        print(f"{time.monotonic() - start:.1f} s until it had ended")
+    finally:
+        end(one)
+
+
 @check
 def ours_joins_a_worker_of_kafka():
     mixed(java, ours, "theirs-first")

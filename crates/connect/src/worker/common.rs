@@ -387,6 +387,9 @@ pub fn with_defaults(settings: &mut Settings, plugins: &Plugins, worker: &Config
         let row = plugins.iter().find(|row| {
             row.implementation.kind() == kind && chosen.is_some_and(|class| row.is_called(class))
         });
+        if let Some(setting) = settings.get(&name).cloned() {
+            settings.add(setting.recommended(names(plugins, kind)));
+        }
         set_default(settings, &name, default);
         set_default(settings, &format!("{name}.plugin.version"), row.map(|row| row.version));
     }

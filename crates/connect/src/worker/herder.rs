@@ -254,9 +254,9 @@ impl Herder {
                 let there = there.filter(|piece| !statuses.of(piece).is_some_and(newer));
                 there.map(|piece| (status_key(piece), unassigned.clone())).collect()
             };
-            states.say(records);
+            let said = states.say(records);
             // Others see who has the work next, one way or the other.
-            let _ = timeout(shared.settings.task_shutdown_timeout, states.written()).await;
+            let _ = timeout(shared.settings.task_shutdown_timeout, states.written(said)).await;
             let _ = done.send(());
         });
         self.leaving.retain(|job| !job.is_finished());
@@ -366,7 +366,8 @@ impl Herder {
             gone.push((connector_key(name), None));
         }
         if !self.own.leads {
-            return self.states.say(gone);
+            self.states.say(gone);
+            return;
         }
         let topics: Vec<String> = self.shared.statuses.read().topics(name).map(str::to_owned).collect();
         gone.extend(topics.iter().map(|topic| tables::tracked(topic, name, None)));
@@ -641,9 +642,9 @@ impl Herder {
         }
         let unassigned = self.status(State::Unassigned, None, None);
         let records = left.into_iter().map(|key| (key, unassigned.clone())).collect();
-        self.states.say(records);
+        let said = self.states.say(records);
         // Others see that the worker is gone, one way or the other.
-        let _ = timeout(self.shared.settings.task_shutdown_timeout, self.states.written()).await;
+        let _ = timeout(self.shared.settings.task_shutdown_timeout, self.states.written(said)).await;
     }
 }
 

@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytestring::ByteString;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep};
 use vltava_core::testing::ManualClock;
 
 use super::figures::Figures;
@@ -26,6 +29,9 @@ use crate::settings::{Config, Values};
 const ROUND: usize = 20;
 /// Polls without a record after which a source counts as silent.
 const POLLS_MAX: usize = 1000;
+/// How long what a task has spawned may take to end, and how often it is looked at.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// A source and what it reads.
 #[async_trait]
@@ -142,8 +148,24 @@ fn dropped_poll(task: &mut dyn Source) -> Vec<Record> {
     }
 }
 
+/// What was spawned and goes on.
+fn alive() -> usize {
+    Handle::current().metrics().num_alive_tasks()
+}
+
+/// Waits until no more goes on than before there was a task: what a task has spawned ends with it.
+async fn ended(before: usize) {
+    let begun = Instant::now();
+    while alive() > before {
+        let left = alive() - before;
+        assert!(begun.elapsed() < END_PATIENCE, "{left} that a task has spawned go on without it");
+        sleep(GLANCE).await;
+    }
+}
+
 /// Checks the rules of sources.
 pub async fn source_suite(mut harness: impl SourceHarness) {
+    let before = alive();
     let offsets = Arc::new(StoredOffsets::default());
     let mut task = started(&harness, &offsets).await;
     harness.feed(ROUND).await;
@@ -162,6 +184,7 @@ pub async fn source_suite(mut harness: impl SourceHarness) {
     let half = first.len() / 2;
     first.iter().take(half).for_each(|record| offsets.store(position(record)));
     task.close().await;
+    drop(task);
     let mut task = started(&harness, &offsets).await;
     let rest = polled(&mut *task, first.len() - half).await;
     let expected = texts(first.get(half..).unwrap_or_default());
@@ -191,8 +214,11 @@ pub async fn source_suite(mut harness: impl SourceHarness) {
     positions.dedup();
     assert_eq!(positions.len(), count, "each record has a position of its own");
     task.close().await;
+    drop(task);
     let mut idle = started(&harness, &offsets).await;
     idle.close().await;
+    drop(idle);
+    ended(before).await;
 }
 
 fn partition(partition: i32) -> TopicPartition {
@@ -268,6 +294,7 @@ async fn run(harness: &dyn SinkHarness, committed: &mut TopicOffsets, to: i64, c
 
 /// Checks the rules of sinks.
 pub async fn sink_suite(mut harness: impl SinkHarness) {
+    let before = alive();
     let mut committed: TopicOffsets = [(partition(0), 0), (partition(1), 0)].into();
     run(&harness, &mut committed, 20, true).await;
     assert!(committed.values().all(|offset| *offset == 20), "everything that was written may be committed");
@@ -289,4 +316,5 @@ pub async fn sink_suite(mut harness: impl SinkHarness) {
         }
     }
     assert!(found.is_empty(), "nobody put {found:?}");
+    ended(before).await;
 }

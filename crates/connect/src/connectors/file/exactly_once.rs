@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
@@ -67,7 +68,7 @@ impl ChunkSink {
         }
         if !self.chunks.contains_key(&partition) {
             let temporary = self.folder.join(format!(".{}+{}.new", partition.topic, partition.partition));
-            let file = File::create(&temporary).map_err(|error| unwritable(&temporary, error))?;
+            let file = anew(&temporary).map_err(|error| unwritable(&temporary, error))?;
             let (first, last, length, lines) = (offset, offset - 1, 0, Vec::new());
             self.chunks.insert(partition.clone(), Chunk { file, temporary, first, last, length, lines });
         }
@@ -96,6 +97,14 @@ impl ChunkSink {
             }
         }
         Ok(ends)
+    }
+}
+
+/// A new file in place of what was left: a task that was given up may still have that open, and write to it.
+fn anew(path: &Path) -> std::io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => File::create_new(path),
     }
 }
 

@@ -163,3 +163,31 @@ pub fn tracked(topic: &str, connector: &str, found: Option<(usize, i64)>) -> (St
     });
     (format!("status-topic-{topic}:connector-{connector}"), value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_worker_said_in_a_later_round_is_newer() {
+        let said = |worker: &str, generation| {
+            let status = Status {
+                state: State::Failed,
+                trace: None,
+                worker_id: worker.to_owned(),
+                generation,
+                version: None,
+            };
+            status.record().unwrap()
+        };
+        let mut table = StatusState::default();
+        table.apply("status-task-a-b-0", Some(&said("theirs", 2)));
+        let outdated = |key, record: &[u8]| table.is_outdated(key, Some(record));
+        assert!(outdated("status-task-a-b-0", &said("ours", 1)));
+        assert!(!outdated("status-task-a-b-0", &said("ours", 2)));
+        assert!(!outdated("status-task-a-b-0", &said("theirs", 1)), "who said it knows best");
+        assert!(!outdated("status-task-a-b-1", &said("ours", 1)));
+        assert!(!outdated("status-connector-a-b", &said("ours", 1)));
+        assert!(!table.is_outdated("status-task-a-b-0", None));
+    }
+}
