@@ -264,7 +264,7 @@ def tasks_that_fail_over_and_over_leave_nothing_behind():
     try:
         put(one, "from", datagen("fails", 1, 10))
         # They fail at their first record: when the sinks have joined their groups, and the sources have their producers.
-        number = {"transforms": "cast", "transforms.cast.type": "Cast$Value", "transforms.cast.spec": "boolean"}
+        number = {"transforms": "cast", "transforms.cast.type": "Cast$Value", "transforms.cast.spec": "int8"}
         for which in range(5):
             put(one, f"bad-from-{which}", {**datagen("failed", 1, 10), **number})
             sink = {"connector.class": "FileStreamSink", "topics": "fails", "file": os.path.join(DATA, f"bad-{which}")}
