@@ -56,7 +56,10 @@ class Flow:
             "source.consumer.isolation.level": "read_committed",
             "exactly.once.support": "required" if delivery == "exactly-once" else "requested",
         }
-        sink = {"connector.class": "FileStreamSink", "file": self.sink, "topics": self.mirrored, "delivery": delivery}
+        sink = {
+            "connector.class": "FileStreamSink", "file": self.sink, "topics": self.mirrored, "delivery": delivery,
+            "consumer.override.isolation.level": "read_committed",
+        }
         for connector, config in [("source", source), ("mirror", mirror), ("sink", sink)]:
             put = lambda: self.workers[0].ask("PUT", f"/connectors/{connector}/config", config)[0] in (200, 201)
             eventually(f"{name}: {connector} is created", 60, put)
